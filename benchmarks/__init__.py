@@ -1,0 +1,1 @@
+"""The tables and figures of the mixup paper, run again: ``python -m benchmarks NAME``."""

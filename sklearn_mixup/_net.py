@@ -1,0 +1,563 @@
+"""What any skorch net needs to train on vicinal minibatches: mixing, seeding, weights, the loop."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from skorch import NeuralNet
+from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
+from skorch.dataset import Dataset, get_len, unpack_data
+from skorch.history import History
+from skorch.utils import to_device
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
+from torch.utils.data import Dataset as TorchDataset
+
+from sklearn_mixup._device import isolated_rng, resolve_device
+from sklearn_mixup._targets import (
+    LogCoefficients,
+    MixedTargets,
+    log_coefficient_loss,
+    mix_targets,
+    two_term_loss,
+)
+from sklearn_mixup.callbacks import LRDecay
+from sklearn_mixup.minibatches import (
+    Minibatches,
+    Rows,
+    bytes_per_row,
+    content_order,
+    map_tensors,
+)
+from sklearn_mixup.vicinal import mix, sample_lam, sample_partner
+
+# An epoch never gets longer than this times the table by weights that count as repeats.
+_MAX_REPEATS = 10
+
+
+@dataclass
+class _Training:
+    """What one call of ``fit`` or ``partial_fit`` needs while it runs, and no longer."""
+
+    n_epochs: int | None
+    shuffle_rng: torch.Generator
+    vicinal_rng: torch.Generator
+    sample_weight: np.ndarray | None = None
+    class_weight: np.ndarray | None = None
+    needs_closure: bool = True
+    n_minibatches: int | None = None
+    resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the minibatches are."""
+        return self.shuffle_rng.device
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows or classes have weights."""
+        return self.sample_weight is not None or self.class_weight is not None
+
+
+class _VicinalLoader:
+    """Minibatches from a DataLoader, mixed on the device that the module is on."""
+
+    def __init__(self, loader: Any, transform: Any, device: Any) -> None:
+        self.loader = loader
+        self.transform = transform
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
+        for batch in self.loader:
+            X, y = unpack_data(batch)
+            yield self.transform(to_device(X, self.device), to_device(y, self.device))
+
+
+def _peel(dataset: TorchDataset) -> tuple[TorchDataset, np.ndarray | None]:
+    """Find the data set below any subsets, and the rows of it that they choose."""
+    rows = None
+    while isinstance(dataset, Subset):
+        indices = np.asarray(dataset.indices)
+        rows = indices if rows is None else indices[rows]
+        dataset = dataset.dataset
+    return dataset, rows
+
+
+def _fill_up(rows: Tensor, n_rows: int) -> Tensor:
+    """Repeat the last row until there are `n_rows`."""
+    return torch.cat([rows, rows[-1:].expand(n_rows - len(rows), *rows.shape[1:])])
+
+
+class VicinalNet(NeuralNet):
+    """A skorch net that mixes its minibatches on the device, seeded by `random_state`.
+
+    The flow of a minibatch: ``fit`` -> skorch's ``fit_loop`` -> ``run_single_epoch`` ->
+    ``Minibatches`` gathers a chunk of rows, ``_vicinal_rows`` mixes the chunk, a slice of it goes
+    to skorch's ``train_step`` -> ``infer``, ``get_loss``, ``backward`` -> the optimizer's step.
+    """
+
+    # skorch sets these in __init__; a scikit-learn estimator has nothing learned before fit.
+    history_: History | None = None
+    initialized_ = False
+    virtual_params_: Mapping[str, Any] = MappingProxyType({})
+    _training_: _Training | None = None
+    _mode_is_fixed_ = False
+
+    def _store_params(self, params: dict[str, Any], kwargs: dict[str, Any]) -> None:
+        """Do what skorch's ``__init__`` does, but only store."""
+        if (history := kwargs.pop("history", None)) is not None:
+            vars(self)["history_"] = history
+        # Past __setattr__, which takes any nn.Module for a part of an initialized net.
+        vars(self).update(params, **kwargs)
+        self._params_to_validate = set(kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self) and not name.endswith("_"):
+            vars(self)[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def _get_param_names(self) -> list[str]:
+        return [key for key in vars(self) if not key.startswith("_") and not key.endswith("_")]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("_training_", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # skorch maps the weights to state["device"], which has to be one that exists.
+        asked = state["device"]
+        super().__setstate__({**state, "device": resolve_device(asked)})
+        if isinstance(asked, str) and asked == "auto":
+            vars(self)["device"] = asked
+
+    # -- device -----------------------------------------------------------------------------
+
+    @property
+    def device(self) -> Any:
+        """The device in use; ``get_params()["device"]`` is the one asked for, which may be "auto"."""
+        return resolve_device(vars(self)["device"])
+
+    @device.setter
+    def device(self, value: Any) -> None:
+        vars(self)["device"] = value
+
+    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
+        """Get the parameters of the net, its callbacks' with ``deep=True``."""
+        params = super().get_params(deep=deep, **kwargs)
+        params["device"] = vars(self)["device"]
+        return params
+
+    # -- seeding ----------------------------------------------------------------------------
+
+    @contextmanager
+    def _seeded(self, *, restart: bool) -> Iterator[int]:
+        """Draw everything from `random_state`: anew, or going on where the last call ended."""
+        if restart or "_rng_" not in vars(self):
+            # None means a seed that nobody knows, not the global generator: that is left alone.
+            state = self.random_state
+            self._rng_ = np.random.RandomState() if state is None else check_random_state(state)
+        seed = int(self._rng_.randint(2**31 - 1))
+        with isolated_rng(seed, self.device):
+            yield seed
+
+    @contextmanager
+    def _train(
+        self, *, restart: bool, n_epochs: int | None, **weights: np.ndarray | None
+    ) -> Iterator[None]:
+        """Hold what training needs while it lasts; a first fit that fails leaves an unfitted net."""
+        with self._seeded(restart=restart) as seed:
+            device = self.device if self.device is not None else "cpu"
+            # Two generators, so that nets that differ in alpha alone see the same shuffles.
+            shuffle_rng, vicinal_rng = (torch.Generator(device=device) for _ in range(2))
+            shuffle_rng.manual_seed(seed)
+            vicinal_rng.manual_seed(seed + 1)
+            self._training_ = _Training(n_epochs, shuffle_rng, vicinal_rng, **weights)
+            try:
+                yield
+            except Exception:
+                if restart:
+                    self.initialized_ = False
+                raise
+            finally:
+                self._training_ = None
+
+    def _initialize_module(self, *args: Any, **kwargs: Any) -> Any:
+        if self._training_ is not None:
+            return super()._initialize_module(*args, **kwargs)
+        with self._seeded(restart="_rng_" not in vars(self)):
+            return super()._initialize_module(*args, **kwargs)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
+        """Build a part from its class; copy one that was passed ready-made, which stays untouched."""
+        part = super().initialized_instance(instance_or_cls, kwargs)
+        return copy.deepcopy(part) if part is instance_or_cls else part
+
+    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> tuple[Any, dict]:
+        """Collect an optimizer's arguments; Adam and AdamW are fused where torch offers it."""
+        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        choices = {"fused", "foreach", "capturable", "differentiable"}
+        optimizer = getattr(self, prefix, None)
+        if optimizer in (torch.optim.Adam, torch.optim.AdamW) and not choices & kwargs.keys():
+            try:
+                optimizer(*args, **kwargs, fused=True)
+            except (RuntimeError, TypeError, ValueError):
+                pass  # Not on this device or dtype, or an argument that the optimizer itself names.
+            else:
+                kwargs["fused"] = True
+        return args, kwargs
+
+    def _uncache_training_scores(self) -> None:
+        """Let scores on training data predict its rows as they are, neither mixed nor weighted."""
+        if self.alpha == 0 and not self._training_.weighted:
+            return
+        for i, (name, callback) in enumerate(self.callbacks_):
+            if not getattr(callback, "on_train", False):
+                continue
+            if isinstance(callback, BatchScoring) or (
+                isinstance(callback, EpochScoring) and self.use_caching is True
+            ):
+                raise ValueError(
+                    f"Callback {name!r} would score predictions on mixed or weighted minibatches "
+                    "against labels that are neither. Use EpochScoring(on_train=True), with "
+                    'use_caching="auto" or False: it predicts the training rows as they are.'
+                )
+            if isinstance(callback, EpochScoring):
+                callback = copy.copy(callback)
+                callback.use_caching = False
+                self.callbacks_[i] = name, callback
+
+    def _apply_dropout(self) -> None:
+        """Set p of every dropout layer to `dropout`."""
+        if self.dropout is None:
+            return
+        kind = nn.modules.dropout._DropoutNd
+        layers = [layer for layer in self.module_.modules() if isinstance(layer, kind)]
+        if not layers:
+            raise ValueError(
+                f"`dropout` sets p of the dropout layers of the module, but "
+                f"{type(self.module_).__name__} has none; got dropout={self.dropout!r}. Use "
+                "dropout=None, or a module with an nn.Dropout layer."
+            )
+        for layer in layers:
+            layer.p = float(self.dropout)
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Bring the module up to date with the parameters."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        self._training_.needs_closure = self._needs_closure()
+        self._apply_dropout()
+        self._uncache_training_scores()
+
+    # -- minibatches ------------------------------------------------------------------------
+
+    @property
+    def n_steps_(self) -> int | None:
+        """Minibatches of the whole fit, or None where its end is not known."""
+        training = self._training_
+        if training is None or training.n_epochs is None or training.n_minibatches is None:
+            return None
+        return training.n_epochs * training.n_minibatches
+
+    def _encode(self, y: Any) -> Any:
+        """Turn the targets of a data set into what the criterion takes."""
+        return y
+
+    def _module_dtype(self) -> torch.dtype:
+        floating = (p.dtype for p in self.module_.parameters() if p.is_floating_point())
+        return next(floating, torch.get_default_dtype())
+
+    def _to_device(self, rows: Any) -> Rows:
+        """Put rows on the device, floating ones in the dtype of the module."""
+        if isinstance(rows, Mapping):
+            return {name: self._to_device(part) for name, part in rows.items()}
+        if not isinstance(rows, Tensor):
+            rows = np.asarray(rows)
+            rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+        dtype = self._module_dtype() if rows.is_floating_point() else rows.dtype
+        return rows.to(device=self.device, dtype=dtype)
+
+    def _resident(self, dataset: TorchDataset) -> tuple[Rows, Rows] | None:
+        """Put a data set that is made of arrays on the device whole; None for any other."""
+        if type(dataset) is Dataset:
+            X, y = dataset.X, dataset.y
+        elif type(dataset) is TensorDataset and len(dataset.tensors) == 2:
+            X, y = dataset.tensors
+        else:
+            return None
+        cache = self._training_.resident if self._training_ is not None else {}
+        if id(dataset) not in cache:
+            X = self._to_device(X)
+            y = torch.zeros(1).expand(get_len(X)) if y is None else self._encode(y)
+            cache[id(dataset)] = X, self._to_device(y)
+        return cache[id(dataset)]
+
+    def get_iterator(self, dataset: TorchDataset, training: bool = False) -> Any:
+        """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
+        name = "iterator_train" if training else "iterator_valid"
+        iterator = getattr(self, name)
+        if iterator is not Minibatches:
+            loader = super().get_iterator(dataset, training=training)
+            return self._vicinal_loader(loader) if training and self._training_ else loader
+        kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
+        if kwargs["batch_size"] == -1:
+            kwargs["batch_size"] = len(dataset)
+        base, rows = _peel(dataset)
+        resident = self._resident(base)
+        if resident is not None and training and self._training_:
+            return self._vicinal_minibatches(base, rows, resident, kwargs)
+        if resident is not None:
+            order = None if rows is None else torch.as_tensor(rows, device=self.device)
+            return Minibatches(*resident, order=order, **kwargs)
+        if training and self._training_:
+            kwargs.setdefault("shuffle", not isinstance(dataset, IterableDataset))
+            return self._vicinal_loader(DataLoader(dataset, **kwargs))
+        return DataLoader(dataset, **kwargs)
+
+    def _vicinal_loader(self, loader: Any) -> _VicinalLoader:
+        """Mix what a loader yields, minibatch by minibatch."""
+        training = self._training_
+        if training.weighted:
+            raise ValueError(
+                "`sample_weight` and `class_weight` need inputs that are arrays or tensors and the "
+                f"default `iterator_train`; got {type(loader).__name__}."
+            )
+        with suppress(TypeError):  # An iterable data set has no length, so its fit no known end.
+            training.n_minibatches = len(loader)
+        return _VicinalLoader(loader, partial(self._vicinal_rows, batch_size=None), self.device)
+
+    def _vicinal_minibatches(
+        self,
+        base: TorchDataset,
+        rows: np.ndarray | None,
+        resident: tuple[Rows, Rows],
+        kwargs: dict[str, Any],
+    ) -> Minibatches:
+        """Mix rows that live on the device, many minibatches at once."""
+        training = self._training_
+        X, y = resident
+        rows = np.arange(len(base)) if rows is None else rows
+        kwargs = {"shuffle": True, **kwargs}
+        table = getattr(base, "X", None)
+        if kwargs["shuffle"] and isinstance(table, np.ndarray) and table.ndim == 2:
+            rows = rows[content_order(table[rows], y.cpu().numpy()[rows])]
+        rows, weight = self._weigh(rows, y)
+        if weight is not None:
+            y = (y, self._to_device(weight))
+        n_bytes = sum(bytes_per_row(rows) for rows in (X, y))
+        minibatches = Minibatches(
+            X,
+            y,
+            order=torch.as_tensor(rows, device=self.device),
+            rng=training.shuffle_rng,
+            transform=partial(self._vicinal_rows, batch_size=kwargs["batch_size"]),
+            # A row, its partner, their mixture; targets turn into one number a class.
+            row_bytes=3 * (n_bytes + 8 * getattr(self, "n_outputs_", 1)),
+            **kwargs,
+        )
+        training.n_minibatches = len(minibatches)
+        return minibatches
+
+    def _weigh(self, rows: np.ndarray, y: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
+        """Find the rows to visit, and the weight of every row of the data set, if any.
+
+        A row whose weight is a whole number is visited that many times, just as if it stood in the
+        table that often. Any other weight is a weight of the loss.
+        """
+        sample_weight, class_weight = self._training_.sample_weight, self._training_.class_weight
+        weight = None
+        if sample_weight is not None:
+            chosen = sample_weight[rows]
+            # The bound keeps weights in the thousands from making an epoch that much longer.
+            if (chosen == np.rint(chosen)).all() and chosen.sum() <= _MAX_REPEATS * len(rows):
+                rows = np.repeat(rows, chosen.astype(np.intp))
+            else:
+                weight = sample_weight
+        if class_weight is not None:
+            by_class = class_weight[y.cpu().numpy()]
+            weight = by_class if weight is None else weight * by_class
+        if weight is None:
+            return rows, None
+        return rows[weight[rows] > 0], weight
+
+    def _mixes_now(self) -> bool:
+        """Whether this epoch mixes; skorch has opened its row of the history already."""
+        return self.alpha > 0 and len(self.history_) > self.erm_epochs
+
+    def _vicinal_rows(self, X: Rows, y: Rows, *, batch_size: int | None) -> tuple[Rows, Rows]:
+        """Mix the rows of consecutive minibatches: one draw for inputs, targets and weights."""
+        y, weight = y if isinstance(y, tuple) else (y, None)
+        n_rows = len(y)
+        batch_size = n_rows if batch_size is None else batch_size
+        mixes = self._mixes_now()
+        if mixes:
+            rng = self._training_.vicinal_rng
+            n_draws = n_rows if self.lam_per == "sample" else -(-n_rows // batch_size)
+            lam = sample_lam(self.alpha, n_draws, rng=rng)
+            if self.lam_per == "minibatch":
+                lam = lam.repeat_interleave(batch_size)[:n_rows]
+            partner = sample_partner(n_rows, batch_size=batch_size, rng=rng)
+            X = map_tensors(partial(mix, partner=partner, lam=lam), X)
+        elif weight is None:
+            return X, y
+        else:
+            partner = torch.arange(n_rows, device=y.device)
+            lam = torch.ones(n_rows, device=y.device)
+        y = mix_targets(
+            self.criterion_,
+            y,
+            weight,
+            partner,
+            lam,
+            batch_size=batch_size,
+            n_outputs=self.n_outputs_,
+            dtype=self._module_dtype(),
+        )
+        return X, y
+
+    # -- a step and an epoch ----------------------------------------------------------------
+
+    def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """Compute the loss of a minibatch, vicinal or plain."""
+        if isinstance(y_true, LogCoefficients):
+            return log_coefficient_loss(y_pred, y_true)
+        plain_loss = partial(super().get_loss, *args, **kwargs)
+        if isinstance(y_true, MixedTargets):
+            shared = self.lam_per == "minibatch" and not self._training_.weighted
+            criterion = self.criterion_
+            return two_term_loss(criterion, plain_loss, y_pred, y_true, shared_lam=shared)
+        return plain_loss(y_pred, y_true)
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Apply the module to a minibatch."""
+        training = self._training_
+        try:
+            if training is not None and type(x) is Tensor and x.device == training.device:
+                return self.module_(x, **fit_params)
+            return super().infer(x, **fit_params)
+        except RuntimeError as error:
+            if not re.search("shape|size|dimension|channels", str(error)):
+                raise
+            shapes = map_tensors(lambda t: tuple(t.shape), x)
+            raise ValueError(
+                f"{type(self.module_).__name__} could not be applied to a minibatch of shape "
+                f"{shapes}: {error}. Give the inputs the shape that the module takes."
+            ) from error
+
+    def _listens(self, callback: Callback, training: bool) -> bool:
+        """Whether a callback asks for each minibatch of an epoch."""
+        if isinstance(callback, LRDecay):
+            return False
+        if isinstance(callback, BatchScoring | EpochScoring):
+            return callback.on_train == training
+        if isinstance(callback, LRScheduler):
+            return training and callback.step_every == "batch"
+        kind = type(callback)
+        return any(
+            getattr(kind, hook) is not getattr(Callback, hook)
+            for hook in ("on_batch_begin", "on_batch_end")
+        )
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
+        if set_to_none is False:
+            super()._zero_grad_optimizer(set_to_none)
+            return
+        for name in self._optimizers:  # What zero_grad does, at a third of its cost.
+            for group in getattr(self, name + "_").param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+
+    def _needs_closure(self) -> bool:
+        """Whether a step has to go through skorch's closure: called twice, watched or replaced."""
+        watchers = (self, *(callback for _, callback in self.callbacks_))
+        unwatched = (Callback.on_grad_computed, NeuralNet.on_grad_computed)
+        optimizers = [getattr(self, name + "_") for name in self._optimizers]
+        return (
+            any(type(watcher).on_grad_computed not in unwatched for watcher in watchers)
+            or type(self)._step_optimizer is not NeuralNet._step_optimizer
+            or type(self).get_train_step_accumulator is not NeuralNet.get_train_step_accumulator
+            # All optimizers of torch but one evaluate a closure once, before the step.
+            or any(type(o).__module__.split(".")[:2] != ["torch", "optim"] for o in optimizers)
+            or any(isinstance(o, torch.optim.LBFGS) for o in optimizers)
+        )
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Take a step: skorch's, less the closure where nothing needs it."""
+        if self._training_ is None or self._training_.needs_closure:
+            return super().train_step(batch, **fit_params)
+        self._zero_grad_optimizer()
+        step = self.train_step_single(batch, **fit_params)
+        for name in self._optimizers:
+            getattr(self, name + "_").step()
+        return step
+
+    @contextmanager
+    def _fixed_mode(self, training: bool) -> Iterator[None]:
+        """Set the mode of the module once for all steps of an epoch in which nobody else acts."""
+        self._set_training(training)
+        self._mode_is_fixed_ = True
+        try:
+            yield
+        finally:
+            self._mode_is_fixed_ = False
+
+    def _set_training(self, training: bool = True) -> None:
+        if not self._mode_is_fixed_:  # The walk through all layers would cost a tenth of a step.
+            super()._set_training(training)
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Compute an epoch; the losses stay on the device until its end, unless a callback asks."""
+        own_hooks = any(
+            getattr(type(self), hook) is not getattr(NeuralNet, hook)
+            for hook in ("on_batch_begin", "on_batch_end")
+        )
+        asked = own_hooks or any(self._listens(cb, training) for _, cb in self.callbacks_)
+        if iterator is None or asked:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        decays = [cb for _, cb in self.callbacks_ if isinstance(cb, LRDecay)]
+        losses, sizes = [], []
+        with self._fixed_mode(training):
+            for batch in iterator:
+                for decay in decays:
+                    decay.on_batch_begin(self, batch=batch, training=training)
+                losses.append(step_fn(batch, **fit_params)["loss"].detach())
+                sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
+        losses = torch.stack(losses).tolist() if losses else []
+        self.history[-1, "batches"].extend(
+            {prefix + "_loss": loss, prefix + "_batch_size": size}
+            for loss, size in zip(losses, sizes, strict=True)
+        )
+        self.history.record(prefix + "_batch_count", len(sizes))
+
+    def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Iterator[Rows]:
+        """Yield the outputs of the module for the rows in order, never mixed or shuffled.
+
+        The last minibatch is filled up, so that the output of a row does not depend, by a rounding
+        error, on how many rows there are, and a compiled module meets one shape.
+        """
+        iterator = self.get_iterator(self.get_dataset(X), training=False)
+        for Xi, yi in map(unpack_data, iterator):
+            n_rows = get_len(Xi)
+            if isinstance(iterator, Minibatches) and n_rows < iterator.batch_size:
+                Xi = map_tensors(partial(_fill_up, n_rows=iterator.batch_size), Xi)
+            y_pred = self.evaluation_step((Xi, yi), training=training)
+            yield to_device(map_tensors(lambda rows, n=n_rows: rows[:n], y_pred), device=device)

@@ -1,0 +1,119 @@
+"""What the loss of a mixed minibatch needs, prepared for many minibatches at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sklearn_mixup.vicinal import mix, mixed_loss
+
+
+class LogCoefficients(NamedTuple):
+    """Targets of a minibatch for the cross-entropy: mixed, weighted, averaged.
+
+    The cross-entropy is linear in the targets, so the objective is
+    ``(rows * log_softmax(logits)).sum()``, with ``rows`` of shape (batch_size, n_classes), <= 0,
+    that sum to -1 over the minibatch.
+    """
+
+    rows: Tensor
+
+
+class MixedTargets(NamedTuple):
+    """Targets of a minibatch before mixing, with the draw, for a criterion of any form.
+
+    All have an entry for each row; those of ``partner`` count from the start of the minibatch.
+    """
+
+    y: Tensor
+    partner: Tensor
+    lam: Tensor
+    weight: Tensor
+
+
+def mix_targets(
+    criterion: nn.Module,
+    y: Tensor,
+    weight: Tensor | None,
+    partner: Tensor,
+    lam: Tensor,
+    *,
+    batch_size: int,
+    n_outputs: int,
+    dtype: torch.dtype,
+) -> Any:
+    """Prepare the targets of consecutive minibatches of `batch_size` rows."""
+    criterion = _unwrap(criterion)
+    if _is_plain_cross_entropy(criterion):
+        rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
+        rows = mix(rows if weight is None else rows * weight.unsqueeze(1), partner, lam=lam)
+        return LogCoefficients(rows / -_minibatch_sums(rows.sum(1), batch_size).unsqueeze(1))
+    if weight is None and _is_plain_binary_cross_entropy(criterion):
+        return mix(y, partner, lam=lam)
+    start = torch.arange(len(y), device=y.device) // batch_size * batch_size
+    return MixedTargets(y, partner - start, lam, torch.ones_like(lam) if weight is None else weight)
+
+
+def log_coefficient_loss(logits: Tensor, targets: LogCoefficients) -> Tensor:
+    """Compute the weighted mean cross-entropy of a minibatch."""
+    return torch.dot(F.log_softmax(logits, -1).view(-1), targets.rows.view(-1))
+
+
+def two_term_loss(
+    criterion: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    y_pred: Tensor,
+    targets: MixedTargets,
+    *,
+    shared_lam: bool,
+) -> Tensor:
+    """Compute the weighted mean of the losses against own and partner's targets.
+
+    `loss` calls `criterion`. A `shared_lam` without weights leaves it its own way to average.
+    """
+    criterion = _unwrap(criterion)
+    y, partner = targets.y, targets.partner
+    lam, weight = targets.lam.to(y_pred), targets.weight.to(y_pred)
+    if shared_lam:
+        return mixed_loss(loss, y_pred, y, partner, lam=lam[0])
+    if not hasattr(criterion, "reduction"):
+        raise ValueError(
+            'Weights and lam_per="sample" need the losses of the rows, so a criterion with a '
+            f"`reduction`, as torch's own have; got {type(criterion).__name__}."
+        )
+    reduction, criterion.reduction = criterion.reduction, "none"
+    try:
+        return mixed_loss(loss, y_pred, y, partner, lam=lam, weight=weight)
+    finally:
+        criterion.reduction = reduction
+
+
+def _unwrap(module: Any) -> Any:
+    """Find the module that torch.compile wraps."""
+    return getattr(module, "_orig_mod", module)
+
+
+def _is_plain_cross_entropy(criterion: nn.Module) -> bool:
+    """Whether the criterion is the mean cross-entropy and nothing else."""
+    return (
+        type(criterion) is nn.CrossEntropyLoss
+        and criterion.weight is None
+        and criterion.label_smoothing == 0
+        and criterion.reduction == "mean"
+    )
+
+
+def _is_plain_binary_cross_entropy(criterion: nn.Module) -> bool:
+    """Whether the criterion is a mean that is linear in the targets, whatever its own weights."""
+    return type(criterion) is nn.BCEWithLogitsLoss and criterion.reduction == "mean"
+
+
+def _minibatch_sums(values: Tensor, batch_size: int) -> Tensor:
+    """Give each row the sum over its minibatch."""
+    n_rows = len(values)
+    sums = F.pad(values, (0, -n_rows % batch_size)).view(-1, batch_size).sum(1)
+    return sums.repeat_interleave(batch_size)[:n_rows]

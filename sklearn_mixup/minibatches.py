@@ -1,0 +1,178 @@
+"""Minibatches of data that already lives on the device: gathered in chunks, handed out as slices.
+
+A ``DataLoader`` fetches and collates row by row, on the host. A table, and many a set of pictures,
+fits on the device whole; there one gather serves many minibatches and a minibatch is a view of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Minibatches", "bytes_per_row", "content_order", "map_tensors"]
+
+# What a minibatch is made of: a tensor, or tensors in a dict or tuple that share their first axis.
+Rows = Any
+
+
+def map_tensors(function: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
+    """Apply a function to the tensor, or to each tensor of the dict or tuple."""
+    if isinstance(rows, Mapping):
+        return {name: map_tensors(function, part) for name, part in rows.items()}
+    if isinstance(rows, tuple | list):
+        return _like(rows, [map_tensors(function, part) for part in rows])
+    return function(rows)
+
+
+def _like(rows: tuple | list, parts: Sequence[Rows]) -> Rows:
+    """Put parts into a tuple, named tuple or list like `rows`."""
+    return type(rows)(*parts) if hasattr(rows, "_fields") else type(rows)(parts)
+
+
+def bytes_per_row(rows: Rows) -> int:
+    """Count the bytes of a row of the tensor, or of all tensors of the dict or tuple."""
+    sizes: list[int] = []
+
+    def count(tensor: Tensor) -> Tensor:
+        sizes.append(tensor[:1].numel() * tensor.element_size())
+        return tensor
+
+    map_tensors(count, rows)
+    return sum(sizes)
+
+
+def _hash_rows(columns: np.ndarray) -> np.ndarray:
+    """Hash each row of a 2-D array of numbers: a sum of its bits times fixed random odd numbers."""
+    bits = columns.view(f"u{columns.itemsize}")
+    odd = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
+    return np.einsum("ij,j->i", bits, odd, dtype=np.uint64, casting="unsafe")
+
+
+def content_order(*arrays: np.ndarray) -> np.ndarray:
+    """Order rows by a hash of what they hold, whatever the order in which they are stored.
+
+    A shuffle that starts from it gives a table and the same table sorted otherwise the same
+    minibatches, and a row that counts twice those of a row that stands there twice.
+    """
+    key = np.zeros(len(arrays[0]), dtype=np.uint64)
+    for array in arrays:
+        key = key * np.uint64(1_000_003) + _hash_rows(
+            np.ascontiguousarray(array).reshape(len(array), -1)
+        )
+    return np.argsort(key, kind="stable")
+
+
+def _split(rows: Rows, batch_size: int) -> Sequence[Rows]:
+    """Cut the rows into consecutive minibatches, each a view."""
+    if isinstance(rows, Mapping):
+        parts = zip(*(_split(part, batch_size) for part in rows.values()), strict=True)
+        return [dict(zip(rows, part, strict=True)) for part in parts]
+    if isinstance(rows, tuple | list):
+        parts = zip(*(_split(part, batch_size) for part in rows), strict=True)
+        return [_like(rows, part) for part in parts]
+    return rows.split(batch_size)
+
+
+class Minibatches:
+    """Iterate over minibatches ``(X, y)`` of tensors that live on one device.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_rows, ...) or dict of such tensors
+        Inputs. Never written to.
+    y : Tensor of shape (n_rows, ...) or tuple of such tensors
+        Targets, and whatever else `transform` needs of a row.
+    batch_size : int, default=32
+        Rows in a minibatch; the last one may be shorter.
+    order : LongTensor of shape (n_visits,), default=None
+        The rows of an epoch, in the order in which they are visited unless shuffled. A row may
+        occur more than once. None visits each row once, as stored.
+    shuffle : bool, default=False
+        Whether to visit the rows in a new random order in each epoch.
+    drop_last : bool, default=False
+        Whether to leave out a last minibatch that is shorter than the others.
+    rng : torch.Generator, default=None
+        Source of the shuffle, on the device of the data. None uses torch's global generator.
+    transform : callable, default=None
+        ``transform(X, y) -> (X, y)``, applied to the rows of many minibatches at once, before they
+        are sliced.
+    chunk_bytes : int, default=64 MiB
+        Bound on the memory of the gathered and transformed rows. One minibatch is the least.
+    row_bytes : int, default=None
+        Memory that one gathered and transformed row takes. None counts three copies of it: the
+        row, its partner, their mixture.
+
+    Examples
+    --------
+    >>> import torch
+    >>> X, y = torch.arange(10.0).reshape(5, 2), torch.arange(5)
+    >>> [y.tolist() for X, y in Minibatches(X, y, batch_size=2)]
+    [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(
+        self,
+        X: Rows,
+        y: Rows,
+        *,
+        batch_size: int = 32,
+        order: Tensor | None = None,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        rng: torch.Generator | None = None,
+        transform: Callable[[Rows, Rows], tuple[Rows, Rows]] | None = None,
+        chunk_bytes: int = 64 * 2**20,
+        row_bytes: int | None = None,
+    ) -> None:
+        first = next(iter(X.values())) if isinstance(X, Mapping) else X
+        self.X = X
+        self.y = y
+        self.batch_size = batch_size
+        self.order = order
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.rng = rng
+        self.transform = transform
+        self.n_rows = len(first) if order is None else len(order)
+        self.device = first.device
+        if row_bytes is None:
+            row_bytes = 3 * bytes_per_row((X, y))
+        chunk_rows = chunk_bytes // max(row_bytes, 1)
+        # Whole minibatches only, so that a minibatch is never cut in two.
+        self.chunk_rows = max(chunk_rows // batch_size, 1) * batch_size
+
+    def __len__(self) -> int:
+        """Return the number of minibatches in an epoch."""
+        if self.drop_last:
+            return self.n_rows // self.batch_size
+        return -(-self.n_rows // self.batch_size)
+
+    def _visits(self) -> Tensor | None:
+        """Draw the rows of this epoch in the order of their visit; None is as stored."""
+        if not self.shuffle:
+            return self.order
+        shuffled = torch.randperm(self.n_rows, generator=self.rng, device=self.device)
+        return shuffled if self.order is None else self.order.index_select(0, shuffled)
+
+    def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
+        """Yield the minibatches of one epoch."""
+        visits = self._visits()
+        n_visits = len(self) * self.batch_size if self.drop_last else self.n_rows
+        for start in range(0, n_visits, self.chunk_rows):
+            stop = min(start + self.chunk_rows, n_visits)
+            X, y = map_tensors(partial(_gather, visits, start, stop), (self.X, self.y))
+            if self.transform is not None:
+                X, y = self.transform(X, y)
+            yield from zip(_split(X, self.batch_size), _split(y, self.batch_size), strict=True)
+
+
+def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Tensor:
+    """Take the rows of some consecutive visits; without an order of visits, a view."""
+    if visits is None:
+        return tensor[start:stop]
+    return tensor.index_select(0, visits[start:stop])

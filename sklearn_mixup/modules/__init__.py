@@ -1,0 +1,5 @@
+"""The paper's networks, as plain ``torch.nn`` modules."""
+
+from sklearn_mixup.modules.mlp import MLP
+
+__all__ = ["MLP"]

@@ -1,0 +1,270 @@
+"""The vicinity of the data: draw lam and a partner once, apply them to everything.
+
+The vicinal distribution of mixup is, with `lam` drawn from Beta(alpha, alpha) (Section 2 of [1]_),
+
+    x~ = lam * x_i + (1 - lam) * x_j        y~ = lam * y_i + (1 - lam) * y_j
+
+:func:`sample_lam` and :func:`sample_partner` draw ``lam`` and ``j``; :func:`mix` and
+:func:`mixed_loss` apply the draw to inputs, targets, weights and losses. Nothing here knows of
+skorch: the functions take and return tensors, on whatever device they live.
+
+References
+----------
+.. [1] Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+__all__ = ["mix", "mixed_loss", "sample_lam", "sample_partner"]
+
+
+def sample_lam(
+    alpha: float, size: int | tuple[int, ...] = (), *, rng: torch.Generator | None = None
+) -> Tensor:
+    """Draw mixing weights from Beta(alpha, alpha) [1]_.
+
+    Parameters
+    ----------
+    alpha : float in [0, inf]
+        Concentration, dimensionless. 0 is ERM: every weight is 1 and nothing is drawn from `rng`.
+        ``inf`` gives 1/2.
+    size : int or tuple of int, default=()
+        Shape of the result.
+    rng : torch.Generator, default=None
+        Source of randomness; the result lives on its device. None uses torch's global generator.
+
+    Returns
+    -------
+    Tensor of shape `size`, in [0, 1]
+        float64, or float32 on a device without float64. Close to 0 and 1 the weights of a small
+        `alpha` crowd so densely that a cast to float32 rounds many of them to exactly 1: those
+        rows are not mixed.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is negative or NaN.
+
+    Notes
+    -----
+    A closed form, exact for every `alpha`, in place of the usual ratio of two gamma variables
+    (which is 0/0 for a small `alpha`):
+
+    1. ``t = sqrt(1 - U**(2 / (2 * alpha + 1))) * cos(pi * V)``, with U and V uniform on (0, 1),
+       makes ``(1 + t) / 2`` a Beta(alpha + 1, alpha + 1) variable [2]_.
+    2. A Gamma(alpha) variable is a Gamma(alpha + 1) variable times ``U**(1 / alpha)``, so the
+       step from alpha + 1 down to alpha adds a Laplace variable over alpha to the logit.
+
+    References
+    ----------
+    .. [1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 2.
+    .. [2] Ulrich, "Computer generation of distributions on the m-sphere", Applied Statistics 33,
+       1984; Devroye, "Non-Uniform Random Variate Generation", 1986, Section IX.4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> lam = sample_lam(0.2, 10_000, rng=torch.Generator().manual_seed(0))
+    >>> round(lam.mean().item(), 2)
+    0.5
+    >>> sample_lam(0, 3).tolist(), sample_lam(float("inf"), 2).tolist()
+    ([1.0, 1.0, 1.0], [0.5, 0.5])
+    """
+    if not (isinstance(alpha, Real) and alpha >= 0):
+        raise ValueError(
+            f"`alpha` must be a number >= 0; got {alpha!r}. Use alpha=0 to train without mixing."
+        )
+    alpha = float(alpha)
+    size = (size,) if isinstance(size, int) else tuple(size)
+    device = rng.device if rng is not None else torch.get_default_device()
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    if alpha == 0:
+        return torch.ones(size, dtype=dtype, device=device)
+    exponential = torch.empty((3, *size), dtype=dtype, device=device).exponential_(generator=rng)
+    angle = torch.rand(size, generator=rng, dtype=dtype, device=device).mul_(math.pi)
+    t = torch.expm1(exponential[0] * (-2 / (2 * alpha + 1))).neg_().sqrt_() * torch.cos(angle)
+    laplace = exponential[1] - exponential[2]
+    return torch.sigmoid(2 * torch.atanh(t) + laplace / alpha)
+
+
+def sample_partner(
+    n_rows: int, *, batch_size: int | None = None, rng: torch.Generator | None = None
+) -> Tensor:
+    """Draw the row that each row is mixed with: a random permutation of its minibatch.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows, of one minibatch or of many that follow each other.
+    batch_size : int, default=None
+        Rows in a minibatch; the last one may be shorter. None takes all rows as one minibatch.
+    rng : torch.Generator, default=None
+        Source of randomness; the result lives on its device. None uses torch's global generator.
+
+    Returns
+    -------
+    LongTensor of shape (n_rows,)
+        ``partner[i]`` lies in the minibatch of row ``i``, and may be ``i`` itself.
+
+    Examples
+    --------
+    >>> import torch
+    >>> sample_partner(7, batch_size=3, rng=torch.Generator().manual_seed(0)).sort().values.tolist()
+    [0, 1, 2, 3, 4, 5, 6]
+    """
+    device = rng.device if rng is not None else torch.get_default_device()
+    if batch_size is None or batch_size >= n_rows:
+        return torch.randperm(n_rows, generator=rng, device=device)
+    n_full = n_rows // batch_size
+    # Sorting random keys permutes all full minibatches in one call.
+    partner = torch.rand(n_full, batch_size, generator=rng, device=device).argsort(dim=1)
+    partner += torch.arange(0, n_full * batch_size, batch_size, device=device).unsqueeze(1)
+    rest = torch.randperm(n_rows - n_full * batch_size, generator=rng, device=device)
+    return torch.cat([partner.flatten(), rest + n_full * batch_size])
+
+
+def _per_row(lam: Tensor, rows: Tensor) -> Tensor:
+    """View `lam` of shape (batch_size,) so that it broadcasts along the rows."""
+    if lam.ndim == 1 and len(lam) == len(rows):
+        return lam.view(-1, *[1] * (rows.ndim - 1))
+    if lam.ndim == 0:
+        return lam
+    raise ValueError(
+        f"`lam` must be a number or have one entry for each of the {len(rows)} rows; "
+        f"got shape {tuple(lam.shape)}."
+    )
+
+
+def mix(rows: Tensor, partner: Tensor, *, lam: float | Tensor) -> Tensor:
+    """Move each row toward its partner: ``lam * rows + (1 - lam) * rows[partner]`` [1]_.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (batch_size, ...), floating
+        Inputs, one-hot targets or weights. Never written to.
+    partner : LongTensor of shape (batch_size,)
+        Row ``i`` is mixed with row ``partner[i]``.
+    lam : float or Tensor of shape () or (batch_size,), in [0, 1]
+        Weight of the row itself; 1 returns the rows unchanged.
+
+    Returns
+    -------
+    Tensor of shape (batch_size, ...), with the dtype and device of `rows`
+
+    Raises
+    ------
+    TypeError
+        If `rows` is not a floating tensor.
+    ValueError
+        If `partner` does not have ``batch_size`` entries, or `lam` neither one nor that many, or
+        if a number `lam` is outside [0, 1].
+
+    References
+    ----------
+    .. [1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> mix(torch.tensor([[0.0], [4.0]]), torch.tensor([1, 0]), lam=0.75).tolist()
+    [[1.0], [3.0]]
+    """
+    if not rows.is_floating_point():
+        raise TypeError(
+            f"Only floating tensors can be mixed; got {rows.dtype}. Convert the rows with "
+            ".float(), or embed codes before mixing them."
+        )
+    if partner.shape != rows.shape[:1]:
+        raise ValueError(
+            f"`partner` must have one entry for each of the {len(rows)} rows; "
+            f"got shape {tuple(partner.shape)}."
+        )
+    if isinstance(lam, Tensor):
+        lam = _per_row(lam.to(rows.dtype), rows)
+    elif not 0 <= lam <= 1:
+        raise ValueError(f"`lam` must be in [0, 1]; got {lam!r}.")
+    return torch.lerp(rows.index_select(0, partner), rows, lam)
+
+
+def _row_means(losses: Tensor) -> Tensor:
+    """Average the losses of a row over whatever a row has: labels, pixels."""
+    return losses.flatten(1).mean(1) if losses.ndim > 1 else losses
+
+
+def mixed_loss(
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    y_pred: Tensor,
+    y: Tensor,
+    partner: Tensor,
+    *,
+    lam: float | Tensor,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Weigh the loss against a row's own target with the loss against its partner's.
+
+    For any criterion, linear in the target or not, the mean over the rows ``i`` with partner ``j``
+    of ``lam * criterion(f(x~_i), y_i) + (1 - lam) * criterion(f(x~_i), y_j)``. With weights ``w``
+    it is the weighted mean::
+
+        sum_i [lam * w_i * l(f(x~_i), y_i) + (1 - lam) * w_j * l(f(x~_i), y_j)]
+        -----------------------------------------------------------------------
+                      sum_i [lam * w_i + (1 - lam) * w_j]
+
+    Parameters
+    ----------
+    criterion : callable
+        ``criterion(y_pred, y)`` returns the losses of the rows, shape (batch_size, ...)
+        (``reduction="none"``), or their mean, which serves where `lam` is shared and there is no
+        `weight`.
+    y_pred : Tensor of shape (batch_size, ...)
+        Output of the module for the mixed inputs.
+    y : Tensor of shape (batch_size, ...)
+        Targets of the rows before mixing: class indices or target rows.
+    partner : LongTensor of shape (batch_size,)
+        Row ``i`` was mixed with row ``partner[i]``.
+    lam : float or Tensor of shape () or (batch_size,), in [0, 1]
+        Weight of the row itself.
+    weight : Tensor of shape (batch_size,), default=None
+        Weights of the rows before mixing, >= 0.
+
+    Returns
+    -------
+    Tensor of shape ()
+
+    Raises
+    ------
+    ValueError
+        If the criterion returns a mean where the losses of the rows are needed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> logits, y = torch.zeros(2, 4), torch.tensor([0, 3])
+    >>> cross_entropy = torch.nn.CrossEntropyLoss()
+    >>> loss = mixed_loss(cross_entropy, logits, y, torch.tensor([1, 0]), lam=0.3)
+    >>> bool(loss.isclose(torch.tensor(4.0).log()))
+    True
+    """
+    own, other = criterion(y_pred, y), criterion(y_pred, y.index_select(0, partner))
+    shared = not isinstance(lam, Tensor) or lam.ndim == 0
+    if own.ndim == 0:
+        if shared and weight is None:
+            return lam * own + (1 - lam) * other
+        raise ValueError(
+            "Weights, or one `lam` per sample, need the losses of the rows, but the criterion "
+            'returned their mean. Give it reduction="none".'
+        )
+    if weight is None:
+        weight = own.new_ones(len(own))
+    if isinstance(lam, Tensor):
+        lam = lam.to(own.dtype)
+    own, other = _row_means(own), _row_means(other)
+    own_weight, other_weight = lam * weight, (1 - lam) * weight.index_select(0, partner)
+    return (own_weight * own + other_weight * other).sum() / (own_weight + other_weight).sum()
