@@ -37,8 +37,8 @@ def check_device(device: Any) -> None:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(
-            f'`device` must be a device that torch can use here; got {device!r} ({error}). Use "auto" '
-            'for the best one there is, or "cpu".'
+            f"`device` must be a device that torch can use here; got {device!r} ({error}). "
+            'Use "auto" for the best one there is, or "cpu".'
         ) from error
 
 
@@ -50,18 +50,18 @@ def isolated_rng(seed: int, device: Any) -> Iterator[None]:
     # torch.mps has one device and takes no argument that names it.
     where = () if device.type == "mps" else (device,)
     with _GLOBAL_RNG:
-        numpy_state, torch_state = np.random.get_state(), torch.get_rng_state()
+        numpy_state = np.random.get_state()  # noqa: NPY002
+        torch_state = torch.get_rng_state()
         accelerator_state = accelerator.get_rng_state(*where) if accelerator else None
         try:
-            np.random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
             torch.default_generator.manual_seed(seed)
             if accelerator:
-                with torch.device(device):
-                    fresh = torch.Generator(device=device).manual_seed(seed)
+                fresh = torch.Generator(device=device).manual_seed(seed)
                 accelerator.set_rng_state(fresh.get_state(), *where)
             yield
         finally:
-            np.random.set_state(numpy_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
             torch.set_rng_state(torch_state)
             if accelerator:
                 accelerator.set_rng_state(accelerator_state, *where)

@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from skorch import NeuralNet
-from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
+from skorch.callbacks import Callback
 from skorch.dataset import Dataset, get_len, unpack_data
 from skorch.history import History
 from skorch.utils import to_device
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
-from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from sklearn_mixup._device import isolated_rng, resolve_device
 from sklearn_mixup._targets import (
@@ -31,13 +30,16 @@ from sklearn_mixup._targets import (
     mix_targets,
     two_term_loss,
 )
-from sklearn_mixup.callbacks import LRDecay
+from sklearn_mixup.callbacks import LRDecay, listens, score_plain_rows
 from sklearn_mixup.minibatches import (
+    MappedLoader,
     Minibatches,
     Rows,
     bytes_per_row,
     content_order,
+    fill_up,
     map_tensors,
+    peel,
 )
 from sklearn_mixup.vicinal import mix, sample_lam, sample_partner
 
@@ -69,38 +71,6 @@ class _Training:
         return self.sample_weight is not None or self.class_weight is not None
 
 
-class _VicinalLoader:
-    """Minibatches from a DataLoader, mixed on the device that the module is on."""
-
-    def __init__(self, loader: Any, transform: Any, device: Any) -> None:
-        self.loader = loader
-        self.transform = transform
-        self.device = device
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
-        for batch in self.loader:
-            X, y = unpack_data(batch)
-            yield self.transform(to_device(X, self.device), to_device(y, self.device))
-
-
-def _peel(dataset: TorchDataset) -> tuple[TorchDataset, np.ndarray | None]:
-    """Find the data set below any subsets, and the rows of it that they choose."""
-    rows = None
-    while isinstance(dataset, Subset):
-        indices = np.asarray(dataset.indices)
-        rows = indices if rows is None else indices[rows]
-        dataset = dataset.dataset
-    return dataset, rows
-
-
-def _fill_up(rows: Tensor, n_rows: int) -> Tensor:
-    """Repeat the last row until there are `n_rows`."""
-    return torch.cat([rows, rows[-1:].expand(n_rows - len(rows), *rows.shape[1:])])
-
-
 class VicinalNet(NeuralNet):
     """A skorch net that mixes its minibatches on the device, seeded by `random_state`.
 
@@ -113,25 +83,27 @@ class VicinalNet(NeuralNet):
     history_: History | None = None
     initialized_ = False
     virtual_params_: Mapping[str, Any] = MappingProxyType({})
-    _training_: _Training | None = None
+    # A _Training while fit or partial_fit runs.
+    _training_: Any = None
+    callbacks_: list[tuple[str, Any]]
     _mode_is_fixed_ = False
 
     def _store_params(self, params: dict[str, Any], kwargs: dict[str, Any]) -> None:
         """Do what skorch's ``__init__`` does, but only store."""
         if (history := kwargs.pop("history", None)) is not None:
-            vars(self)["history_"] = history
+            self.__dict__["history_"] = history
         # Past __setattr__, which takes any nn.Module for a part of an initialized net.
-        vars(self).update(params, **kwargs)
+        self.__dict__.update(params, **kwargs)
         self._params_to_validate = set(kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in vars(self) and not name.endswith("_"):
-            vars(self)[name] = value
+        if name in self.__dict__ and not name.endswith("_"):
+            self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
 
     def _get_param_names(self) -> list[str]:
-        return [key for key in vars(self) if not key.startswith("_") and not key.endswith("_")]
+        return [key for key in self.__dict__ if not key.startswith("_") and not key.endswith("_")]
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
@@ -143,50 +115,55 @@ class VicinalNet(NeuralNet):
         asked = state["device"]
         super().__setstate__({**state, "device": resolve_device(asked)})
         if isinstance(asked, str) and asked == "auto":
-            vars(self)["device"] = asked
+            self.__dict__["device"] = asked
 
     # -- device -----------------------------------------------------------------------------
 
     @property
     def device(self) -> Any:
-        """The device in use; ``get_params()["device"]`` is the one asked for, which may be "auto"."""
-        return resolve_device(vars(self)["device"])
+        """The device in use; ``get_params()["device"]`` is the one asked for, perhaps "auto"."""
+        return resolve_device(self.__dict__["device"])
 
     @device.setter
     def device(self, value: Any) -> None:
-        vars(self)["device"] = value
+        self.__dict__["device"] = value
 
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
         """Get the parameters of the net, its callbacks' with ``deep=True``."""
         params = super().get_params(deep=deep, **kwargs)
-        params["device"] = vars(self)["device"]
+        params["device"] = self.__dict__["device"]
         return params
 
     # -- seeding ----------------------------------------------------------------------------
 
     @contextmanager
-    def _seeded(self, *, restart: bool) -> Iterator[int]:
-        """Draw everything from `random_state`: anew, or going on where the last call ended."""
-        if restart or "_rng_" not in vars(self):
+    def _seeded(self, *, restart: bool) -> Iterator[tuple[int, int]]:
+        """Seed the global generators by `random_state`, anew or going on; yield two more seeds."""
+        if restart or "_rng_" not in self.__dict__:
             # None means a seed that nobody knows, not the global generator: that is left alone.
             state = self.random_state
             self._rng_ = np.random.RandomState() if state is None else check_random_state(state)
-        seed = int(self._rng_.randint(2**31 - 1))
+        seed, *seeds = self._rng_.randint(2**31 - 1, size=3).tolist()
         with isolated_rng(seed, self.device):
-            yield seed
+            yield tuple(seeds)
 
     @contextmanager
     def _train(
-        self, *, restart: bool, n_epochs: int | None, **weights: np.ndarray | None
+        self,
+        *,
+        restart: bool,
+        n_epochs: int | None,
+        sample_weight: np.ndarray | None,
+        class_weight: np.ndarray | None,
     ) -> Iterator[None]:
-        """Hold what training needs while it lasts; a first fit that fails leaves an unfitted net."""
-        with self._seeded(restart=restart) as seed:
+        """Hold what training needs while it lasts; a failed first fit leaves an unfitted net."""
+        with self._seeded(restart=restart) as seeds:
             device = self.device if self.device is not None else "cpu"
             # Two generators, so that nets that differ in alpha alone see the same shuffles.
-            shuffle_rng, vicinal_rng = (torch.Generator(device=device) for _ in range(2))
-            shuffle_rng.manual_seed(seed)
-            vicinal_rng.manual_seed(seed + 1)
-            self._training_ = _Training(n_epochs, shuffle_rng, vicinal_rng, **weights)
+            shuffle_rng, vicinal_rng = (torch.Generator(device).manual_seed(seed) for seed in seeds)
+            self._training_ = _Training(
+                n_epochs, shuffle_rng, vicinal_rng, sample_weight, class_weight
+            )
             try:
                 yield
             except Exception:
@@ -199,13 +176,13 @@ class VicinalNet(NeuralNet):
     def _initialize_module(self, *args: Any, **kwargs: Any) -> Any:
         if self._training_ is not None:
             return super()._initialize_module(*args, **kwargs)
-        with self._seeded(restart="_rng_" not in vars(self)):
+        with self._seeded(restart="_rng_" not in self.__dict__):
             return super()._initialize_module(*args, **kwargs)
 
     # -- parts ------------------------------------------------------------------------------
 
     def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
-        """Build a part from its class; copy one that was passed ready-made, which stays untouched."""
+        """Build a part from its class; copy one that is passed ready-made: it stays untouched."""
         part = super().initialized_instance(instance_or_cls, kwargs)
         return copy.deepcopy(part) if part is instance_or_cls else part
 
@@ -215,33 +192,14 @@ class VicinalNet(NeuralNet):
         choices = {"fused", "foreach", "capturable", "differentiable"}
         optimizer = getattr(self, prefix, None)
         if optimizer in (torch.optim.Adam, torch.optim.AdamW) and not choices & kwargs.keys():
+            groups = [dict(group) for group in args[0]]  # The trial below writes into them.
             try:
-                optimizer(*args, **kwargs, fused=True)
+                optimizer(groups, *args[1:], **kwargs, fused=True)
             except (RuntimeError, TypeError, ValueError):
                 pass  # Not on this device or dtype, or an argument that the optimizer itself names.
             else:
                 kwargs["fused"] = True
         return args, kwargs
-
-    def _uncache_training_scores(self) -> None:
-        """Let scores on training data predict its rows as they are, neither mixed nor weighted."""
-        if self.alpha == 0 and not self._training_.weighted:
-            return
-        for i, (name, callback) in enumerate(self.callbacks_):
-            if not getattr(callback, "on_train", False):
-                continue
-            if isinstance(callback, BatchScoring) or (
-                isinstance(callback, EpochScoring) and self.use_caching is True
-            ):
-                raise ValueError(
-                    f"Callback {name!r} would score predictions on mixed or weighted minibatches "
-                    "against labels that are neither. Use EpochScoring(on_train=True), with "
-                    'use_caching="auto" or False: it predicts the training rows as they are.'
-                )
-            if isinstance(callback, EpochScoring):
-                callback = copy.copy(callback)
-                callback.use_caching = False
-                self.callbacks_[i] = name, callback
 
     def _apply_dropout(self) -> None:
         """Set p of every dropout layer to `dropout`."""
@@ -263,7 +221,11 @@ class VicinalNet(NeuralNet):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self._training_.needs_closure = self._needs_closure()
         self._apply_dropout()
-        self._uncache_training_scores()
+        if self.alpha > 0 or self._training_.weighted:
+            self.callbacks_ = [
+                (name, score_plain_rows(name, callback, use_caching=self.use_caching))
+                for name, callback in self.callbacks_
+            ]
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -288,12 +250,13 @@ class VicinalNet(NeuralNet):
         if isinstance(rows, Mapping):
             return {name: self._to_device(part) for name, part in rows.items()}
         if not isinstance(rows, Tensor):
-            rows = np.asarray(rows)
+            rows = np.ascontiguousarray(rows)  # torch takes no negative strides,
+            # and warns of read-only memory, though nothing here writes to it.
             rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
         dtype = self._module_dtype() if rows.is_floating_point() else rows.dtype
         return rows.to(device=self.device, dtype=dtype)
 
-    def _resident(self, dataset: TorchDataset) -> tuple[Rows, Rows] | None:
+    def _resident(self, dataset: Any) -> tuple[Rows, Rows] | None:
         """Put a data set that is made of arrays on the device whole; None for any other."""
         if type(dataset) is Dataset:
             X, y = dataset.X, dataset.y
@@ -308,7 +271,7 @@ class VicinalNet(NeuralNet):
             cache[id(dataset)] = X, self._to_device(y)
         return cache[id(dataset)]
 
-    def get_iterator(self, dataset: TorchDataset, training: bool = False) -> Any:
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
         name = "iterator_train" if training else "iterator_valid"
         iterator = getattr(self, name)
@@ -318,7 +281,7 @@ class VicinalNet(NeuralNet):
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
         if kwargs["batch_size"] == -1:
             kwargs["batch_size"] = len(dataset)
-        base, rows = _peel(dataset)
+        base, rows = peel(dataset)
         resident = self._resident(base)
         if resident is not None and training and self._training_:
             return self._vicinal_minibatches(base, rows, resident, kwargs)
@@ -330,7 +293,7 @@ class VicinalNet(NeuralNet):
             return self._vicinal_loader(DataLoader(dataset, **kwargs))
         return DataLoader(dataset, **kwargs)
 
-    def _vicinal_loader(self, loader: Any) -> _VicinalLoader:
+    def _vicinal_loader(self, loader: Any) -> MappedLoader:
         """Mix what a loader yields, minibatch by minibatch."""
         training = self._training_
         if training.weighted:
@@ -340,11 +303,11 @@ class VicinalNet(NeuralNet):
             )
         with suppress(TypeError):  # An iterable data set has no length, so its fit no known end.
             training.n_minibatches = len(loader)
-        return _VicinalLoader(loader, partial(self._vicinal_rows, batch_size=None), self.device)
+        return MappedLoader(loader, partial(self._vicinal_rows, batch_size=None), self.device)
 
     def _vicinal_minibatches(
         self,
-        base: TorchDataset,
+        base: Any,
         rows: np.ndarray | None,
         resident: tuple[Rows, Rows],
         kwargs: dict[str, Any],
@@ -390,7 +353,8 @@ class VicinalNet(NeuralNet):
             else:
                 weight = sample_weight
         if class_weight is not None:
-            by_class = class_weight[y.cpu().numpy()]
+            codes = y.cpu().numpy()
+            by_class = class_weight[codes] if codes.ndim == 1 else codes @ class_weight
             weight = by_class if weight is None else weight * by_class
         if weight is None:
             return rows, None
@@ -398,7 +362,7 @@ class VicinalNet(NeuralNet):
 
     def _mixes_now(self) -> bool:
         """Whether this epoch mixes; skorch has opened its row of the history already."""
-        return self.alpha > 0 and len(self.history_) > self.erm_epochs
+        return self.alpha > 0 and len(self.history) > self.erm_epochs
 
     def _vicinal_rows(self, X: Rows, y: Rows, *, batch_size: int | None) -> tuple[Rows, Rows]:
         """Mix the rows of consecutive minibatches: one draw for inputs, targets and weights."""
@@ -437,12 +401,11 @@ class VicinalNet(NeuralNet):
         """Compute the loss of a minibatch, vicinal or plain."""
         if isinstance(y_true, LogCoefficients):
             return log_coefficient_loss(y_pred, y_true)
-        plain_loss = partial(super().get_loss, *args, **kwargs)
         if isinstance(y_true, MixedTargets):
+            loss = partial(super().get_loss, *args, **kwargs)
             shared = self.lam_per == "minibatch" and not self._training_.weighted
-            criterion = self.criterion_
-            return two_term_loss(criterion, plain_loss, y_pred, y_true, shared_lam=shared)
-        return plain_loss(y_pred, y_true)
+            return two_term_loss(self.criterion_, loss, y_pred, y_true, shared_lam=shared)
+        return super().get_loss(y_pred, y_true, *args, **kwargs)
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module to a minibatch."""
@@ -454,25 +417,11 @@ class VicinalNet(NeuralNet):
         except RuntimeError as error:
             if not re.search("shape|size|dimension|channels", str(error)):
                 raise
-            shapes = map_tensors(lambda t: tuple(t.shape), x)
+            shapes = [list(part.shape) for part in (x.values() if isinstance(x, Mapping) else [x])]
             raise ValueError(
                 f"{type(self.module_).__name__} could not be applied to a minibatch of shape "
-                f"{shapes}: {error}. Give the inputs the shape that the module takes."
+                f"{', '.join(map(str, shapes))}: {error}. Give X the shape that the module takes."
             ) from error
-
-    def _listens(self, callback: Callback, training: bool) -> bool:
-        """Whether a callback asks for each minibatch of an epoch."""
-        if isinstance(callback, LRDecay):
-            return False
-        if isinstance(callback, BatchScoring | EpochScoring):
-            return callback.on_train == training
-        if isinstance(callback, LRScheduler):
-            return training and callback.step_every == "batch"
-        kind = type(callback)
-        return any(
-            getattr(kind, hook) is not getattr(Callback, hook)
-            for hook in ("on_batch_begin", "on_batch_end")
-        )
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         if set_to_none is False:
@@ -525,11 +474,12 @@ class VicinalNet(NeuralNet):
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
         """Compute an epoch; the losses stay on the device until its end, unless a callback asks."""
-        own_hooks = any(
-            getattr(type(self), hook) is not getattr(NeuralNet, hook)
-            for hook in ("on_batch_begin", "on_batch_end")
+        asked = (
+            any(listens(callback, training=training) for _, callback in self.callbacks_)
+            or type(self).on_batch_begin is not NeuralNet.on_batch_begin
+            or type(self).on_batch_end is not NeuralNet.on_batch_end
+            or not isinstance(self.history, History)  # one shared by several processes
         )
-        asked = own_hooks or any(self._listens(cb, training) for _, cb in self.callbacks_)
         if iterator is None or asked:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             return
@@ -541,10 +491,10 @@ class VicinalNet(NeuralNet):
                     decay.on_batch_begin(self, batch=batch, training=training)
                 losses.append(step_fn(batch, **fit_params)["loss"].detach())
                 sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
-        losses = torch.stack(losses).tolist() if losses else []
+        values = torch.stack(losses).tolist() if losses else []
         self.history[-1, "batches"].extend(
             {prefix + "_loss": loss, prefix + "_batch_size": size}
-            for loss, size in zip(losses, sizes, strict=True)
+            for loss, size in zip(values, sizes, strict=True)
         )
         self.history.record(prefix + "_batch_count", len(sizes))
 
@@ -558,6 +508,7 @@ class VicinalNet(NeuralNet):
         for Xi, yi in map(unpack_data, iterator):
             n_rows = get_len(Xi)
             if isinstance(iterator, Minibatches) and n_rows < iterator.batch_size:
-                Xi = map_tensors(partial(_fill_up, n_rows=iterator.batch_size), Xi)
+                Xi = map_tensors(partial(fill_up, n_rows=iterator.batch_size), Xi)
             y_pred = self.evaluation_step((Xi, yi), training=training)
-            yield to_device(map_tensors(lambda rows, n=n_rows: rows[:n], y_pred), device=device)
+            y_pred = map_tensors(partial(torch.narrow, dim=0, start=0, length=n_rows), y_pred)
+            yield to_device(y_pred, device=device)

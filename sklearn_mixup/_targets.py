@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 from sklearn_mixup.vicinal import mix, mixed_loss
 
@@ -64,7 +64,7 @@ def log_coefficient_loss(logits: Tensor, targets: LogCoefficients) -> Tensor:
 
 
 def two_term_loss(
-    criterion: nn.Module,
+    criterion: Any,
     loss: Callable[[Tensor, Tensor], Tensor],
     y_pred: Tensor,
     targets: MixedTargets,

@@ -1,11 +1,12 @@
-"""Callbacks that a net trained with mixup has by default."""
+"""The learning-rate decay, and what other callbacks ask of a net that mixes."""
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
 
 __all__ = ["LRDecay"]
 
@@ -48,3 +49,32 @@ class LRDecay(Callback):
         """Restore the learning rates."""
         for group, lr in self.groups_:
             group["lr"] = lr
+
+
+def listens(callback: Callback, *, training: bool) -> bool:
+    """Whether a callback asks for each minibatch of an epoch, with its loss."""
+    if isinstance(callback, LRDecay):
+        return False
+    if isinstance(callback, BatchScoring | EpochScoring):
+        return callback.on_train == training
+    if isinstance(callback, LRScheduler):
+        return training and callback.step_every == "batch"
+    hooks = ("on_batch_begin", "on_batch_end")
+    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks)
+
+
+def score_plain_rows(name: str, callback: Callback, *, use_caching: Any) -> Callback:
+    """Let a score on training data predict its rows as they are, neither mixed nor weighted."""
+    if not getattr(callback, "on_train", False):
+        return callback
+    cached = isinstance(callback, EpochScoring) and use_caching is True
+    if cached or isinstance(callback, BatchScoring):
+        raise ValueError(
+            f"Callback {name!r} would score predictions on mixed or weighted minibatches against "
+            "labels that are neither. Use EpochScoring(on_train=True), with "
+            'use_caching="auto" or False: it predicts the training rows as they are.'
+        )
+    if isinstance(callback, EpochScoring):
+        callback = copy.copy(callback)
+        callback.use_caching = False
+    return callback

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.dataset import unpack_data
+from skorch.utils import to_device
 from torch import Tensor
+from torch.utils.data import Subset
 
 __all__ = ["Minibatches", "bytes_per_row", "content_order", "map_tensors"]
 
@@ -176,3 +179,40 @@ def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Ten
     if visits is None:
         return tensor[start:stop]
     return tensor.index_select(0, visits[start:stop])
+
+
+class MappedLoader:
+    """Minibatches from a loader, put on the device and transformed there one by one.
+
+    For data that does not fit on the device: the loader fetches and collates on the host.
+    """
+
+    def __init__(self, loader: Any, transform: Callable[[Rows, Rows], Any], device: Any) -> None:
+        self.loader = loader
+        self.transform = transform
+        self.device = device
+
+    def __len__(self) -> int:
+        """Return the number of minibatches in an epoch."""
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
+        """Yield the minibatches of one epoch."""
+        for batch in self.loader:
+            X, y = unpack_data(batch)
+            yield self.transform(to_device(X, self.device), to_device(y, self.device))
+
+
+def peel(dataset: Any) -> tuple[Any, np.ndarray | None]:
+    """Find the data set below any subsets, and the rows of it that they choose."""
+    rows = None
+    while isinstance(dataset, Subset):
+        indices = np.asarray(dataset.indices)
+        rows = indices if rows is None else indices[rows]
+        dataset = dataset.dataset
+    return dataset, rows
+
+
+def fill_up(rows: Tensor, *, n_rows: int) -> Tensor:
+    """Repeat the last row until there are `n_rows`."""
+    return torch.cat([rows, rows[-1:].expand(n_rows - len(rows), *rows.shape[1:])])

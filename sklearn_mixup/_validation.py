@@ -1,0 +1,92 @@
+"""Checks of inputs, targets and weights beyond those of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor
+
+
+def default_dtype() -> np.dtype:
+    """Give NumPy's name of the dtype that torch makes modules of."""
+    return torch.empty(0).numpy().dtype
+
+
+def take(X: Any, rows: np.ndarray) -> Any:
+    """Take rows of an array, a tensor or a dict of them."""
+    if isinstance(X, Mapping):
+        return {name: take(part, rows) for name, part in X.items()}
+    return X[torch.as_tensor(rows, device=X.device)] if isinstance(X, Tensor) else X[rows]
+
+
+def check_floating(dtype: Any, name: str, mixes: bool) -> None:
+    """Raise TypeError for inputs that cannot be mixed."""
+    floating = dtype.is_floating_point if isinstance(dtype, torch.dtype) else dtype.kind == "f"
+    if mixes and not floating:
+        raise TypeError(
+            f"Only floating inputs can be mixed, but {name} is {dtype}. Convert it to float, or "
+            "use alpha=0."
+        )
+
+
+def check_part(part: Any, name: str, mixes: bool) -> Any:
+    """Check one input that is a tensor or an array of any rank."""
+    if not isinstance(part, Tensor):
+        part = np.asarray(part)
+    check_floating(part.dtype, name, mixes)
+    if part.ndim == 0 or len(part) == 0:
+        raise ValueError(f"{name} must have at least one row; got shape {tuple(part.shape)}.")
+    finite = torch.isfinite(part) if isinstance(part, Tensor) else np.isfinite(part)
+    if not finite.all():
+        raise ValueError(f"{name} contains NaN or infinity. Impute or drop these rows.")
+    return part
+
+
+def check_y(y: Any) -> tuple[np.ndarray, str]:
+    """Check targets: labels, an indicator of labels, or rows of class probabilities."""
+    if isinstance(y, Tensor):
+        y = y.detach().cpu().numpy()
+    y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    floating = y.ndim == 2 and y.dtype.kind == "f" and (y >= 0).all()
+    if floating and np.allclose(y.sum(axis=1), 1, atol=1e-4):
+        return y, "probabilities"
+    check_classification_targets(y)
+    if y.ndim == 1:
+        return y, "multiclass"
+    if y.ndim == 2 and np.isin(y, (0, 1)).all():
+        return y, "multilabel-indicator"
+    raise ValueError(
+        "y must hold a label a row, zeros and ones (multilabel), or rows of probabilities that sum "
+        f"to 1; got an array of shape {y.shape} and dtype {y.dtype}."
+    )
+
+
+def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
+    """Check weights: one for each row, finite, >= 0, not all 0."""
+    if isinstance(sample_weight, Tensor):
+        sample_weight = sample_weight.detach().cpu().numpy()
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_rows, sample_weight, dtype=float)
+    weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"`sample_weight` must have one entry for each of the {n_rows} rows; got shape "
+            f"{weight.shape}."
+        )
+    if (weight < 0).any():
+        raise ValueError(
+            f"`sample_weight` must be >= 0; got {weight.min()}. Use 0 to leave a row out."
+        )
+    if not weight.any():
+        raise ValueError("`sample_weight` must not be all zero; got no row with a weight > 0.")
+    return weight
