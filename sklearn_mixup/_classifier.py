@@ -166,7 +166,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, np.inf, closed="both")],
         "dropout": [Interval(Real, 0, 1, closed="left"), None],
         "lam_per": [StrOptions({"minibatch", "sample"})],
         "erm_epochs": [Interval(Integral, 0, None, closed="left")],
@@ -402,10 +402,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
                     "before all of it has been seen. Pass classes=[...] to the estimator."
                 )
             # What a DataLoader collates is not encoded: it has to be class indices.
-            yields_indices = (
-                type(base) not in (Dataset, TensorDataset) and target_type == "multiclass"
-            )
-            if classes is None and yields_indices:
+            encoded = type(base) in (Dataset, TensorDataset) or target_type != "multiclass"
+            if classes is None and not encoded:
                 if labels.dtype.kind not in "iu" or labels.min() < 0:
                     raise ValueError(
                         f"`targets` of a {type(base).__name__} must be class indices 0, 1, ...; "

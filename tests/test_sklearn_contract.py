@@ -1,0 +1,26 @@
+"""scikit-learn's own checks, every one, with no expected failure."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
+
+from sklearn_mixup import MixupClassifier
+
+
+@parametrize_with_checks(
+    [
+        MixupClassifier(),
+        # An estimator that differs from the default in what the checks could stumble over.
+        MixupClassifier(alpha=0, dropout=0.1, batch_size=8, max_epochs=30),
+    ]
+)
+def test_scikit_learn_check_passes(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("params", [{"lam_per": "sample"}, {"module__hidden_sizes": (16,)}])
+def test_representation_names_what_differs_from_the_default(params):
+    (name, value), *_ = params.items()
+    assert repr(MixupClassifier(**params)) == f"MixupClassifier({name}={value!r})"
+    assert repr(MixupClassifier()) == "MixupClassifier()"
+    assert "criterion" in repr(MixupClassifier(criterion=nn.NLLLoss))
