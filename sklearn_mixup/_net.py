@@ -411,7 +411,7 @@ class VicinalNet(NeuralNet):
         """Apply the module to a minibatch."""
         training = self._training_
         try:
-            if training is not None and type(x) is Tensor and x.device == training.device:
+            if training is not None and isinstance(x, Tensor) and x.device == training.device:
                 return self.module_(x, **fit_params)
             return super().infer(x, **fit_params)
         except RuntimeError as error:

@@ -430,7 +430,7 @@ def test_the_training_step_compiles_whole(iris):
         (Xi, yi), *_ = clf.get_iterator(clf.get_dataset(X, y), training=True)
 
         def step(Xi, rows):
-            return clf.get_loss(clf.infer(Xi), type(yi)(rows), training=True)
+            return clf.get_loss(clf.module_(Xi), type(yi)(rows), training=True)
 
         compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
         assert_close(compiled(Xi, yi.rows), step(Xi, yi.rows))
