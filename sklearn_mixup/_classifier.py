@@ -24,7 +24,7 @@ from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import IterableDataset, TensorDataset
 
 from sklearn_mixup._device import check_device
 from sklearn_mixup._net import VicinalNet
@@ -119,7 +119,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         The labels; the numbers of the columns for other targets.
     n_features_in_ : int
         Number of features, ``X.shape[1]``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X was a DataFrame.
     target_type_ : {"multiclass", "multilabel-indicator", "probabilities"}
         What `y` was.
@@ -134,8 +134,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     The objective of a minibatch whose rows ``i`` have partners ``j`` and weights ``w`` is::
 
         sum_i [lam * w_i * l(f(x~_i), y_i) + (1 - lam) * w_j * l(f(x~_i), y_j)]
-        -----------------------------------------------------------------------
-                      sum_i [lam * w_i + (1 - lam) * w_j]
+            / sum_i [lam * w_i + (1 - lam) * w_j]
 
     A `sample_weight` of whole numbers, that make an epoch at most ten times as long, counts rows:
     a row of weight 2 is visited as if it stood in the table twice. All other weights, and
@@ -316,8 +315,14 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         check_device(self.device)
         ends = n_epochs is not None
         restart = not self.initialized_ or (ends and not self.warm_start)
-        X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, restart, classes)
-        class_weight = self._weigh_classes(labels, sample_weight)
+        learned = self.__dict__.copy()
+        try:
+            X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, restart, classes)
+            class_weight = self._weigh_classes(labels, sample_weight)
+        except Exception:  # A net that was fitted before stays as it was.
+            self.__dict__.clear()
+            self.__dict__.update(learned)
+            raise
         with self._train(
             restart=restart,
             n_epochs=n_epochs,
@@ -392,7 +397,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             labels, target_type = check_y(labels)
         if restart:
             self.target_type_ = target_type
-            first = unpack_data(dataset[0])[0] if hasattr(dataset, "__getitem__") else None
+            first = None if isinstance(dataset, IterableDataset) else unpack_data(dataset[0])[0]
             shape = getattr(first, "shape", None)
             self._n_features_ = int(np.prod(shape)) if shape else None
             classes = self.classes if classes is None else classes
@@ -483,6 +488,13 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         self.module_ = self.initialized_instance(self.module, kwargs)
         return self
 
+    def initialize_callbacks(self) -> Any:
+        """Make the callbacks; there is no accuracy against probabilities."""
+        super().initialize_callbacks()
+        if getattr(self, "target_type_", None) == "probabilities":
+            self.callbacks_ = [item for item in self.callbacks_ if item[0] != "valid_acc"]
+        return self
+
     def initialize_criterion(self) -> Any:
         """Make the criterion; multilabel targets turn the default into binary cross-entropy."""
         super().initialize_criterion()
@@ -523,15 +535,21 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             return {name: check_part(part, f"X[{name!r}]", mixes) for name, part in X.items()}
         if isinstance(X, Tensor):
             X = check_part(X, "X", mixes)
-            if reset and X.ndim > 1:
+            if X.ndim < 2:
+                raise ValueError(
+                    f"Expected a tensor of at least 2 dimensions, got a 1D array of {len(X)}. Use "
+                    "X.reshape(-1, 1) if it has a single feature."
+                )
+            if reset:
                 self.n_features_in_ = X.shape[1]
-            elif X.ndim > 1 and X.shape[1] != getattr(self, "n_features_in_", X.shape[1]):
+            elif X.shape[1] != getattr(self, "n_features_in_", X.shape[1]):
                 raise ValueError(
                     f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
                     f"{self.n_features_in_} features as input."
                 )
             return X
-        dtype: Any = default_dtype()
+        # Floating arrays stay as they are until they go to the device; the rest is cast here.
+        dtype: Any = [default_dtype(), np.float32, np.float64]
         if getattr(X, "ndim", 2) > 2:
             check_floating(np.asarray(X).dtype, "X", mixes)
             dtype = dtype if np.asarray(X).dtype.kind == "f" else None
@@ -543,7 +561,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         if not is_dataset(X):
             X = self._check_X(X, reset=False)
         outputs = self.forward(X, device=self.device)
-        return outputs[0] if isinstance(outputs, tuple) else outputs
+        return (outputs[0] if isinstance(outputs, tuple) else outputs).detach()
 
     def _get_predict_nonlinearity(self) -> Callable[[Tensor], Tensor]:
         if self.predict_nonlinearity == "auto" and isinstance(

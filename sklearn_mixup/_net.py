@@ -17,10 +17,11 @@ from sklearn.utils import check_random_state
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset, get_len, unpack_data
+from skorch.exceptions import NotInitializedError
 from skorch.history import History
 from skorch.utils import to_device
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from sklearn_mixup._device import isolated_rng, resolve_device
 from sklearn_mixup._targets import (
@@ -69,6 +70,16 @@ class _Training:
     def weighted(self) -> bool:
         """Whether rows or classes have weights."""
         return self.sample_weight is not None or self.class_weight is not None
+
+
+def _check_range(rows: Tensor) -> Tensor:
+    """Raise ValueError for numbers that are finite, but not so in the dtype of the module."""
+    if rows.is_floating_point() and not torch.isfinite(rows).all():
+        raise ValueError(
+            f"X contains NaN, infinity or a value too large for the module's {rows.dtype}. Impute "
+            "or rescale."
+        )
+    return rows
 
 
 class VicinalNet(NeuralNet):
@@ -216,6 +227,14 @@ class VicinalNet(NeuralNet):
         for layer in layers:
             layer.p = float(self.dropout)
 
+    def check_is_fitted(self, attributes: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Raise NotInitializedError before the first fit, and after one that failed."""
+        if not self.initialized_ and not attributes:
+            raise NotInitializedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first."
+            )
+        super().check_is_fitted(attributes, *args, **kwargs)
+
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Bring the module up to date with the parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
@@ -249,12 +268,14 @@ class VicinalNet(NeuralNet):
         """Put rows on the device, floating ones in the dtype of the module."""
         if isinstance(rows, Mapping):
             return {name: self._to_device(part) for name, part in rows.items()}
+        if isinstance(rows, list | tuple):
+            return [self._to_device(part) for part in rows]
         if not isinstance(rows, Tensor):
             rows = np.ascontiguousarray(rows)  # torch takes no negative strides,
             # and warns of read-only memory, though nothing here writes to it.
             rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
         dtype = self._module_dtype() if rows.is_floating_point() else rows.dtype
-        return rows.to(device=self.device, dtype=dtype)
+        return rows.detach().to(device=self.device, dtype=dtype)
 
     def _resident(self, dataset: Any) -> tuple[Rows, Rows] | None:
         """Put a data set that is made of arrays on the device whole; None for any other."""
@@ -267,6 +288,7 @@ class VicinalNet(NeuralNet):
         cache = self._training_.resident if self._training_ is not None else {}
         if id(dataset) not in cache:
             X = self._to_device(X)
+            map_tensors(_check_range, X)
             y = torch.zeros(1).expand(get_len(X)) if y is None else self._encode(y)
             cache[id(dataset)] = X, self._to_device(y)
         return cache[id(dataset)]
@@ -275,13 +297,16 @@ class VicinalNet(NeuralNet):
         """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
         name = "iterator_train" if training else "iterator_valid"
         iterator = getattr(self, name)
+        base, rows = peel(dataset)
         if iterator is not Minibatches:
+            if type(base) is Dataset and base.y is not None:
+                encoded = Dataset(base.X, self._encode(base.y))
+                dataset = encoded if rows is None else Subset(encoded, rows.tolist())
             loader = super().get_iterator(dataset, training=training)
             return self._vicinal_loader(loader) if training and self._training_ else loader
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
-        if kwargs["batch_size"] == -1:
-            kwargs["batch_size"] = len(dataset)
-        base, rows = peel(dataset)
+        batch_size = int(kwargs["batch_size"])
+        kwargs["batch_size"] = len(dataset) if batch_size == -1 else batch_size
         resident = self._resident(base)
         if resident is not None and training and self._training_:
             return self._vicinal_minibatches(base, rows, resident, kwargs)
@@ -303,7 +328,7 @@ class VicinalNet(NeuralNet):
             )
         with suppress(TypeError):  # An iterable data set has no length, so its fit no known end.
             training.n_minibatches = len(loader)
-        return MappedLoader(loader, partial(self._vicinal_rows, batch_size=None), self.device)
+        return MappedLoader(loader, self._to_device, partial(self._vicinal_rows, batch_size=None))
 
     def _vicinal_minibatches(
         self,
@@ -319,6 +344,8 @@ class VicinalNet(NeuralNet):
         kwargs = {"shuffle": True, **kwargs}
         table = getattr(base, "X", None)
         if kwargs["shuffle"] and isinstance(table, np.ndarray) and table.ndim == 2:
+            # As the module sees them: the same numbers, whatever the dtype that they came in.
+            table = X.cpu().double().numpy()
             rows = rows[content_order(table[rows], y.cpu().numpy()[rows])]
         rows, weight = self._weigh(rows, y)
         if weight is not None:
@@ -413,7 +440,7 @@ class VicinalNet(NeuralNet):
         try:
             if training is not None and isinstance(x, Tensor) and x.device == training.device:
                 return self.module_(x, **fit_params)
-            return super().infer(x, **fit_params)
+            return super().infer(self._to_device(x), **fit_params)
         except RuntimeError as error:
             if not re.search("shape|size|dimension|channels", str(error)):
                 raise

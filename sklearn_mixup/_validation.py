@@ -40,8 +40,11 @@ def check_part(part: Any, name: str, mixes: bool) -> Any:
     if not isinstance(part, Tensor):
         part = np.asarray(part)
     check_floating(part.dtype, name, mixes)
-    if part.ndim == 0 or len(part) == 0:
-        raise ValueError(f"{name} must have at least one row; got shape {tuple(part.shape)}.")
+    if part.ndim == 0 or 0 in part.shape:
+        raise ValueError(
+            f"{name} must have at least one row and at least one column; got shape "
+            f"{tuple(part.shape)}."
+        )
     finite = torch.isfinite(part) if isinstance(part, Tensor) else np.isfinite(part)
     if not finite.all():
         raise ValueError(f"{name} contains NaN or infinity. Impute or drop these rows.")

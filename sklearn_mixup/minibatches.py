@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.dataset import unpack_data
-from skorch.utils import to_device
 from torch import Tensor
 from torch.utils.data import Subset
 
-__all__ = ["Minibatches", "bytes_per_row", "content_order", "map_tensors"]
+__all__ = ["Minibatches"]
 
 # What a minibatch is made of: a tensor, or tensors in a dict or tuple that share their first axis.
 Rows = Any
@@ -175,9 +174,9 @@ class Minibatches:
 
 
 def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Tensor:
-    """Take the rows of some consecutive visits; without an order of visits, a view."""
+    """Copy the rows of some consecutive visits: a module may write to them, not to the data."""
     if visits is None:
-        return tensor[start:stop]
+        return tensor[start:stop].clone()
     return tensor.index_select(0, visits[start:stop])
 
 
@@ -187,10 +186,15 @@ class MappedLoader:
     For data that does not fit on the device: the loader fetches and collates on the host.
     """
 
-    def __init__(self, loader: Any, transform: Callable[[Rows, Rows], Any], device: Any) -> None:
+    def __init__(
+        self,
+        loader: Any,
+        place: Callable[[Any], Rows],
+        transform: Callable[[Rows, Rows], tuple[Rows, Rows]],
+    ) -> None:
         self.loader = loader
+        self.place = place
         self.transform = transform
-        self.device = device
 
     def __len__(self) -> int:
         """Return the number of minibatches in an epoch."""
@@ -200,7 +204,7 @@ class MappedLoader:
         """Yield the minibatches of one epoch."""
         for batch in self.loader:
             X, y = unpack_data(batch)
-            yield self.transform(to_device(X, self.device), to_device(y, self.device))
+            yield self.transform(self.place(X), self.place(y))
 
 
 def peel(dataset: Any) -> tuple[Any, np.ndarray | None]:

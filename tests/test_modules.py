@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -21,7 +23,7 @@ def test_mlp_is_the_sequence_of_its_layers(hidden_sizes, shape):
     X = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     assert_close(mlp(X), reference(mlp)(X))
     widths = [6, *hidden_sizes, 4]
-    n_parameters = sum((n + 1) * m for n, m in zip(widths, widths[1:], strict=False))
+    n_parameters = sum((n + 1) * m for n, m in pairwise(widths))
     assert sum(p.numel() for p in mlp.parameters()) == n_parameters
 
 

@@ -379,7 +379,7 @@ def test_line_ends_do_not_matter(home_with, name, line_end):
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "iris"])
 @pytest.mark.parametrize("download_if_missing", [True, False])
 def test_missing_file_says_which_where_and_whence(tmp_path, no_network, name, download_if_missing):
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(OSError, match="SKLEARN_MIXUP_DATA") as raised:
         FETCHERS[name](tmp_path, download_if_missing)
     message = str(raised.value)
     assert str(path_of(name, tmp_path)) in message
@@ -432,7 +432,7 @@ def test_looking_makes_no_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert available() == ["iris"]
     assert fetch_iris().name == "iris"
-    with pytest.raises(OSError) as raised:
+    with pytest.raises(OSError, match="SKLEARN_MIXUP_DATA") as raised:
         datasets.fetch_abalone(download_if_missing=False)
     assert list(tmp_path.iterdir()) == []
     assert str(path_of("abalone", Path(get_data_home()))) in str(raised.value)

@@ -1,0 +1,81 @@
+# `make tabular` and `make test` need Python 3.10 or later and make, and set up the rest by
+# themselves, in .venv. `make help` lists what else there is.
+
+PYTHON ?= python3
+# The Python of `make test-oldest`: one that the oldest supported versions still have wheels for.
+PYTHON_OLDEST ?= python3.10
+# More options for the job, as in `make tabular ARGS=--download`.
+ARGS ?=
+# Processes that run at a time. Each gets one thread: two that fight over a core are ten times
+# slower than one.
+JOBS ?= 2
+export OMP_NUM_THREADS ?= 1
+
+VENV := .venv
+VENV_OLDEST := .venv-oldest
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+# The extras of pyproject.toml that each job needs.
+EXTRAS_tabular := benchmarks
+EXTRAS_test := benchmarks,plot,test
+EXTRAS_docs := benchmarks,docs
+
+.PHONY: tabular test docs test-oldest format clean help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+tabular: $(VENV)/.installed-tabular  ## the paper's UCI tables, ERM beside mixup; into results/
+	$(VENV)/bin/python -m benchmarks tabular --scale small --jobs $(JOBS) --out results $(ARGS)
+
+test: $(VENV)/.installed-test  ## everything that has to pass before a commit
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest --quiet -n $(JOBS) $(ARGS)
+
+docs: $(VENV)/.installed-docs  ## the documentation; into docs/_build/html/
+	$(VENV)/bin/sphinx-build -W --keep-going -n -E -q -b html docs docs/_build/html
+
+# Old versions warn of each other, so warnings are no errors here.
+test-oldest: $(VENV_OLDEST)/.installed-test  ## the tests on the oldest versions that we claim
+	$(VENV_OLDEST)/bin/python -m pytest --quiet -n $(JOBS) -W default $(ARGS)
+
+format: $(VENV)/.installed-test  ## mend the layout of the code, and what else ruff can mend
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+clean:  ## remove the environments and all that was built, but not results/
+	rm -rf $(VENV) $(VENV_OLDEST) docs/_build docs/generated build *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find sklearn_mixup benchmarks tests docs -name __pycache__ -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+# The stamps are the memory of what is installed: a second make installs nothing.
+$(VENV)/.installed-%: pyproject.toml constraints.txt
+	@echo "Installing [$(EXTRAS_$*)] into $(VENV); the first time takes minutes."
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[$(EXTRAS_$*)]"
+	touch $@
+
+# Every lower bound of pyproject.toml as an exact version, so that the two cannot differ.
+define OLDEST_PINS
+import tomli
+from packaging.requirements import Requirement
+
+project = tomli.load(open("pyproject.toml", "rb"))["project"]
+extras = "$(EXTRAS_test)".split(",")
+texts = sum((project["optional-dependencies"][extra] for extra in extras), project["dependencies"])
+for requirement in map(Requirement, texts):
+    (bound,) = (part.version for part in requirement.specifier if part.operator == ">=")
+    print(f"{requirement.name}=={bound}")
+endef
+export OLDEST_PINS
+
+$(VENV_OLDEST)/.installed-test: pyproject.toml
+	test -x $(VENV_OLDEST)/bin/python || $(PYTHON_OLDEST) -m venv $(VENV_OLDEST)
+	$(VENV_OLDEST)/bin/python -m pip install $(PIP_FLAGS) packaging tomli
+	$(VENV_OLDEST)/bin/python -c "$$OLDEST_PINS" | sort -u > $(VENV_OLDEST)/pins.txt
+	$(VENV_OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c $(VENV_OLDEST)/pins.txt -e ".[$(EXTRAS_test)]"
+	touch $@

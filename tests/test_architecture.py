@@ -1,0 +1,236 @@
+"""The one-way street: imports point down the layout, light at the top, public names documented."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = "sklearn_mixup"
+
+# Each line may import from the lines above it. Files on one line never import each other.
+LAYOUT = (
+    ("vicinal",),
+    ("modules",),
+    ("minibatches", "callbacks", "_device", "_targets", "_validation"),
+    ("_net",),
+    ("_classifier", "_gan"),
+    ("_fused",),
+    ("_search", "_bagging"),
+    ("inspection", "robustness"),
+    ("__init__",),
+)
+# These know nothing of scikit-learn and skorch.
+TORCH_ONLY = {"vicinal", "modules"}
+# What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
+DEPENDENCIES = {"numpy", "scipy", "sklearn", "skorch", "torch"}
+# Private modules of others that we lean on, and why.
+PRIVATE = {
+    "sklearn.utils._param_validation": "constraints as data, with scikit-learn's own messages",
+}
+
+
+def source_files(root):
+    """Find the files of the package below `root`, and the file of the layout each belongs to."""
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        yield path, path.relative_to(root / PACKAGE).with_suffix("").parts[0]
+
+
+def imported_modules(path, root) -> Iterator[tuple[str, ast.stmt]]:
+    """Find the absolute name of everything that a file imports, with the statement."""
+    package = path.relative_to(root).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield f"{module}.{alias.name}", node
+
+
+def imports_at_load(path) -> set[str]:
+    """Find the top-level packages that a file imports as it is loaded, not in a function."""
+    names = set()
+    nodes = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            nodes += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition(".")[0])
+        nodes += ast.iter_child_nodes(node)
+    return names - set(sys.stdlib_module_names) - {PACKAGE}
+
+
+def find_upward_imports(root):
+    """Find imports between files of the package that do not point down the layout."""
+    lines = {file: i for i, line in enumerate(LAYOUT) for file in line}
+    for path, file in source_files(root):
+        if file not in lines:
+            yield f"{path.name} has no line in LAYOUT"
+            continue
+        for name, node in imported_modules(path, root):
+            parts = name.split(".")
+            if parts[0] != PACKAGE:
+                continue
+            # `from sklearn_mixup import X` goes through __init__, the last line.
+            other = parts[1] if len(parts) > 1 and parts[1] in lines else "__init__"
+            within = other == file == "modules" and path.name == "__init__.py"
+            if lines[other] >= lines[file] and not within:
+                yield f"{path.name}:{node.lineno} imports {name}"
+
+
+def find_foreign_imports(root):
+    """Find imports of tests and benchmarks, and of packages that are not needed by all users."""
+    for path, file in source_files(root):
+        for name, node in imported_modules(path, root):
+            if name.partition(".")[0] in {"tests", "benchmarks"}:
+                yield f"{path.name}:{node.lineno} imports {name}"
+        allowed = {"torch"} if file in TORCH_ONLY else DEPENDENCIES
+        for name in sorted(imports_at_load(path) - allowed - {"tests", "benchmarks"}):
+            yield f"{path.name} imports {name} as it is loaded"
+
+
+def find_private_imports(root):
+    """Find what the package imports from the private modules of others."""
+    for path, _ in source_files(root):
+        for name, node in imported_modules(path, root):
+            package, *parts = name.split(".")
+            allowed = any(name.startswith(f"{module}.") for module in PRIVATE)
+            if package in {PACKAGE, "__future__"} or allowed:
+                continue
+            if any(part.startswith("_") for part in parts):
+                yield f"{path.name}:{node.lineno} imports {name}"
+
+
+def public_names(root):
+    """Find the names in `__all__` of the public modules, each with the path that users import."""
+    for path, file in source_files(root):
+        folders = path.relative_to(root / PACKAGE).parts[:-1]
+        # A file in a folder is reached through the folder.
+        if path.name == "__init__.py":
+            module = ".".join([PACKAGE, *folders])
+        elif folders or file.startswith("_"):
+            continue
+        else:
+            module = f"{PACKAGE}.{file}"
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                for name in ast.literal_eval(node.value):
+                    yield f"{module}.{name}"
+
+
+def find_undocumented_names(root):
+    """Find public names without an entry in the API page."""
+    page = (root / "docs" / "api.rst").read_text(encoding="utf-8")
+    entry = r"^\.\. auto(?:class|function|data|exception):: (\S+)$"
+    documented = set(re.findall(entry, page, flags=re.MULTILINE))
+    for name in public_names(root):
+        if name not in documented:
+            yield name
+
+
+CHECKS = [
+    find_upward_imports,
+    find_foreign_imports,
+    find_private_imports,
+    find_undocumented_names,
+]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_package_passes(check):
+    assert list(check(ROOT)) == []
+
+
+def test_public_names_are_found():
+    names = set(public_names(ROOT))
+    assert {"sklearn_mixup.MixupClassifier", "sklearn_mixup.modules.MLP"} <= names
+
+
+def test_import_loads_nothing_heavy():
+    # skorch imports pandas where it is installed; only what we add counts.
+    code = (
+        "import sys, torch, skorch, skorch.callbacks, sklearn\n"
+        "before = set(sys.modules)\n"
+        f"import {PACKAGE}, {PACKAGE}.vicinal, {PACKAGE}.modules\n"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(process.stdout.split())
+    assert PACKAGE in loaded
+    assert not loaded & {"matplotlib", "pandas", "timm", "torchvision", "pooch", "tqdm"}
+
+
+BAD_SOURCES = [
+    (find_upward_imports, "vicinal.py", "from sklearn_mixup._net import VicinalNet"),
+    (find_upward_imports, "vicinal.py", "import sklearn_mixup._net"),
+    (find_upward_imports, "vicinal.py", "from ._net import VicinalNet"),
+    (find_upward_imports, "vicinal.py", "from . import _net"),
+    (find_upward_imports, "vicinal.py", "def f():\n    from sklearn_mixup import MixupClassifier"),
+    (find_upward_imports, "_device.py", "from sklearn_mixup._targets import mix_targets"),
+    (find_upward_imports, "modules/resnet.py", "from sklearn_mixup.modules.mlp import MLP"),
+    (find_upward_imports, "modules/resnet.py", "from .mlp import MLP"),
+    (find_upward_imports, "_stray.py", ""),
+    (find_foreign_imports, "_net.py", "from tests.conftest import X"),
+    (find_foreign_imports, "_net.py", "def f():\n    import benchmarks.datasets"),
+    (find_foreign_imports, "_net.py", "import pandas as pd"),
+    (
+        find_foreign_imports,
+        "_net.py",
+        "try:\n    import timm\nexcept ImportError: ...",
+    ),
+    (find_foreign_imports, "vicinal.py", "import skorch"),
+    (find_foreign_imports, "modules/resnet.py", "from sklearn.base import clone"),
+    (find_private_imports, "_net.py", "from sklearn.utils._testing import ignore_warnings"),
+    (find_private_imports, "_net.py", "from torch import _dynamo"),
+    (find_undocumented_names, "inspection.py", "__all__ = ['miss_rate_between']"),
+    (find_undocumented_names, "modules/__init__.py", "__all__ = ['LeNet']"),
+    (find_undocumented_names, "__init__.py", "__all__ = ['MixupGAN']"),
+]
+
+GOOD_SOURCES = [
+    ("_net.py", "from sklearn_mixup.vicinal import mix\nfrom . import minibatches, modules"),
+    ("_net.py", "from sklearn_mixup.modules import MLP\nfrom sklearn_mixup import _device"),
+    ("_net.py", "def f():\n    import pandas"),
+    ("_net.py", "if TYPE_CHECKING:\n    import pandas"),
+    ("modules/__init__.py", "from sklearn_mixup.modules.mlp import MLP"),
+    ("__init__.py", "from sklearn_mixup._net import VicinalNet\n__all__ = ['documented']"),
+    ("_net.py", "__all__ = ['private_module']"),
+    ("modules/mlp.py", "__all__ = ['reached_through_the_folder']"),
+    ("_net.py", "from sklearn.utils._param_validation import Interval"),
+]
+
+
+def write_package(root, file, source):
+    path = root / PACKAGE / file
+    path.parent.mkdir(parents=True)
+    path.write_text(source, encoding="utf-8")
+    (root / "docs").mkdir()
+    page = ".. autofunction:: sklearn_mixup.documented\n"
+    (root / "docs" / "api.rst").write_text(page, encoding="utf-8")
+
+
+@pytest.mark.parametrize(("check", "file", "source"), BAD_SOURCES)
+def test_check_fails_on_a_bad_file(check, file, source, tmp_path):
+    write_package(tmp_path, file, source)
+    assert len(list(check(tmp_path))) == 1
+
+
+@pytest.mark.parametrize(("file", "source"), GOOD_SOURCES)
+def test_checks_pass_on_a_good_file(file, source, tmp_path):
+    write_package(tmp_path, file, source)
+    assert [problem for check in CHECKS for problem in check(tmp_path)] == []
