@@ -368,8 +368,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         elif target_type != "multiclass" and y.shape[1] != self.n_outputs_:
             raise ValueError(f"y must have {self.n_outputs_} columns; got {y.shape[1]}.")
         if restart:
-            row = next(iter(X.values())) if isinstance(X, Mapping) else X
-            self._n_features_ = None if isinstance(X, Mapping) else int(np.prod(row.shape[1:]))
+            inputs = list(X.values()) if isinstance(X, Mapping) else [X]
+            self._n_features_ = int(np.prod(inputs[0].shape[1:])) if len(inputs) == 1 else None
         self._encode(y)
         return X, y, sample_weight, y
 
@@ -476,7 +476,9 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         if not isinstance(self.module, nn.Module):
             known = {"n_features": "_n_features_", "n_classes": "n_outputs_"}
             named = inspect.signature(self.module).parameters
-            for name in known.keys() & named.keys() - kwargs.keys():
+            for name in known:
+                if name in kwargs or name not in named:
+                    continue
                 value = getattr(self, known[name], None)
                 if value is not None:
                     kwargs[name] = value
@@ -513,6 +515,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
                 f"(batch_size, {n_outputs}); {type(self.module_).__name__} returned shape "
                 f"{tuple(logits.shape)}. A module that names a parameter `n_classes` is told it."
             )
+        if isinstance(y_true, Tensor) and y_true.ndim > 1:  # a loader may yield whole numbers
+            y_true = y_true.to(logits.dtype)
         return super().get_loss(y_pred, y_true, *args, **kwargs)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:

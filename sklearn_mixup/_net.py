@@ -58,13 +58,14 @@ class _Training:
     sample_weight: np.ndarray | None = None
     class_weight: np.ndarray | None = None
     needs_closure: bool = True
+    device: torch.device | None = None
+    dtype: torch.dtype | None = None
     n_minibatches: int | None = None
     resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the minibatches are."""
-        return self.shuffle_rng.device
+    def holds(self, x: Any) -> bool:
+        """Whether a minibatch is where and what the module takes: most are, and this is cheap."""
+        return isinstance(x, Tensor) and x.dtype == self.dtype and x.device == self.device
 
     @property
     def weighted(self) -> bool:
@@ -167,7 +168,7 @@ class VicinalNet(NeuralNet):
         sample_weight: np.ndarray | None,
         class_weight: np.ndarray | None,
     ) -> Iterator[None]:
-        """Hold what training needs while it lasts; a failed first fit leaves an unfitted net."""
+        """Hold what training needs while it lasts; a fit that fails leaves an unfitted net."""
         with self._seeded(restart=restart) as seeds:
             device = self.device if self.device is not None else "cpu"
             # Two generators, so that nets that differ in alpha alone see the same shuffles.
@@ -238,9 +239,11 @@ class VicinalNet(NeuralNet):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Bring the module up to date with the parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
-        self._training_.needs_closure = self._needs_closure()
+        training = self._training_
+        training.needs_closure = self._needs_closure()
+        training.device, training.dtype = training.shuffle_rng.device, self._module_dtype()
         self._apply_dropout()
-        if self.alpha > 0 or self._training_.weighted:
+        if self.alpha > 0 or training.weighted:
             self.callbacks_ = [
                 (name, score_plain_rows(name, callback, use_caching=self.use_caching))
                 for name, callback in self.callbacks_
@@ -438,7 +441,7 @@ class VicinalNet(NeuralNet):
         """Apply the module to a minibatch."""
         training = self._training_
         try:
-            if training is not None and isinstance(x, Tensor) and x.device == training.device:
+            if training is not None and training.holds(x):
                 return self.module_(x, **fit_params)
             return super().infer(self._to_device(x), **fit_params)
         except RuntimeError as error:

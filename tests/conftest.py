@@ -2,6 +2,10 @@
 
 import copy
 import os
+
+# SciPy has to know before it is imported; then scikit-learn's checks leave none out.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
