@@ -268,7 +268,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         TypeError
             If inputs that have to be mixed are not floating.
         """
-        return self._fit(super().fit, X, y, sample_weight, n_epochs=self.max_epochs, **fit_params)
+        return self._fit(super().fit, X, y, sample_weight, fit_params, n_epochs=self.max_epochs)
 
     def partial_fit(
         self,
@@ -296,7 +296,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         """
         if self._training_ is not None:  # skorch's fit goes on through partial_fit
             return super().partial_fit(X, y, classes=classes, **fit_params)
-        return self._fit(super().partial_fit, X, y, sample_weight, classes=classes, **fit_params)
+        return self._fit(super().partial_fit, X, y, sample_weight, fit_params, classes=classes)
 
     def _fit(
         self,
@@ -304,10 +304,10 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         X: Any,
         y: Any,
         sample_weight: Any,
+        fit_params: dict[str, Any],
         *,
         n_epochs: int | None = None,
         classes: Any = None,
-        **fit_params: Any,
     ) -> Any:
         """Check what was passed, then let skorch train; `n_epochs` is None in ``partial_fit``."""
         params = self.get_params(deep=False)
@@ -476,10 +476,10 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         if not isinstance(self.module, nn.Module):
             known = {"n_features": "_n_features_", "n_classes": "n_outputs_"}
             named = inspect.signature(self.module).parameters
-            for name in known:
+            for name, attribute in known.items():
                 if name in kwargs or name not in named:
                     continue
-                value = getattr(self, known[name], None)
+                value = getattr(self, attribute, None)
                 if value is not None:
                     kwargs[name] = value
                 elif named[name].default is inspect.Parameter.empty:
