@@ -31,6 +31,7 @@ from sklearn_mixup._targets import (
     mix_targets,
     two_term_loss,
 )
+from sklearn_mixup._validation import is_finite
 from sklearn_mixup.callbacks import LRDecay, listens, score_plain_rows
 from sklearn_mixup.minibatches import (
     MappedLoader,
@@ -75,7 +76,7 @@ class _Training:
 
 def _check_range(rows: Tensor) -> Tensor:
     """Raise ValueError for numbers that are finite, but not so in the dtype of the module."""
-    if rows.is_floating_point() and not torch.isfinite(rows).all():
+    if not is_finite(rows):
         raise ValueError(
             f"X contains NaN, infinity or a value too large for the module's {rows.dtype}. Impute "
             "or rescale."
@@ -347,9 +348,9 @@ class VicinalNet(NeuralNet):
         kwargs = {"shuffle": True, **kwargs}
         table = getattr(base, "X", None)
         if kwargs["shuffle"] and isinstance(table, np.ndarray) and table.ndim == 2:
-            # As the module sees them: the same numbers, whatever the dtype that they came in.
-            table = X.cpu().double().numpy()
-            rows = rows[content_order(table[rows], y.cpu().numpy()[rows])]
+            # The rank of all rows in that order, then of those chosen: no copy of the table.
+            rank = content_order(X, y).argsort().cpu().numpy()
+            rows = rows[rank[rows].argsort()]
         rows, weight = self._weigh(rows, y)
         if weight is not None:
             y = (y, self._to_device(weight))
@@ -360,8 +361,8 @@ class VicinalNet(NeuralNet):
             order=torch.as_tensor(rows, device=self.device),
             rng=training.shuffle_rng,
             transform=partial(self._vicinal_rows, batch_size=kwargs["batch_size"]),
-            # A row, its partner, their mixture; targets turn into one number a class.
-            row_bytes=3 * (n_bytes + 8 * getattr(self, "n_outputs_", 1)),
+            # A row, its partner, their mixture and the last; targets turn into one number a class.
+            row_bytes=4 * (n_bytes + 8 * getattr(self, "n_outputs_", 1)),
             **kwargs,
         )
         training.n_minibatches = len(minibatches)

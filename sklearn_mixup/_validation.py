@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -27,12 +28,23 @@ def take(X: Any, rows: np.ndarray) -> Any:
 
 def check_floating(dtype: Any, name: str, mixes: bool) -> None:
     """Raise TypeError for inputs that cannot be mixed."""
-    floating = dtype.is_floating_point if isinstance(dtype, torch.dtype) else dtype.kind == "f"
-    if mixes and not floating:
+    if mixes and not is_floating(dtype):
         raise TypeError(
             f"Only floating inputs can be mixed, but {name} is {dtype}. Convert it to float, or "
             "use alpha=0."
         )
+
+
+def is_floating(dtype: Any) -> bool:
+    """Whether a dtype of torch or NumPy is one of floating numbers."""
+    return dtype.is_floating_point if isinstance(dtype, torch.dtype) else dtype.kind == "f"
+
+
+def is_finite(rows: Any) -> bool:
+    """Whether a tensor or array holds neither NaN nor infinity, found without a copy of it."""
+    return not is_floating(rows.dtype) or all(
+        math.isfinite(end) for end in (rows.min(), rows.max())
+    )
 
 
 def check_part(part: Any, name: str, mixes: bool) -> Any:
@@ -45,8 +57,7 @@ def check_part(part: Any, name: str, mixes: bool) -> Any:
             f"{name} must have at least one row and at least one column; got shape "
             f"{tuple(part.shape)}."
         )
-    finite = torch.isfinite(part) if isinstance(part, Tensor) else np.isfinite(part)
-    if not finite.all():
+    if not is_finite(part):
         raise ValueError(f"{name} contains NaN or infinity. Impute or drop these rows.")
     return part
 

@@ -48,25 +48,31 @@ def bytes_per_row(rows: Rows) -> int:
     return sum(sizes)
 
 
-def _hash_rows(columns: np.ndarray) -> np.ndarray:
-    """Hash each row of a 2-D array of numbers: a sum of its bits times fixed random odd numbers."""
-    bits = columns.view(f"u{columns.itemsize}")
-    odd = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * 2 + 1
-    return np.einsum("ij,j->i", bits, odd, dtype=np.uint64, casting="unsafe")
+# A sum over the bits of a row takes a copy of them in int64: not of more rows at once than this.
+_HASHED_BYTES = 16 * 2**20
 
 
-def content_order(*arrays: np.ndarray) -> np.ndarray:
+def _hash_rows(rows: Tensor) -> Tensor:
+    """Hash each row: the sum of its bits, times fixed random odd numbers, modulo 2**64."""
+    rows = rows.flatten(1) if rows.ndim > 1 else rows.unsqueeze(1)
+    whole = {2: torch.int16, 4: torch.int32, 8: torch.int64}[rows.element_size()]
+    rng = torch.Generator().manual_seed(0)
+    odd = torch.randint(2**62, (rows.shape[1],), generator=rng).mul_(2).add_(1).to(rows.device)
+    block = max(_HASHED_BYTES // (16 * rows.shape[1]), 1)
+    sums = [(part.contiguous().view(whole) * odd).sum(1) for part in rows.split(block)]
+    return torch.cat(sums)
+
+
+def content_order(*parts: Tensor) -> Tensor:
     """Order rows by a hash of what they hold, whatever the order in which they are stored.
 
     A shuffle that starts from it gives a table and the same table sorted otherwise the same
     minibatches, and a row that counts twice those of a row that stands there twice.
     """
-    key = np.zeros(len(arrays[0]), dtype=np.uint64)
-    for array in arrays:
-        key = key * np.uint64(1_000_003) + _hash_rows(
-            np.ascontiguousarray(array).reshape(len(array), -1)
-        )
-    return np.argsort(key, kind="stable")
+    key = torch.zeros(len(parts[0]), dtype=torch.int64, device=parts[0].device)
+    for part in parts:
+        key = key * 1_000_003 + _hash_rows(part)
+    return key.argsort(stable=True)
 
 
 def _split(rows: Rows, batch_size: int) -> Sequence[Rows]:
@@ -106,8 +112,8 @@ class Minibatches:
     chunk_bytes : int, default=64 MiB
         Bound on the memory of the gathered and transformed rows. One minibatch is the least.
     row_bytes : int, default=None
-        Memory that one gathered and transformed row takes. None counts three copies of it: the
-        row, its partner, their mixture.
+        Memory that one gathered and transformed row takes. None counts four copies of it: the
+        row, its partner, their mixture, and the mixture that was handed out last.
 
     Examples
     --------
@@ -143,7 +149,7 @@ class Minibatches:
         self.n_rows = len(first) if order is None else len(order)
         self.device = first.device
         if row_bytes is None:
-            row_bytes = 3 * bytes_per_row((X, y))
+            row_bytes = 4 * bytes_per_row((X, y))
         chunk_rows = chunk_bytes // max(row_bytes, 1)
         # Whole minibatches only, so that a minibatch is never cut in two.
         self.chunk_rows = max(chunk_rows // batch_size, 1) * batch_size
@@ -171,6 +177,7 @@ class Minibatches:
             if self.transform is not None:
                 X, y = self.transform(X, y)
             yield from zip(_split(X, self.batch_size), _split(y, self.batch_size), strict=True)
+            del X, y  # or the next chunk would be made beside this one
 
 
 def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Tensor:
