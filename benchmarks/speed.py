@@ -57,12 +57,17 @@ class _Scale:
     n_rows: int | None  # of Abalone; None: all
     data_mib: int
     chunk_mib: int
+    n_processes: int  # that measure memory
 
 
 _SCALES = {
-    "smoke": _Scale(n_rounds=1, max_epochs=1, n_rows=320, data_mib=16, chunk_mib=4),
-    "small": _Scale(n_rounds=9, max_epochs=10, n_rows=None, data_mib=256, chunk_mib=64),
-    "paper": _Scale(n_rounds=25, max_epochs=10, n_rows=None, data_mib=1024, chunk_mib=64),
+    "smoke": _Scale(n_rounds=1, max_epochs=1, n_rows=320, data_mib=16, chunk_mib=4, n_processes=1),
+    "small": _Scale(
+        n_rounds=9, max_epochs=10, n_rows=None, data_mib=256, chunk_mib=64, n_processes=3
+    ),
+    "paper": _Scale(
+        n_rounds=25, max_epochs=10, n_rows=None, data_mib=1024, chunk_mib=64, n_processes=3
+    ),
 }
 
 # Ours over theirs, and what it should not be above.
@@ -225,8 +230,20 @@ def time_round(
 # -- memory ---------------------------------------------------------------------------------------
 
 
-def measure_memory(data_mib: int, chunk_mib: int, *, device: str) -> dict[str, Any]:
-    """Measure the peak memory of a fit in a process of its own, in MiB."""
+def measure_memory(
+    data_mib: int, chunk_mib: int, *, n_processes: int, device: str
+) -> dict[str, Any]:
+    """Measure the peak memory of a fit in MiB, each time in a process of its own.
+
+    The fits are the same to the bit, but what the operating system counts is not: it may be late
+    in taking back what was freed, never early. So the least of the peaks is the one.
+    """
+    peaks = [_measure_peak(data_mib, chunk_mib, device) for _ in range(n_processes)]
+    return {"data_mib": data_mib, "chunk_mib": chunk_mib, "peak_mib": round(min(peaks), 1)}
+
+
+def _measure_peak(data_mib: int, chunk_mib: int, device: str) -> float:
+    """Measure once, in another process."""
     command = [sys.executable, "-m", "benchmarks.speed", str(data_mib), str(chunk_mib), device]
     root = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -239,8 +256,7 @@ def measure_memory(data_mib: int, chunk_mib: int, *, device: str) -> dict[str, A
     )
     if done.returncode:
         raise RuntimeError(f"The process that measures memory failed:\n{done.stderr}")
-    peak_mib = float(done.stdout.split()[-1])
-    return {"data_mib": data_mib, "chunk_mib": chunk_mib, "peak_mib": round(peak_mib, 1)}
+    return float(done.stdout.split()[-1])
 
 
 def _fit_table_of(data_mib: int, chunk_mib: int, device: str) -> float:
@@ -422,7 +438,11 @@ def run(args: argparse.Namespace) -> None:
     n_rounds = args.seeds or scale.n_rounds
     fit_settings = {"max_epochs": scale.max_epochs, "n_rows": scale.n_rows}
     *_, data_name = load_rows(scale.n_rows, data_home)
-    memory_settings = {"data_mib": scale.data_mib, "chunk_mib": scale.chunk_mib}
+    memory_settings = {
+        "data_mib": scale.data_mib,
+        "chunk_mib": scale.chunk_mib,
+        "n_processes": scale.n_processes,
+    }
     rounds = [
         Task(
             {"measure": "time", "round": i},
@@ -446,10 +466,11 @@ def run(args: argparse.Namespace) -> None:
     found = measured.iloc[0].to_dict()
     times, memories = time_table(timed, ratios, scale.max_epochs), memory_table(found)
     notes = (
-        f"Median of {n_rounds} rounds, each a fit of every contender on {data_name}, one thread, "
+        f"Rounds: {n_rounds}, times are medians; each is a fit of every contender on {data_name}, one thread, "
         f"minibatch {recipes.TABLE_4.batch_size}, {scale.max_epochs} epochs, "
         f"{' x '.join(map(str, recipes.TABLE_4.hidden_sizes))} ReLU units. Times are those of "
-        "whole fits, checks and set-up included. "
+        "whole fits, checks and set-up included. Memory is what the fit of another table adds at "
+        f"its peak, the least of {scale.n_processes}. "
         + ", ".join(f"{name} {value}" for name, value in versions.items())
         + "."
     )

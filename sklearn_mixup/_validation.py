@@ -49,8 +49,7 @@ def is_finite(rows: Any) -> bool:
 
 def check_part(part: Any, name: str, mixes: bool) -> Any:
     """Check one input that is a tensor or an array of any rank."""
-    if not isinstance(part, Tensor):
-        part = np.asarray(part)
+    part = part.detach() if isinstance(part, Tensor) else np.asarray(part)
     check_floating(part.dtype, name, mixes)
     if part.ndim == 0 or 0 in part.shape:
         raise ValueError(
