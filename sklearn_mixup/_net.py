@@ -186,6 +186,13 @@ class VicinalNet(NeuralNet):
             finally:
                 self._training_ = None
 
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
+        """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
+        if self._training_ is not None:
+            return super().fit_loop(X, y, epochs, **kwargs)
+        with self._train(restart=False, n_epochs=None, sample_weight=None, class_weight=None):
+            return super().fit_loop(X, y, epochs, **kwargs)
+
     def _initialize_module(self, *args: Any, **kwargs: Any) -> Any:
         if self._training_ is not None:
             return super()._initialize_module(*args, **kwargs)

@@ -250,6 +250,15 @@ def test_partial_fit_goes_on_where_training_ended(iris):
     assert (weights(clf) - before).norm() < before.norm()
 
 
+def test_fit_loop_on_its_own_mixes_and_shuffles_as_partial_fit_does(iris):
+    one, two = (quick(module=Recording, max_epochs=2, alpha=1.0).fit(*iris) for _ in range(2))
+    one.partial_fit(*iris)
+    two.fit_loop(*iris)
+    same_proba(one, two, iris[0])
+    two.fit_loop(*iris, epochs=1)
+    assert len(two.history) == 5
+
+
 def test_partial_fit_draws_anew_at_each_call(iris):
     clf = quick(module=Recording, max_epochs=1, alpha=1.0).partial_fit(*iris).partial_fit(*iris)
     first, second = clf.module_.seen[:N_MINIBATCHES], clf.module_.seen[N_MINIBATCHES:]
