@@ -65,7 +65,10 @@ def make_parser() -> argparse.ArgumentParser:
             "--out", type=Path, default=Path("results"), metavar="DIR", help="default results/"
         )
         benchmark.add_argument(
-            "--fresh", action="store_true", help="forget the finished runs in DIR and start over"
+            "--fresh",
+            action="store_true",
+            help="forget the finished runs in DIR and start over, as after a change of "
+            "the package that its version does not tell",
         )
         module.add_arguments(benchmark)
         benchmark.set_defaults(run=module.run)

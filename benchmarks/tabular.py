@@ -1,4 +1,4 @@
-"""Table 4 of [1]_: test errors of ERM and mixup on UCI tables. Departs in splits and scaling.
+"""Table 4 of [1]: test errors of ERM and mixup on UCI tables. Departs in splits and scaling.
 
 The paper does not say how it split the rows, whether it scaled the features, or with which alpha
 it mixed. Here each table is split at random many times, 80 % to train on and 20 % to test on,
@@ -15,7 +15,7 @@ epochs inside each training split, beside two classifiers of scikit-learn.
 
 References
 ----------
-.. [1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 3.6.
+[1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 3.6.
 """
 
 from __future__ import annotations
