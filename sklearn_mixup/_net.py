@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -72,6 +72,11 @@ class _Training:
     def weighted(self) -> bool:
         """Whether rows or classes have weights."""
         return self.sample_weight is not None or self.class_weight is not None
+
+
+def _count_rows(batch_size: Any, rows: Sized) -> int:
+    """Count the rows of a minibatch; -1 means all there are."""
+    return len(rows) if batch_size == -1 else int(batch_size)
 
 
 def _check_range(rows: Tensor) -> Tensor:
@@ -316,11 +321,10 @@ class VicinalNet(NeuralNet):
             loader = super().get_iterator(dataset, training=training)
             return self._vicinal_loader(loader) if training and self._training_ else loader
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
-        batch_size = int(kwargs["batch_size"])
-        kwargs["batch_size"] = len(dataset) if batch_size == -1 else batch_size
         resident = self._resident(base)
         if resident is not None and training and self._training_:
             return self._vicinal_minibatches(base, rows, resident, kwargs)
+        kwargs["batch_size"] = _count_rows(kwargs["batch_size"], dataset)
         if resident is not None:
             order = None if rows is None else torch.as_tensor(rows, device=self.device)
             return Minibatches(*resident, order=order, **kwargs)
@@ -359,6 +363,7 @@ class VicinalNet(NeuralNet):
             rank = content_order(X, y).argsort().cpu().numpy()
             rows = rows[rank[rows].argsort()]
         rows, weight = self._weigh(rows, y)
+        kwargs["batch_size"] = _count_rows(kwargs["batch_size"], rows)
         if weight is not None:
             y = (y, self._to_device(weight))
         n_bytes = sum(bytes_per_row(rows) for rows in (X, y))

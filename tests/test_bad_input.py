@@ -20,7 +20,7 @@ def quick(**params):
 
 
 @pytest.fixture
-def rejected(iris, unchanged):
+def assert_rejected(iris, unchanged):
     """Check that a fit is refused, changes nothing, and can be followed by one that is not."""
 
     def check(match, X=None, y=None, *, params=(), **fit_params):
@@ -78,22 +78,22 @@ def rejected(iris, unchanged):
         ("batch_size", 16.0),
     ],
 )
-def test_a_parameter_out_of_range_is_named_with_its_value(name, value, rejected):
+def test_a_parameter_out_of_range_is_named_with_its_value(name, value, assert_rejected):
     shown = repr(value).replace("[", r"\[").replace("]", r"\]")
-    rejected(rf"(?s)'{name}' parameter.*{shown}", params={name: value})
+    assert_rejected(rf"(?s)'{name}' parameter.*{shown}", params={name: value})
 
 
-def test_a_class_weight_for_a_class_that_is_not_there_is_refused(rejected):
-    rejected(r"(?s)(class_weight|classes).*7", params={"class_weight": {0: 1, 7: 2}})
+def test_a_class_weight_for_a_class_that_is_not_there_is_refused(assert_rejected):
+    assert_rejected(r"(?s)(class_weight|classes).*7", params={"class_weight": {0: 1, 7: 2}})
 
 
 @pytest.mark.parametrize("weight", [-1, float("nan"), float("inf")])
-def test_class_weights_must_be_numbers_from_zero(weight, rejected):
-    rejected("`class_weight`.*>= 0", params={"class_weight": {0: weight}})
+def test_class_weights_must_be_numbers_from_zero(weight, assert_rejected):
+    assert_rejected("`class_weight`.*>= 0", params={"class_weight": {0: weight}})
 
 
-def test_class_weights_must_not_all_be_zero(rejected):
-    rejected("`class_weight`.*not all 0", params={"class_weight": {0: 0, 1: 0, 2: 0}})
+def test_class_weights_must_not_all_be_zero(assert_rejected):
+    assert_rejected("`class_weight`.*not all 0", params={"class_weight": {0: 0, 1: 0, 2: 0}})
 
 
 class NoDropout(nn.Module):
@@ -106,9 +106,9 @@ class NoDropout(nn.Module):
 
 
 @pytest.mark.parametrize("dropout", [0, 0.5])
-def test_dropout_needs_a_layer_to_set(dropout, rejected):
+def test_dropout_needs_a_layer_to_set(dropout, assert_rejected):
     message = rf"(?s)`dropout`.*NoDropout has none.*dropout={dropout}.*dropout=None"
-    rejected(message, params={"module": NoDropout, "dropout": dropout})
+    assert_rejected(message, params={"module": NoDropout, "dropout": dropout})
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_dropout_needs_a_layer_to_set(dropout, rejected):
         42.0,
     ],
 )
-def test_a_device_that_is_not_there_is_named(device, rejected):
-    rejected(rf"(?s)`device`.*{device}", params={"device": device})
+def test_a_device_that_is_not_there_is_named(device, assert_rejected):
+    assert_rejected(rf"(?s)`device`.*{device}", params={"device": device})
 
 
 def test_constructor_takes_anything():
@@ -145,7 +145,7 @@ def spoilt(X, value):
 
 @pytest.mark.parametrize(("value", "match"), [(np.nan, "NaN"), (np.inf, "inf"), (-np.inf, "inf")])
 @pytest.mark.parametrize("kind", ["array", "frame", "pictures", "tensor", "dict"])
-def test_x_that_is_not_finite_is_refused(kind, value, match, iris, rejected):
+def test_x_that_is_not_finite_is_refused(kind, value, match, iris, assert_rejected):
     X = spoilt(iris[0], value)
     X = {
         "array": X,
@@ -154,17 +154,17 @@ def test_x_that_is_not_finite_is_refused(kind, value, match, iris, rejected):
         "tensor": torch.tensor(X),
         "dict": {"X": torch.tensor(X)},
     }[kind]
-    rejected(match, X)
+    assert_rejected(match, X)
 
 
 @pytest.mark.parametrize("kind", ["csr_matrix", "csc_array", "coo_array", "dok_array"])
-def test_sparse_x_is_refused(kind, iris, rejected):
-    rejected("(?i)sparse", getattr(sparse, kind)(iris[0]))
+def test_sparse_x_is_refused(kind, iris, assert_rejected):
+    assert_rejected("(?i)sparse", getattr(sparse, kind)(iris[0]))
 
 
-def test_complex_x_is_refused(iris, rejected):
-    rejected("(?i)complex", iris[0] + 1j)
-    rejected("(?i)complex", torch.tensor(iris[0] + 1j))
+def test_complex_x_is_refused(iris, assert_rejected):
+    assert_rejected("(?i)complex", iris[0] + 1j)
+    assert_rejected("(?i)complex", torch.tensor(iris[0] + 1j))
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_complex_x_is_refused(iris, rejected):
     ],
     ids=["strings", "objects", "frame", "lists"],
 )
-def test_words_in_x_are_refused(make, iris, rejected):
-    rejected("(?s)(could not convert|dtype='numeric').*", make(iris[0]))
+def test_words_in_x_are_refused(make, iris, assert_rejected):
+    assert_rejected("(?s)(could not convert|dtype='numeric').*", make(iris[0]))
 
 
 @pytest.mark.parametrize(
@@ -193,18 +193,18 @@ def test_words_in_x_are_refused(make, iris, rejected):
     ],
 )
 @pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
-def test_x_without_rows_or_columns_is_refused(kind, shape, match, rejected):
+def test_x_without_rows_or_columns_is_refused(kind, shape, match, assert_rejected):
     X = kind(np.zeros(shape, dtype=np.float32))
-    rejected(match, X, np.arange(shape[0] if shape else 1) % 3)
+    assert_rejected(match, X, np.arange(shape[0] if shape else 1) % 3)
 
 
-def test_an_empty_dict_is_refused(rejected):
-    rejected("empty dict", {})
+def test_an_empty_dict_is_refused(assert_rejected):
+    assert_rejected("empty dict", {})
 
 
-def test_inputs_of_a_dict_must_have_as_many_rows(iris, rejected):
+def test_inputs_of_a_dict_must_have_as_many_rows(iris, assert_rejected):
     parts = {"left": torch.zeros(150, 2), "right": torch.zeros(149, 2)}
-    rejected("(?s)inconsistent numbers of samples.*149", parts)
+    assert_rejected("(?s)inconsistent numbers of samples.*149", parts)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,8 @@ def test_inputs_of_a_dict_must_have_as_many_rows(iris, rejected):
     ],
     ids=["int64", "bool", "dict", "dict_of_arrays", "pictures"],
 )
-def test_integers_cannot_be_mixed(make, iris, rejected):
-    rejected("(?s)floating inputs.*mixed.*(int|bool).*float.*alpha=0", make(np.abs(iris[0])))
+def test_integers_cannot_be_mixed(make, iris, assert_rejected):
+    assert_rejected("(?s)floating inputs.*mixed.*(int|bool).*float.*alpha=0", make(np.abs(iris[0])))
 
 
 def test_integers_of_a_dataset_cannot_be_mixed(iris):
@@ -277,8 +277,8 @@ def test_integers_are_fine_where_nothing_is_mixed(digits):
         (lambda y: "setosa", "(?i)y|scalar|sequence|array"),
     ],
 )
-def test_y_that_holds_no_classes_is_refused(make, match, iris, rejected):
-    rejected(match, y=make(iris[1]))
+def test_y_that_holds_no_classes_is_refused(make, match, iris, assert_rejected):
+    assert_rejected(match, y=make(iris[1]))
 
 
 def test_y_is_required(iris):
@@ -286,8 +286,8 @@ def test_y_is_required(iris):
         quick().fit(iris[0], None)
 
 
-def test_a_label_that_is_not_among_the_classes_is_named(iris, rejected):
-    rejected(r"(?s)classes \[0, 1\].*\[2\]", params={"classes": [0, 1]})
+def test_a_label_that_is_not_among_the_classes_is_named(iris, assert_rejected):
+    assert_rejected(r"(?s)classes \[0, 1\].*\[2\]", params={"classes": [0, 1]})
 
 
 def test_a_new_label_in_partial_fit_is_named(iris):
@@ -325,8 +325,8 @@ def test_partial_fit_stays_with_one_kind_of_target(iris):
         (lambda n: (np.arange(n) < 50).astype(float), "(?s)at least two classes.*weight"),
     ],
 )
-def test_bad_sample_weights_are_refused(make, match, rejected):
-    rejected(match, sample_weight=make(150))
+def test_bad_sample_weights_are_refused(make, match, assert_rejected):
+    assert_rejected(match, sample_weight=make(150))
 
 
 def test_weights_of_a_dataset_are_refused(iris):
@@ -339,15 +339,15 @@ def test_weights_of_a_dataset_are_refused(iris):
     ("params", "fit_params"),
     [({}, {"sample_weight": np.linspace(0.5, 1, 150)}), ({"class_weight": "balanced"}, {})],
 )
-def test_weights_with_a_data_loader_are_refused(params, fit_params, iris, rejected):
+def test_weights_with_a_data_loader_are_refused(params, fit_params, iris, assert_rejected):
     X = iris[0].astype(np.float32)
     params = {"iterator_train": DataLoader, **params}
-    rejected("(?s)weight.*iterator_train.*DataLoader", X, params=params, **fit_params)
+    assert_rejected("(?s)weight.*iterator_train.*DataLoader", X, params=params, **fit_params)
 
 
-def test_class_weights_of_multilabel_targets_are_refused(iris, rejected):
+def test_class_weights_of_multilabel_targets_are_refused(iris, assert_rejected):
     y = np.column_stack([iris[1] > 0, iris[1] > 1]).astype(int)
-    rejected("(?s)`class_weight`.*multilabel", y=y, params={"class_weight": "balanced"})
+    assert_rejected("(?s)`class_weight`.*multilabel", y=y, params={"class_weight": "balanced"})
 
 
 # -- modules -------------------------------------------------------------------------------------
@@ -356,18 +356,20 @@ def test_class_weights_of_multilabel_targets_are_refused(iris, rejected):
 @pytest.mark.parametrize("n_outputs", [1, 2, 4, 10])
 @pytest.mark.parametrize("alpha", [0, 0.2])
 @pytest.mark.parametrize("lam_per", ["minibatch", "sample"])
-def test_a_module_of_another_width_than_the_classes_is_refused(n_outputs, alpha, lam_per, rejected):
+def test_a_module_of_another_width_than_the_classes_is_refused(
+    n_outputs, alpha, lam_per, assert_rejected
+):
     module = MLP(n_features=4, n_classes=n_outputs)
     message = rf"(?s)3 classes.*\(batch_size, 3\).*MLP.*\(32, {n_outputs}\)"
-    rejected(message, params={"module": module, "alpha": alpha, "lam_per": lam_per})
+    assert_rejected(message, params={"module": module, "alpha": alpha, "lam_per": lam_per})
 
 
-def test_a_module_that_returns_no_column_is_refused(rejected):
+def test_a_module_that_returns_no_column_is_refused(assert_rejected):
     class Flat(NoDropout):
         def forward(self, X):
             return super().forward(X)[:, 0]
 
-    rejected(r"(?s)3 classes.*Flat.*\(32,\)", params={"module": Flat})
+    assert_rejected(r"(?s)3 classes.*Flat.*\(32,\)", params={"module": Flat})
 
 
 class Conv(nn.Module):
@@ -380,17 +382,17 @@ class Conv(nn.Module):
         return self.head(self.filters(X).mean(dim=(2, 3)))
 
 
-def test_a_convolution_on_a_table_says_the_shapes(rejected):
-    rejected(r"(?s)Conv.*minibatch of shape \W32, 4\W", params={"module": Conv})
+def test_a_convolution_on_a_table_says_the_shapes(assert_rejected):
+    assert_rejected(r"(?s)Conv.*minibatch of shape \W32, 4\W", params={"module": Conv})
 
 
-def test_pictures_in_the_wrong_number_of_channels_say_the_shapes(digits, rejected):
+def test_pictures_in_the_wrong_number_of_channels_say_the_shapes(digits, assert_rejected):
     X = np.repeat(digits[0][:, None], 3, axis=1)
-    rejected(r"(?s)Conv.*\W32, 3, 8, 8\W", X, digits[1], params={"module": Conv})
+    assert_rejected(r"(?s)Conv.*\W32, 3, 8, 8\W", X, digits[1], params={"module": Conv})
 
 
-def test_a_module_made_for_other_features_says_the_shapes(rejected):
-    rejected(r"(?s)MLP.*\W32, 4\W", params={"module": MLP(n_features=5, n_classes=3)})
+def test_a_module_made_for_other_features_says_the_shapes(assert_rejected):
+    assert_rejected(r"(?s)MLP.*\W32, 4\W", params={"module": MLP(n_features=5, n_classes=3)})
 
 
 def test_a_dataset_of_unknown_classes_says_what_to_pass(iris):

@@ -237,13 +237,15 @@ def test_weights_are_those_of_repeated_rows_in_one_full_minibatch(iris):
 
 
 @pytest.mark.parametrize("alpha", [0, 0.2])
-def test_whole_weights_end_with_the_bits_of_repeated_rows(iris, alpha):
+@pytest.mark.parametrize("batch_size", [32, -1])
+def test_whole_weights_end_with_the_bits_of_repeated_rows(iris, alpha, batch_size):
     X, y = iris
     counts = np.random.default_rng(0).integers(0, 4, size=len(X))
     shuffled = np.random.default_rng(1).permutation(len(X))
-    weighted = classifier(alpha=alpha, class_weight="balanced")
+    params = {"alpha": alpha, "batch_size": batch_size, "class_weight": "balanced"}
+    weighted = classifier(**params)
     weighted.fit(X[shuffled], y[shuffled], sample_weight=counts[shuffled])
-    repeated = classifier(alpha=alpha, class_weight="balanced")
+    repeated = classifier(**params)
     assert same_bits(weighted, repeated.fit(X.repeat(counts, axis=0), y.repeat(counts)))
 
 
