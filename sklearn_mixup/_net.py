@@ -391,7 +391,7 @@ class VicinalNet(NeuralNet):
         if sample_weight is not None:
             chosen = sample_weight[rows]
             # The bound keeps weights in the thousands from making an epoch that much longer.
-            if (chosen == np.rint(chosen)).all() and chosen.sum() <= _MAX_REPEATS * len(rows):
+            if (chosen == np.rint(chosen)).all() and (chosen / len(rows)).sum() <= _MAX_REPEATS:
                 rows = np.repeat(rows, chosen.astype(np.intp))
             else:
                 weight = sample_weight
@@ -401,7 +401,10 @@ class VicinalNet(NeuralNet):
             weight = by_class if weight is None else weight * by_class
         if weight is None:
             return rows, None
-        return rows[weight[rows] > 0], weight
+        rows = rows[weight[rows] > 0]
+        # Their scale does not matter to the objective, but it would to float32.
+        weight = weight / weight[rows].max()
+        return rows, weight / weight[rows].mean()
 
     def _mixes_now(self) -> bool:
         """Whether this epoch mixes; skorch has opened its row of the history already."""

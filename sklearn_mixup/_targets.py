@@ -51,7 +51,8 @@ def mix_targets(
     if _is_plain_cross_entropy(criterion):
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
         rows = mix(rows if weight is None else rows * weight.unsqueeze(1), partner, lam=lam)
-        return LogCoefficients(rows / -_minibatch_sums(rows.sum(1), batch_size).unsqueeze(1))
+        mass = _minibatch_sums(rows.sum(1), batch_size).clamp_min(torch.finfo(dtype).tiny)
+        return LogCoefficients(rows / -mass.unsqueeze(1))
     y = y.to(dtype) if y.ndim > 1 else y
     if weight is None and _is_plain_binary_cross_entropy(criterion):
         return mix(y, partner, lam=lam)

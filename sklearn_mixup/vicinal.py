@@ -231,7 +231,7 @@ def mixed_loss(
     lam : float or Tensor of shape () or (batch_size,), in [0, 1]
         Weight of the row itself.
     weight : Tensor of shape (batch_size,), default=None
-        Weights of the rows before mixing, >= 0.
+        Weights of the rows before mixing, >= 0. Where all are 0, the loss is 0.
 
     Returns
     -------
@@ -266,4 +266,5 @@ def mixed_loss(
         lam = lam.to(own.dtype)
     own, other = _row_means(own), _row_means(other)
     own_weight, other_weight = lam * weight, (1 - lam) * weight.index_select(0, partner)
-    return (own_weight * own + other_weight * other).sum() / (own_weight + other_weight).sum()
+    total = (own_weight + other_weight).sum().clamp_min(torch.finfo(own.dtype).tiny)
+    return (own_weight * own + other_weight * other).sum() / total

@@ -255,11 +255,24 @@ def test_order_of_the_rows_does_not_matter(iris):
     assert same_bits(classifier().fit(X, y), classifier().fit(X[shuffled], y[shuffled]))
 
 
-def test_scale_of_the_weights_does_not_matter(iris):
+@pytest.mark.parametrize("scale", [1e-300, 1024, 1e300])
+@pytest.mark.parametrize("criterion", [nn.CrossEntropyLoss, nn.MultiMarginLoss])
+def test_scale_of_the_weights_does_not_matter(iris, scale, criterion):
     weight = np.random.default_rng(0).uniform(0.5, 2, size=len(iris[1]))
-    one = classifier().fit(*iris, sample_weight=weight)
-    other = classifier().fit(*iris, sample_weight=1024 * weight)
+    one = classifier(criterion=criterion).fit(*iris, sample_weight=weight)
+    other = classifier(criterion=criterion).fit(*iris, sample_weight=scale * weight)
     assert largest_difference(one, other) < 1e-5
+
+
+@pytest.mark.parametrize("criterion", [nn.CrossEntropyLoss, nn.MultiMarginLoss])
+def test_a_minibatch_of_rows_without_any_weight_to_speak_of_teaches_nothing(iris, criterion):
+    # In float32 all weights but one are 0, so most minibatches have none.
+    weight = np.full(len(iris[1]), 1e-60)
+    weight[0] = 1
+    clf = classifier(criterion=criterion, batch_size=4).fit(*iris, sample_weight=weight)
+    losses = clf.history[-1, "batches", :, "train_loss"]
+    assert np.isfinite(losses).all()
+    assert np.count_nonzero(losses) <= 2
 
 
 def test_large_whole_weights_do_not_lengthen_the_epochs(iris):
