@@ -534,3 +534,14 @@ def test_a_warm_start_can_follow_a_failure(iris):
     clf.set_params(module=MLP).fit(*iris)
     fresh = quick(warm_start=True).fit(*iris)
     np.testing.assert_array_equal(clf.predict_proba(iris[0]), fresh.predict_proba(iris[0]))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_numbers_too_large_for_the_module_are_refused(kind, iris):
+    X, y = kind(np.asarray(iris[0], dtype=np.float64)), iris[1]
+    clf = quick()
+    with pytest.raises(ValueError, match="too large for the module's torch.float32"):
+        clf.fit(1e200 * X, y)
+    clf.fit(X, y)
+    with pytest.raises(ValueError, match="too large"):
+        clf.predict(1e200 * X)
