@@ -540,7 +540,7 @@ def test_a_warm_start_can_follow_a_failure(iris):
 def test_numbers_too_large_for_the_module_are_refused(kind, iris):
     X, y = kind(np.asarray(iris[0], dtype=np.float64)), iris[1]
     clf = quick()
-    with pytest.raises(ValueError, match="too large for the module's torch.float32"):
+    with pytest.raises(ValueError, match=r"too large for the module's torch\.float32"):
         clf.fit(1e200 * X, y)
     clf.fit(X, y)
     with pytest.raises(ValueError, match="too large"):
