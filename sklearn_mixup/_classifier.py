@@ -176,12 +176,14 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
     }
 
-    # Left to skorch's set_fit_request and set_partial_fit_request, which take any name.
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
-    __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {
-        "classes": UNUSED,
-        "sample_weight": UNUSED,
-    }
+    # From 1.4 on skorch has a set_fit_request and set_partial_fit_request that take any name;
+    # scikit-learn would put its own in their place.
+    if hasattr(NeuralNetClassifier, "set_fit_request"):
+        __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
+        __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {
+            "classes": UNUSED,
+            "sample_weight": UNUSED,
+        }
 
     def __init__(
         self,
