@@ -62,7 +62,7 @@ def mix_targets(
 
 def log_coefficient_loss(logits: Tensor, targets: LogCoefficients) -> Tensor:
     """Compute the weighted mean cross-entropy of a minibatch."""
-    return torch.dot(F.log_softmax(logits, -1).view(-1), targets.rows.view(-1))
+    return torch.dot(F.log_softmax(logits, -1).reshape(-1), targets.rows.reshape(-1))
 
 
 def two_term_loss(
@@ -105,6 +105,7 @@ def _is_plain_cross_entropy(criterion: nn.Module) -> bool:
         type(criterion) is nn.CrossEntropyLoss
         and criterion.weight is None
         and criterion.label_smoothing == 0
+        and criterion.ignore_index < 0
         and criterion.reduction == "mean"
     )
 

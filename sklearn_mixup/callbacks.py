@@ -16,6 +16,13 @@ class LRDecay(Callback):
 
     It stands aside in ``partial_fit``, which has no end to decay to, and where the net has an
     ``LRScheduler`` of its own. After training the learning rate is what it was before.
+
+    Examples
+    --------
+    Every net has one, by the name of ``lr_decay``. Without it the learning rate is constant:
+
+    >>> from sklearn_mixup import MixupClassifier
+    >>> clf = MixupClassifier(callbacks__lr_decay=None)
     """
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import sklearn_mixup._net as net_module
 from sklearn_mixup import MixupClassifier
-from sklearn_mixup.modules import MLP
+from tests.recording import Recording
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +38,6 @@ def same_bits(one, other):
 def largest_difference(one, other):
     pairs = zip(one.module_.parameters(), other.module_.parameters(), strict=True)
     return max(float((p - q).abs().max().detach()) for p, q in pairs)
-
-
-class Recorder(MLP):
-    """An MLP that keeps the inputs and outputs of its training passes."""
-
-    def __init__(self, n_features, n_classes, dropout=0.0):
-        super().__init__(n_features, n_classes, (8,), dropout=dropout)
-        self.inputs, self.outputs = [], []
-
-    def forward(self, X):
-        outputs = super().forward(X)
-        if self.training:
-            self.inputs.append(X.detach().clone())
-            self.outputs.append(outputs.detach().clone())
-        return outputs
 
 
 # -- alpha = 0 ------------------------------------------------------------------------------
@@ -135,9 +120,9 @@ class Penalized(nn.CrossEntropyLoss):
 
 def test_every_training_row_lies_between_two_rows_of_its_minibatch(iris):
     X, y = iris
-    mixed = classifier(module=Recorder, max_epochs=1, batch_size=16).fit(X, y).module_.inputs
-    plain = classifier(module=Recorder, max_epochs=1, batch_size=16, alpha=0).fit(X, y)
-    pairs = list(zip(mixed, plain.module_.inputs, strict=True))
+    mixed = classifier(module=Recording, max_epochs=1, batch_size=16).fit(X, y).module_.seen
+    plain = classifier(module=Recording, max_epochs=1, batch_size=16, alpha=0).fit(X, y)
+    pairs = list(zip(mixed, plain.module_.seen, strict=True))
     assert len(pairs) == 10
     for rows, originals in pairs:
         # Nets that differ in alpha alone see the same shuffles; a shared lam keeps the mean.
@@ -171,9 +156,9 @@ def test_alpha_infinity_puts_every_row_half_way(iris, monkeypatch):
         return partners[-1]
 
     monkeypatch.setattr(net_module, "sample_partner", spy)
-    params = {"module": Recorder, "max_epochs": 1, "batch_size": -1}
-    (rows,) = classifier(alpha=float("inf"), **params).fit(X, y).module_.inputs
-    (originals,) = classifier(alpha=0, **params).fit(X, y).module_.inputs
+    params = {"module": Recording, "max_epochs": 1, "batch_size": -1}
+    (rows,) = classifier(alpha=float("inf"), **params).fit(X, y).module_.seen
+    (originals,) = classifier(alpha=0, **params).fit(X, y).module_.seen
     assert_close(rows, (originals + originals.flip(0)) / 2)
 
 
@@ -200,7 +185,7 @@ def test_training_loss_is_the_objective_written_out(
     monkeypatch.setattr(net_module, "sample_partner", lambda *args, **kwargs: partner)
     weight = np.random.default_rng(0).uniform(0.1, 3, size=n_rows) if weighted else None
     clf = classifier(
-        module=Recorder,
+        module=Recording,
         batch_size=-1,
         max_epochs=1,
         lam_per=lam_per,
@@ -312,7 +297,7 @@ def test_same_random_state_gives_the_same_bits(iris, params):
 
 
 def test_random_state_covers_dropout_and_not_only_the_rest(iris):
-    params = {"module": Recorder, "max_epochs": 1, "alpha": 0, "batch_size": -1, "lr": 0}
+    params = {"module": Recording, "max_epochs": 1, "alpha": 0, "batch_size": -1, "lr": 0}
     outputs = [
         classifier(dropout=dropout, **params).fit(*iris).module_.outputs[0]
         for dropout in (0.5, 0.5, None)
@@ -338,14 +323,14 @@ def test_random_state_instance_moves_on_from_fit_to_fit(iris):
 
 def test_partial_fit_goes_on_drawing_where_it_stopped(iris):
     def trained():
-        clf = classifier(max_epochs=1, module=Recorder)
+        clf = classifier(max_epochs=1, module=Recording)
         for _ in range(2):
             clf.partial_fit(*iris)
         return clf
 
     clf = trained()
     assert same_bits(clf, trained())
-    first, second = clf.module_.inputs[:5], clf.module_.inputs[5:]
+    first, second = clf.module_.seen[:5], clf.module_.seen[5:]
     assert not torch.equal(torch.cat(first), torch.cat(second))
 
 

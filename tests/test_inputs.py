@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
+from tests.recording import Recording
 
 
 def quick(**params):
@@ -173,19 +174,6 @@ def test_tensors_on_the_device_are_learned_there(tensors):
 
 
 # -- dicts ---------------------------------------------------------------------------------------
-
-
-class Recording(MLP):
-    """Keep what it is trained on."""
-
-    def __init__(self, n_features, n_classes, hidden_sizes):
-        super().__init__(n_features, n_classes, hidden_sizes)
-        self.seen = []
-
-    def forward(self, X):
-        if self.training:
-            self.seen.append(X.detach().cpu().clone())
-        return super().forward(X)
 
 
 class TwoInputs(Recording):

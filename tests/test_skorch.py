@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader
 
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
+from tests.recording import Recording
 
 N_MINIBATCHES = 5  # of 32 in the 150 rows of iris
 
@@ -66,19 +67,6 @@ class Listener(Callback):
             self.losses.append(net.history[-1, "batches", -1, "train_loss"])
             self.lrs.append(net.optimizer_.param_groups[0]["lr"])
             self.batches.append((batch, kwargs))
-
-
-class Recording(MLP):
-    """Keep what it is trained on."""
-
-    def __init__(self, n_features, n_classes, hidden_sizes):
-        super().__init__(n_features, n_classes, hidden_sizes)
-        self.seen = []
-
-    def forward(self, X):
-        if self.training:
-            self.seen.append(X.detach().cpu().clone())
-        return super().forward(X)
 
 
 # -- the constructor and its parameters ----------------------------------------------------------
