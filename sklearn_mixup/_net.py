@@ -59,6 +59,7 @@ class _Training:
     sample_weight: np.ndarray | None = None
     class_weight: np.ndarray | None = None
     needs_closure: bool = True
+    weighs_loss: bool = False
     device: torch.device | None = None
     dtype: torch.dtype | None = None
     n_minibatches: int | None = None
@@ -364,6 +365,7 @@ class VicinalNet(NeuralNet):
             rows = rows[rank[rows].argsort()]
         rows, weight = self._weigh(rows, y)
         kwargs["batch_size"] = _count_rows(kwargs["batch_size"], rows)
+        training.weighs_loss = weight is not None
         if weight is not None:
             y = (y, self._to_device(weight))
         n_bytes = sum(bytes_per_row(rows) for rows in (X, y))
@@ -449,7 +451,7 @@ class VicinalNet(NeuralNet):
             return log_coefficient_loss(y_pred, y_true)
         if isinstance(y_true, MixedTargets):
             loss = partial(super().get_loss, *args, **kwargs)
-            shared = self.lam_per == "minibatch" and not self._training_.weighted
+            shared = self.lam_per == "minibatch" and not self._training_.weighs_loss
             return two_term_loss(self.criterion_, loss, y_pred, y_true, shared_lam=shared)
         return super().get_loss(y_pred, y_true, *args, **kwargs)
 

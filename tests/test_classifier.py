@@ -234,6 +234,18 @@ def test_whole_weights_end_with_the_bits_of_repeated_rows(iris, alpha, batch_siz
     assert same_bits(weighted, repeated.fit(X.repeat(counts, axis=0), y.repeat(counts)))
 
 
+def test_counts_need_nothing_of_the_criterion(iris):
+    class Averages(nn.Module):
+        def forward(self, logits, y):
+            return nn.functional.cross_entropy(logits, y)
+
+    counts = np.arange(len(iris[1])) % 3
+    own = classifier(criterion=Averages).fit(*iris, sample_weight=counts)
+    assert largest_difference(own, classifier().fit(*iris, sample_weight=counts)) < 1e-5
+    with pytest.raises(ValueError, match="so a criterion with a `reduction`"):
+        classifier(criterion=Averages).fit(*iris, sample_weight=counts / 2)
+
+
 def test_order_of_the_rows_does_not_matter(iris):
     X, y = iris
     shuffled = np.random.default_rng(1).permutation(len(X))
