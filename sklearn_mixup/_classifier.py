@@ -26,7 +26,7 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, TensorDataset
 
-from sklearn_mixup._device import check_device
+from sklearn_mixup._device import check_device, isolated_rng
 from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._validation import (
     check_floating,
@@ -270,7 +270,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         TypeError
             If inputs that have to be mixed are not floating.
         """
-        return self._fit(super().fit, X, y, sample_weight, fit_params, n_epochs=self.max_epochs)
+        n_epochs = fit_params.get("epochs") or self.max_epochs  # skorch takes them here too
+        return self._fit(super().fit, X, y, sample_weight, fit_params, n_epochs=n_epochs)
 
     def partial_fit(
         self,
@@ -317,9 +318,11 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         check_device(self.device)
         ends = n_epochs is not None
         restart = not self.initialized_ or (ends and not self.warm_start)
+        # A net that was initialized by hand has yet to learn what its data are like.
+        learns = restart or "target_type_" not in self.__dict__
         learned = self.__dict__.copy()
         try:
-            X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, restart, classes)
+            X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, learns, classes)
             class_weight = self._weigh_classes(labels, sample_weight)
         except Exception:  # A net that was fitted before stays as it was.
             self.__dict__.clear()
@@ -357,7 +360,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         check_consistent_length(*(X.values() if isinstance(X, Mapping) else [X]), y)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, len(y))
-            if (sample_weight == 0).any():  # A row without weight might as well not be there.
+            # A row without weight might as well not be there, but for a split that counts rows.
+            if (sample_weight == 0).any() and not self.train_split:
                 kept = np.flatnonzero(sample_weight)
                 X, y, sample_weight = take(X, kept), y[kept], sample_weight[kept]
         if restart:
@@ -399,7 +403,9 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             labels, target_type = check_y(labels)
         if restart:
             self.target_type_ = target_type
-            first = None if isinstance(dataset, IterableDataset) else unpack_data(dataset[0])[0]
+            with isolated_rng(0, self.device):  # the data set may draw
+                streams = isinstance(dataset, IterableDataset)
+                first = None if streams else unpack_data(dataset[0])[0]
             shape = getattr(first, "shape", None)
             self._n_features_ = int(np.prod(shape)) if shape else None
             classes = self.classes if classes is None else classes
@@ -566,8 +572,9 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         self.check_is_fitted()
         if not is_dataset(X):
             X = self._check_X(X, reset=False)
-        outputs = self.forward(X, device=self.device)
-        return (outputs[0] if isinstance(outputs, tuple) else outputs).detach()
+        outputs = self.forward_iter(X, device=self.device)
+        firsts = [output[0] if isinstance(output, tuple) else output for output in outputs]
+        return torch.cat(firsts).detach()
 
     def _get_predict_nonlinearity(self) -> Callable[[Tensor], Tensor]:
         if self.predict_nonlinearity == "auto" and isinstance(
@@ -624,7 +631,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             Logits; for two classes the second's less the first's.
         """
         logits = self._outputs(X).cpu().numpy()
-        if logits.shape[1] == 2 and self.target_type_ != "multilabel-indicator":
+        multilabel = getattr(self, "target_type_", None) == "multilabel-indicator"
+        if logits.shape[1] == 2 and not multilabel:
             return logits[:, 1] - logits[:, 0]
         return logits
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset, get_len, unpack_data
 from skorch.exceptions import NotInitializedError
 from skorch.history import History
-from skorch.utils import to_device
+from skorch.utils import is_dataset, to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
@@ -39,12 +39,15 @@ from sklearn_mixup.minibatches import (
     Rows,
     bytes_per_row,
     content_order,
+    cut_off,
     fill_up,
     map_tensors,
     peel,
 )
 from sklearn_mixup.vicinal import mix, sample_lam, sample_partner
 
+# What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
+_MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
 # An epoch never gets longer than this times the table by weights that count as repeats.
 _MAX_REPEATS = 10
 
@@ -63,6 +66,8 @@ class _Training:
     device: torch.device | None = None
     dtype: torch.dtype | None = None
     n_minibatches: int | None = None
+    # The data sets that are trained and validated on stay on the device; no other does.
+    bases: list[Any] = field(default_factory=list)
     resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
 
     def holds(self, x: Any) -> bool:
@@ -105,7 +110,7 @@ class VicinalNet(NeuralNet):
     # A _Training while fit or partial_fit runs.
     _training_: Any = None
     callbacks_: list[tuple[str, Any]]
-    _mode_is_fixed_ = False
+    _fixed_mode_: bool | None = None
 
     def _store_params(self, params: dict[str, Any], kwargs: dict[str, Any]) -> None:
         """Do what skorch's ``__init__`` does, but only store."""
@@ -191,6 +196,9 @@ class VicinalNet(NeuralNet):
                 raise
             finally:
                 self._training_ = None
+                for _, callback in getattr(self, "callbacks_", ()):
+                    if isinstance(callback, LRDecay):
+                        callback.restore()
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
@@ -241,6 +249,23 @@ class VicinalNet(NeuralNet):
             )
         for layer in layers:
             layer.p = float(self.dropout)
+
+    def load_params(self, *args: Any, **kwargs: Any) -> None:
+        """Load parameters, as skorch does; a device of "auto" stays so."""
+        asked = self.__dict__["device"]
+        try:
+            super().load_params(*args, **kwargs)
+        finally:
+            if isinstance(asked, str) and asked == "auto":
+                self.__dict__["device"] = asked
+
+    def trim_for_prediction(self) -> None:
+        """Drop what only training needs; predictions stay what they are."""
+        self.check_is_fitted()
+        if not getattr(self, "_trimmed_for_prediction", False):
+            # "auto" looks at the criterion, which is dropped.
+            self.predict_nonlinearity = self._get_predict_nonlinearity()
+        super().trim_for_prediction()
 
     def check_is_fitted(self, attributes: Any = None, *args: Any, **kwargs: Any) -> None:
         """Raise NotInitializedError before the first fit, and after one that failed."""
@@ -302,7 +327,9 @@ class VicinalNet(NeuralNet):
             X, y = dataset.tensors
         else:
             return None
-        cache = self._training_.resident if self._training_ is not None else {}
+        training = self._training_
+        stays = training is not None and any(dataset is base for base in training.bases)
+        cache = training.resident if stays else {}
         if id(dataset) not in cache:
             X = self._to_device(X)
             map_tensors(_check_range, X)
@@ -310,29 +337,54 @@ class VicinalNet(NeuralNet):
             cache[id(dataset)] = X, self._to_device(y)
         return cache[id(dataset)]
 
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Get the data sets to train and to validate on."""
+        datasets = super().get_split_datasets(X, y, **fit_params)
+        if self._training_ is not None:
+            bases = [peel(dataset)[0] for dataset in datasets if dataset is not None]
+            self._training_.bases = bases
+        return datasets
+
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
+        """Get the data set; one of the user's own class is handed encoded labels."""
+        if y is not None and not is_dataset(X) and self.dataset is not Dataset:
+            y = self._encode(y)
+        return super().get_dataset(X, y)
+
+    def _with_targets(self, dataset: Any, change: Callable[[Any], Any]) -> Any:
+        """Change the targets of a data set that is made of arrays, or of a subset of one."""
+        base, rows = peel(dataset)
+        if type(base) is Dataset and base.y is not None:
+            base = Dataset(base.X, change(base.y))
+        elif type(base) is TensorDataset and len(base.tensors) <= 2:
+            base = Dataset(base.tensors[0], change(base.tensors[-1]))
+        else:
+            return dataset
+        return base if rows is None else Subset(base, rows.tolist())
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
         name = "iterator_train" if training else "iterator_valid"
-        iterator = getattr(self, name)
-        base, rows = peel(dataset)
-        if iterator is not Minibatches:
-            if type(base) is Dataset and base.y is not None:
-                encoded = Dataset(base.X, self._encode(base.y))
-                dataset = encoded if rows is None else Subset(encoded, rows.tolist())
+        trains = training and self._training_ is not None
+        if getattr(self, name) is not Minibatches:
+            dataset = self._with_targets(dataset, self._encode)
             loader = super().get_iterator(dataset, training=training)
-            return self._vicinal_loader(loader) if training and self._training_ else loader
+            return self._vicinal_loader(loader) if trains else loader
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
-        resident = self._resident(base)
-        if resident is not None and training and self._training_:
+        base, rows = peel(dataset)
+        # A sampler, workers and the like are asked of a DataLoader.
+        resident = self._resident(base) if kwargs.keys() <= _MINIBATCHES_OPTIONS else None
+        if resident is not None and trains:
             return self._vicinal_minibatches(base, rows, resident, kwargs)
         kwargs["batch_size"] = _count_rows(kwargs["batch_size"], dataset)
         if resident is not None:
             order = None if rows is None else torch.as_tensor(rows, device=self.device)
             return Minibatches(*resident, order=order, **kwargs)
-        if training and self._training_:
+        kwargs.pop("chunk_bytes", None)
+        if trains and not {"sampler", "batch_sampler"} & kwargs.keys():
             kwargs.setdefault("shuffle", not isinstance(dataset, IterableDataset))
-            return self._vicinal_loader(DataLoader(dataset, **kwargs))
-        return DataLoader(dataset, **kwargs)
+        loader = DataLoader(self._with_targets(dataset, self._encode), **kwargs)
+        return self._vicinal_loader(loader) if trains else loader
 
     def _vicinal_loader(self, loader: Any) -> MappedLoader:
         """Mix what a loader yields, minibatch by minibatch."""
@@ -404,6 +456,11 @@ class VicinalNet(NeuralNet):
         if weight is None:
             return rows, None
         rows = rows[weight[rows] > 0]
+        if len(rows) == 0:
+            raise ValueError(
+                "At least one row must have a weight > 0; got rows whose `sample_weight` times "
+                "`class_weight` are all 0."
+            )
         # Their scale does not matter to the objective, but it would to float32.
         weight = weight / weight[rows].max()
         return rows, weight / weight[rows].mean()
@@ -463,7 +520,8 @@ class VicinalNet(NeuralNet):
                 return self.module_(x, **fit_params)
             return super().infer(self._to_device(x), **fit_params)
         except RuntimeError as error:
-            if not re.search("shape|size|dimension|channels", str(error)):
+            told = str(error)
+            if "out of memory" in told or not re.search("shape|size|dimension|channels", told):
                 raise
             shapes = [list(part.shape) for part in (x.values() if isinstance(x, Mapping) else [x])]
             raise ValueError(
@@ -508,15 +566,17 @@ class VicinalNet(NeuralNet):
     def _fixed_mode(self, training: bool) -> Iterator[None]:
         """Set the mode of the module once for all steps of an epoch in which nobody else acts."""
         self._set_training(training)
-        self._mode_is_fixed_ = True
+        self._fixed_mode_ = training
         try:
             yield
         finally:
-            self._mode_is_fixed_ = False
+            self._fixed_mode_ = None
 
     def _set_training(self, training: bool = True) -> None:
-        if not self._mode_is_fixed_:  # The walk through all layers would cost a tenth of a step.
-            super()._set_training(training)
+        if training == self._fixed_mode_:
+            return  # The walk through all layers would cost a tenth of a step.
+        self._fixed_mode_ = None  # Somebody else acts after all.
+        super()._set_training(training)
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
@@ -526,6 +586,7 @@ class VicinalNet(NeuralNet):
             any(listens(callback, training=training) for _, callback in self.callbacks_)
             or type(self).on_batch_begin is not NeuralNet.on_batch_begin
             or type(self).on_batch_end is not NeuralNet.on_batch_end
+            or not type(self).notify.__module__.startswith(__package__)  # a subclass's own
             or not isinstance(self.history, History)  # one shared by several processes
         )
         if iterator is None or asked:
@@ -552,11 +613,14 @@ class VicinalNet(NeuralNet):
         The last minibatch is filled up, so that the output of a row does not depend, by a rounding
         error, on how many rows there are, and a compiled module meets one shape.
         """
-        iterator = self.get_iterator(self.get_dataset(X), training=False)
+        # What a data set to predict has for targets does not matter, so it is not looked at.
+        dataset = self._with_targets(self.get_dataset(X), lambda y: None)
+        iterator = self.get_iterator(dataset, training=False)
         for Xi, yi in map(unpack_data, iterator):
-            n_rows = get_len(Xi)
-            if isinstance(iterator, Minibatches) and n_rows < iterator.batch_size:
-                Xi = map_tensors(partial(fill_up, n_rows=iterator.batch_size), Xi)
+            n_rows = n_filled = get_len(Xi)
+            if isinstance(iterator, Minibatches) and not training:
+                n_filled = max(n_rows, iterator.batch_size)
+                Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
             y_pred = self.evaluation_step((Xi, yi), training=training)
-            y_pred = map_tensors(partial(torch.narrow, dim=0, start=0, length=n_rows), y_pred)
-            yield to_device(y_pred, device=device)
+            cut = partial(cut_off, n_rows=n_rows, n_filled=n_filled)
+            yield to_device(map_tensors(cut, y_pred), device=device)

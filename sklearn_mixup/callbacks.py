@@ -25,10 +25,12 @@ class LRDecay(Callback):
     >>> clf = MixupClassifier(callbacks__lr_decay=None)
     """
 
+    groups_: list[tuple[dict, float]] = []  # noqa: RUF012, replaced, never changed
+
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Note the learning rates to start from."""
         self.step_ = 0
-        self.groups_: list[tuple[dict, float]] = []
+        self.groups_ = []
         if any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_):
             return
         for name in net._optimizers:
@@ -48,23 +50,38 @@ class LRDecay(Callback):
         self.step_ += 1
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Record the learning rate of the epoch's last minibatch."""
+        """Record the learning rate of the epoch's last minibatch.
+
+        Between epochs it is the one to start from: who saves the optimizer there saves that.
+        """
         if self.groups_ and net.n_steps_ is not None:
             net.history.record("event_lr", float(self.groups_[0][0]["lr"]))
+        self._reset()
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Restore the learning rates."""
+        self.restore()
+
+    def _reset(self) -> None:
         for group, lr in self.groups_:
             group["lr"] = lr
+
+    def restore(self) -> None:
+        """Restore the learning rates, and forget the optimizer."""
+        self._reset()
+        self.groups_ = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "groups_": []}
 
 
 def listens(callback: Callback, *, training: bool) -> bool:
     """Whether a callback asks for each minibatch of an epoch, with its loss."""
     if isinstance(callback, LRDecay):
         return False
-    if isinstance(callback, BatchScoring | EpochScoring):
+    if type(callback) in (BatchScoring, EpochScoring):
         return callback.on_train == training
-    if isinstance(callback, LRScheduler):
+    if type(callback) is LRScheduler:
         return training and callback.step_every == "batch"
     hooks = ("on_batch_begin", "on_batch_end")
     return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks)

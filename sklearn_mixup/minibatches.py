@@ -55,7 +55,7 @@ _HASHED_BYTES = 16 * 2**20
 def _hash_rows(rows: Tensor) -> Tensor:
     """Hash each row: the sum of its bits, times fixed random odd numbers, modulo 2**64."""
     rows = rows.flatten(1) if rows.ndim > 1 else rows.unsqueeze(1)
-    whole = {2: torch.int16, 4: torch.int32, 8: torch.int64}[rows.element_size()]
+    whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[rows.element_size()]
     rng = torch.Generator().manual_seed(0)
     odd = torch.randint(2**62, (rows.shape[1],), generator=rng).mul_(2).add_(1).to(rows.device)
     block = max(_HASHED_BYTES // (16 * rows.shape[1]), 1)
@@ -226,4 +226,12 @@ def peel(dataset: Any) -> tuple[Any, np.ndarray | None]:
 
 def fill_up(rows: Tensor, *, n_rows: int) -> Tensor:
     """Repeat the last row until there are `n_rows`."""
+    if len(rows) == n_rows:
+        return rows
     return torch.cat([rows, rows[-1:].expand(n_rows - len(rows), *rows.shape[1:])])
+
+
+def cut_off(output: Any, *, n_rows: int, n_filled: int) -> Any:
+    """Take the rows that were not filled up, of an output that has a row for each."""
+    has_rows = isinstance(output, Tensor) and output.ndim > 0 and len(output) == n_filled
+    return output[:n_rows] if has_rows else output

@@ -5,9 +5,17 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GroupKFold
+from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
@@ -643,3 +651,83 @@ def test_a_float64_module_mixes_with_a_float64_lam(iris):
     mixed = lam[(lam > 0) & (lam < 1)]
     assert len(mixed) > 20
     assert (mixed != mixed.float().double()).float().mean() > 0.9  # not rounded to float32
+
+
+# -- data sets that are predicted, sampled, drawn ------------------------------------------------
+
+
+def test_targets_of_a_dataset_to_predict_do_not_matter(iris, iris_names, tensors):
+    clf = quick().fit(iris[0], iris_names)
+    expected = clf.predict(tensors[0])
+    for targets in (torch.full((150,), -1), tensors[1]):
+        np.testing.assert_array_equal(clf.predict(TensorDataset(tensors[0], targets)), expected)
+    np.testing.assert_array_equal(clf.predict(SkorchDataset(iris[0], np.zeros(150))), expected)
+
+
+def test_a_dataset_class_of_the_user_gets_encoded_labels(iris, iris_names):
+    class Doubles(SkorchDataset):
+        def transform(self, X, y):
+            return super().transform(2 * X, y)
+
+    X = iris[0].astype(np.float32)
+    assert quick(dataset=Doubles).fit(X, iris_names).score(X, iris_names) > 0.9
+    assert quick(dataset=Doubles, classes=[2, 1, 0]).fit(X, iris[1]).score(X, iris[1]) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["array", "dataset"])
+def test_a_sampler_chooses_the_rows_to_train_on(kind, iris, tensors):
+    only_two = WeightedRandomSampler((tensors[1] < 2).double(), 100)
+    copies = tuple(part.copy() for part in iris)  # collation warns of read-only rows
+    data = copies if kind == "array" else (TensorDataset(*tensors), None)
+    clf = quick(iterator_train__sampler=only_two).fit(*data)
+    predicted = clf.predict(iris[0])
+    assert (predicted < 2).all()
+    assert (predicted == iris[1])[iris[1] < 2].mean() > 0.95
+
+
+def test_looking_at_a_dataset_leaves_the_global_generator_alone(tensors):
+    class Draws(Rows):
+        def __getitem__(self, i):
+            torch.rand(1)
+            return super().__getitem__(i)
+
+    before = torch.get_rng_state()
+    quick(max_epochs=1).fit(Draws(*tensors, has_targets=True))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_rows_without_weight_do_not_shift_a_split(iris):
+    X, y = iris
+    weight = np.ones(150)
+    weight[::10] = 0
+    groups = np.arange(150) % 5
+    split = ValidSplit(GroupKFold(5))
+    clf = quick(train_split=split, module=TakesGroups).fit(
+        X, y, sample_weight=weight, groups=groups
+    )
+    (trained,) = {batches["train_batch_size"] for batches in clf.history[-1, "batches"][:3]}
+    assert trained == 32
+    n_trained = sum(b.get("train_batch_size", 0) for b in clf.history[-1, "batches"])
+    held_out = groups == groups[next(GroupKFold(5).split(X, y, groups))[1][0]]
+    assert n_trained == weight[~held_out].sum()
+
+
+class TakesGroups(MLP):
+    """Take what else `fit` was passed, too."""
+
+    def forward(self, X, groups=None):
+        return super().forward(X)
+
+
+def test_the_first_of_several_outputs_is_what_is_predicted(iris):
+    class Pair(MLP):
+        def forward(self, X):
+            return super().forward(X), torch.tensor(3.0)
+
+    class First(MixupClassifier):
+        def get_loss(self, y_pred, y_true, *args, **kwargs):
+            return super().get_loss(y_pred[0], y_true, *args, **kwargs)
+
+    clf = First(Pair, random_state=0, max_epochs=20, lr=0.01).fit(*iris)
+    assert clf.score(*iris) > 0.9
+    assert clf.decision_function(iris[0]).shape == (150, 3)

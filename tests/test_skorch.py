@@ -887,3 +887,98 @@ def test_repr_shows_what_was_changed():
     assert repr(MixupClassifier(alpha=0.5, module__hidden_sizes=(8,))) == (
         "MixupClassifier(alpha=0.5, module__hidden_sizes=(8,))"
     )
+
+
+# -- what callbacks and the user do between minibatches, epochs and fits -------------------------
+
+
+def test_predictions_made_while_training_are_of_the_rows_asked_for(iris):
+    class Predicts(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            parts = [net.predict_proba(iris[0][i : i + 50]) for i in (0, 50, 100)]
+            np.testing.assert_array_equal(np.concatenate(parts), net.predict_proba(iris[0]))
+
+    clf = quick(callbacks=[Predicts()]).fit(*iris)
+    assert len(clf.history) == 4
+
+
+@pytest.mark.parametrize("how", ["failure", "load_best", "pickle"])
+def test_learning_rate_is_that_of_before_however_training_ends(how, iris, tmp_path):
+    class Fails(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 6:
+                raise RuntimeError("in the middle")
+
+    if how == "failure":
+        clf = quick(warm_start=True, callbacks=[Fails()]).fit(*iris)
+        with pytest.raises(RuntimeError, match="in the middle"):
+            clf.fit(*iris)
+    elif how == "load_best":
+        save = Checkpoint(dirname=tmp_path, monitor="train_loss_best", load_best=True)
+        clf = quick(alpha=0, callbacks=[save]).fit(*iris)
+    else:
+        save = Checkpoint(dirname=tmp_path, monitor=None, f_pickle="net.pkl")
+        quick(callbacks=[save]).fit(*iris)
+        clf = pickle.loads((tmp_path / "net.pkl").read_bytes())
+    assert clf.optimizer_.param_groups[0]["lr"] == 0.01
+
+
+def test_loading_parameters_leaves_the_device_that_was_asked_for(iris, tmp_path):
+    save = Checkpoint(dirname=tmp_path, monitor="train_loss_best", load_best=True)
+    clf = quick(callbacks=[save]).fit(*iris)
+    assert clf.get_params()["device"] == "auto"
+
+
+def test_the_decay_keeps_nothing_of_the_net(iris):
+    clf = quick(module__hidden_sizes=(400, 400)).fit(*iris)
+    plain = quick(module__hidden_sizes=(400, 400), callbacks__lr_decay=None).fit(*iris)
+    assert len(pickle.dumps(clf)) < 1.1 * len(pickle.dumps(plain))
+
+
+@pytest.mark.parametrize("train", ["fit", "partial_fit"])
+def test_a_net_initialized_by_hand_can_be_trained(train, iris, iris_names):
+    clf = quick(module__n_features=4, module__n_classes=3, warm_start=True, max_epochs=20)
+    getattr(clf.initialize(), train)(iris[0], iris_names)
+    assert clf.score(iris[0], iris_names) > 0.85
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_trimming_keeps_the_predictions(multilabel, iris):
+    X, y = iris
+    clf = quick().fit(X, np.column_stack([y > 0, y > 1]).astype(int) if multilabel else y)
+    before, proba = clf.predict(X), clf.predict_proba(X)
+    clf.trim_for_prediction()
+    np.testing.assert_array_equal(clf.predict_proba(X), proba)
+    np.testing.assert_array_equal(clf.predict(X), before)
+
+
+def test_a_step_that_evaluates_in_between_evaluates_without_dropout(iris):
+    class Peeks(MixupClassifier):
+        def train_step_single(self, batch, **fit_params):
+            one, two = (self.evaluation_step(batch, training=False) for _ in range(2))
+            assert torch.equal(one, two)
+            step = super().train_step_single(batch, **fit_params)
+            assert self.module_.training
+            return step
+
+    assert len(Peeks(dropout=0.5, max_epochs=2, random_state=0).fit(*iris).history) == 2
+
+
+def test_the_decay_ends_where_a_fit_of_other_epochs_ends(iris):
+    clf = quick(max_epochs=3).fit(*iris, epochs=6)
+    lrs = clf.history[:, "event_lr"]
+    assert len(lrs) == 6
+    assert lrs == sorted(lrs, reverse=True)
+    assert lrs[-1] < 0.01 * lrs[0]
+
+
+def test_an_own_notify_hears_of_each_minibatch(iris):
+    heard = []
+
+    class Hears(MixupClassifier):
+        def notify(self, method_name, **kwargs):
+            heard.append(method_name)
+            super().notify(method_name, **kwargs)
+
+    Hears(max_epochs=2, random_state=0).fit(*iris)
+    assert heard.count("on_batch_end") == 2 * N_MINIBATCHES
