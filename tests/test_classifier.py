@@ -35,6 +35,11 @@ def same_bits(one, other):
     return all(torch.equal(p, q) for p, q in pairs)
 
 
+# Equal in exact arithmetic: float32 rounds, and Adam magnifies it. Another objective, such as that
+# without the weights, moves the parameters by 0.01 or more in as many steps.
+ROUNDING = 1e-4
+
+
 def largest_difference(one, other):
     pairs = zip(one.module_.parameters(), other.module_.parameters(), strict=True)
     return max(float((p - q).abs().max().detach()) for p, q in pairs)
@@ -241,7 +246,8 @@ def test_counts_need_nothing_of_the_criterion(iris):
 
     counts = np.arange(len(iris[1])) % 3
     own = classifier(criterion=Averages).fit(*iris, sample_weight=counts)
-    assert largest_difference(own, classifier().fit(*iris, sample_weight=counts)) < 1e-5
+    assert largest_difference(own, classifier().fit(*iris, sample_weight=counts)) < ROUNDING
+    assert largest_difference(own, classifier().fit(*iris)) > 100 * ROUNDING
     with pytest.raises(ValueError, match="so a criterion with a `reduction`"):
         classifier(criterion=Averages).fit(*iris, sample_weight=counts / 2)
 
@@ -258,7 +264,7 @@ def test_scale_of_the_weights_does_not_matter(iris, scale, criterion):
     weight = np.random.default_rng(0).uniform(0.5, 2, size=len(iris[1]))
     one = classifier(criterion=criterion).fit(*iris, sample_weight=weight)
     other = classifier(criterion=criterion).fit(*iris, sample_weight=scale * weight)
-    assert largest_difference(one, other) < 1e-5
+    assert largest_difference(one, other) < ROUNDING
 
 
 @pytest.mark.parametrize("criterion", [nn.CrossEntropyLoss, nn.MultiMarginLoss])
@@ -276,7 +282,7 @@ def test_large_whole_weights_do_not_lengthen_the_epochs(iris):
     weight = np.full(len(iris[1]), 1000)
     clf = classifier().fit(*iris, sample_weight=weight)
     assert len(clf.history[0, "batches"]) == 5
-    assert largest_difference(clf, classifier().fit(*iris)) < 1e-4
+    assert largest_difference(clf, classifier().fit(*iris)) < ROUNDING
 
 
 @pytest.mark.parametrize("alpha", [0, 0.4])
