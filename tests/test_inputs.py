@@ -37,7 +37,7 @@ def as_stored(**params):
     return quick(iterator_train__shuffle=False, **params)
 
 
-def same_proba(a, b, X):
+def assert_same_proba(a, b, X):
     np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
 
 
@@ -54,7 +54,7 @@ def tensors(iris):
 def test_lists_train_like_arrays(iris):
     X, y = iris
     from_lists = quick().fit(X.tolist(), y.tolist())
-    same_proba(from_lists, quick().fit(X, y), X)
+    assert_same_proba(from_lists, quick().fit(X, y), X)
     assert from_lists.score(X.tolist(), y.tolist()) > 0.9  # one class is a third of the rows
 
 
@@ -68,9 +68,9 @@ def test_numbers_of_other_types_train_like_float64(dtype, iris):
 def test_arrays_that_are_not_contiguous_train_like_those_that_are(iris):
     X, y = iris
     wide = np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)
-    same_proba(quick().fit(wide[::2, ::2], np.repeat(y, 2)[::2]), quick().fit(X, y), X)
+    assert_same_proba(quick().fit(wide[::2, ::2], np.repeat(y, 2)[::2]), quick().fit(X, y), X)
     backwards = quick().fit(X[:, ::-1], y)
-    same_proba(backwards, quick().fit(np.ascontiguousarray(X[:, ::-1]), y), X)
+    assert_same_proba(backwards, quick().fit(np.ascontiguousarray(X[:, ::-1]), y), X)
 
 
 @pytest.fixture
@@ -147,8 +147,8 @@ def test_the_default_module_flattens_pictures(digits):
 def test_tensors_train_like_arrays_in_the_same_order(iris, tensors):
     X, y = tensors
     clf = as_stored().fit(X, y)
-    same_proba(clf, as_stored().fit(*iris), iris[0])
-    same_proba(clf, as_stored().fit(X, iris[1]), X)
+    assert_same_proba(clf, as_stored().fit(*iris), iris[0])
+    assert_same_proba(clf, as_stored().fit(X, iris[1]), X)
     assert isinstance(clf.predict(X), np.ndarray)
     assert quick().fit(X, y).score(X, y.numpy()) > 0.9  # shuffled
 
@@ -156,12 +156,12 @@ def test_tensors_train_like_arrays_in_the_same_order(iris, tensors):
 def test_pictures_train_the_same_bits_from_tensors_as_from_arrays(digits):
     X, y = digits
     clf = quick(max_epochs=2).fit(torch.tensor(X), torch.tensor(y))
-    same_proba(clf, quick(max_epochs=2).fit(X, y), X)
+    assert_same_proba(clf, quick(max_epochs=2).fit(X, y), X)
 
 
 def test_float64_tensors_train_like_float32_ones(tensors):
     X, y = tensors
-    same_proba(quick().fit(X.double(), y), quick().fit(X, y), X)
+    assert_same_proba(quick().fit(X.double(), y), quick().fit(X, y), X)
 
 
 def test_a_tensor_that_requires_grad_is_data_all_the_same(tensors, unchanged):
@@ -274,7 +274,7 @@ class Stream(IterableDataset):
 def test_a_tensor_dataset_trains_like_its_tensors(tensors):
     X, y = tensors
     clf = quick().fit(TensorDataset(X, y), y=None)
-    same_proba(clf, quick().fit(X, y), X)
+    assert_same_proba(clf, quick().fit(X, y), X)
     assert list(clf.classes_) == [0, 1, 2]
 
 
@@ -357,7 +357,7 @@ def test_a_data_loader_may_make_the_minibatches(kind, iris, tensors):
 def test_a_data_loader_draws_the_same_rows_for_the_same_state(tensors):
     params = {"iterator_train": DataLoader, "iterator_train__shuffle": True}
     one, two = quick(**params).fit(*tensors), quick(**params).fit(*tensors)
-    same_proba(one, two, tensors[0])
+    assert_same_proba(one, two, tensors[0])
     three = quick(**params, callbacks__lr_decay=None).fit(*tensors)
     assert np.abs(one.predict_proba(tensors[0]) - three.predict_proba(tensors[0])).max() > 1e-3
 
@@ -366,7 +366,7 @@ def test_a_data_loader_yields_the_callers_labels_encoded(iris, iris_names):
     X = iris[0].astype(np.float32)
     params = {"iterator_train": DataLoader, "iterator_train__shuffle": True}
     clf = quick(**params).fit(X, iris_names)
-    same_proba(clf, quick(**params).fit(X, iris[1]), X)
+    assert_same_proba(clf, quick(**params).fit(X, iris[1]), X)
     assert clf.score(X, iris_names) > 0.9
 
 
@@ -440,7 +440,7 @@ def test_pandas_labels_train_like_arrays(kind, iris, iris_names):
         y = pd.Series(iris_names, dtype=kind)
     clf = quick().fit(X, y)
     expected = quick().fit(X, codes if kind == "Int64" else iris_names)
-    same_proba(clf, expected, X)
+    assert_same_proba(clf, expected, X)
     np.testing.assert_array_equal(clf.predict(X), expected.predict(X))
     assert list(clf.classes_) == list(expected.classes_)
 
@@ -448,7 +448,7 @@ def test_pandas_labels_train_like_arrays(kind, iris, iris_names):
 def test_pandas_labels_are_matched_by_place_not_by_index(iris):
     X, y = iris
     shuffled = pd.Series(y, index=np.random.default_rng(0).permutation(len(y)))
-    same_proba(quick().fit(X, shuffled), quick().fit(X, y), X)
+    assert_same_proba(quick().fit(X, shuffled), quick().fit(X, y), X)
 
 
 def test_classes_may_be_more_than_y_holds(iris):

@@ -42,7 +42,7 @@ def quick(**params):
     )
 
 
-def same_proba(a, b, X):
+def assert_same_proba(a, b, X):
     np.testing.assert_array_equal(a.predict_proba(X), b.predict_proba(X))
 
 
@@ -146,7 +146,7 @@ def test_parameters_reach_module_and_optimizer(iris):
 )
 def test_numbers_of_numpy_are_numbers(name, value, iris):
     clf = quick(**{name: value}).fit(*iris)
-    same_proba(clf, quick(**{name: value.item()}).fit(*iris), iris[0])
+    assert_same_proba(clf, quick(**{name: value.item()}).fit(*iris), iris[0])
 
 
 def test_weight_decay_shrinks_the_weights(iris):
@@ -160,7 +160,7 @@ def test_parameters_may_be_set_after_a_fit(iris):
     clf.set_params(module__hidden_sizes=(9,), alpha=1.0, lr=0.003, optimizer=torch.optim.SGD)
     clf.fit(X, y)
     fresh = quick(module__hidden_sizes=(9,), alpha=1.0, lr=0.003, optimizer=torch.optim.SGD)
-    same_proba(clf, fresh.fit(X, y), X)
+    assert_same_proba(clf, fresh.fit(X, y), X)
 
 
 def test_a_misspelt_parameter_is_an_error_in_fit(iris):
@@ -171,7 +171,7 @@ def test_a_misspelt_parameter_is_an_error_in_fit(iris):
 def test_callbacks_can_be_disabled(iris):
     clf = quick(callbacks="disable").fit(*iris)
     assert clf.callbacks_ == []
-    same_proba(clf, quick(callbacks__lr_decay=None).fit(*iris), iris[0])
+    assert_same_proba(clf, quick(callbacks__lr_decay=None).fit(*iris), iris[0])
 
 
 # -- history -------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_history_is_written_alike_whether_somebody_listens_or_not(iris):
     assert [loss for epoch in batch_losses(unheard) for loss, _ in epoch] == listener.losses
     assert batch_losses(heard) == batch_losses(unheard)
     assert all(type(loss) is float for loss in listener.losses)
-    same_proba(heard, unheard, iris[0])
+    assert_same_proba(heard, unheard, iris[0])
 
 
 def test_loss_of_erm_in_the_history_is_the_log_loss(iris):
@@ -223,7 +223,7 @@ def test_history_goes_to_json(iris, tmp_path):
 def test_partial_fit_is_a_fit_that_does_not_decay(iris):
     # max_epochs is what skorch's partial_fit trains for.
     part, whole = quick().partial_fit(*iris), quick(callbacks__lr_decay=None).fit(*iris)
-    same_proba(part, whole, iris[0])
+    assert_same_proba(part, whole, iris[0])
 
 
 def test_partial_fit_goes_on_where_training_ended(iris):
@@ -242,7 +242,7 @@ def test_fit_loop_on_its_own_mixes_and_shuffles_as_partial_fit_does(iris):
     one, two = (quick(module=Recording, max_epochs=2, alpha=1.0).fit(*iris) for _ in range(2))
     one.partial_fit(*iris)
     two.fit_loop(*iris)
-    same_proba(one, two, iris[0])
+    assert_same_proba(one, two, iris[0])
     two.fit_loop(*iris, epochs=1)
     assert len(two.history) == 5
 
@@ -303,7 +303,7 @@ def test_saved_parameters_load_into_a_new_net(use_safetensors, iris, iris_names,
     new.set_params(classes=["setosa", "versicolor", "virginica"]).initialize()
     assert np.abs(new.predict_proba(X) - clf.predict_proba(X)).max() > 0.1
     new.load_params(f_params=path, use_safetensors=use_safetensors)
-    same_proba(new, clf, X)
+    assert_same_proba(new, clf, X)
     np.testing.assert_array_equal(new.predict(X), clf.predict(X))
     np.testing.assert_array_equal(new.decision_function(X), clf.decision_function(X))
 
@@ -346,12 +346,12 @@ def test_copies_predict_and_go_on_training_alike(copied, iris, iris_names):
     X = iris[0]
     clf = quick(train_split=ValidSplit(3)).fit(X, iris_names)
     twin = copied(clf)
-    same_proba(twin, clf, X)
+    assert_same_proba(twin, clf, X)
     np.testing.assert_array_equal(twin.predict(X), clf.predict(X))
     assert twin.history == clf.history
     assert twin.get_params(deep=False)["device"] == "auto"
-    same_proba(twin.partial_fit(X, iris_names), clf.partial_fit(X, iris_names), X)
-    same_proba(twin.fit(X, iris_names), clf.fit(X, iris_names), X)
+    assert_same_proba(twin.partial_fit(X, iris_names), clf.partial_fit(X, iris_names), X)
+    assert_same_proba(twin.fit(X, iris_names), clf.fit(X, iris_names), X)
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
@@ -359,7 +359,7 @@ def test_copies_of_an_unfitted_net_are_unfitted(copied, iris):
     twin = copied(quick(alpha=0.3))
     with pytest.raises(NotFittedError):
         twin.predict(iris[0])
-    same_proba(twin.fit(*iris), quick(alpha=0.3).fit(*iris), iris[0])
+    assert_same_proba(twin.fit(*iris), quick(alpha=0.3).fit(*iris), iris[0])
 
 
 def test_a_copy_trains_without_touching_the_original(iris):
@@ -422,7 +422,7 @@ def test_held_out_rows_are_not_trained_on(iris, valid_rows, valid_split):
 def test_validation_leaves_the_training_as_it_was(iris, valid_rows, valid_split):
     X, y = iris
     watched = quick(train_split=valid_split).fit(X, y)
-    same_proba(watched, quick().fit(X[~valid_rows], y[~valid_rows]), X)
+    assert_same_proba(watched, quick().fit(X[~valid_rows], y[~valid_rows]), X)
 
 
 def test_stratified_split_on_string_labels(iris, iris_names):
@@ -574,7 +574,7 @@ def test_checkpoint_writes_safetensors(iris, tmp_path):
     clf = quick(callbacks=[save]).fit(*iris)
     new = quick(random_state=1).fit(*iris)
     new.load_params(f_params=tmp_path / "params.safetensors", use_safetensors=True)
-    same_proba(new, clf, iris[0])
+    assert_same_proba(new, clf, iris[0])
 
 
 def test_checkpoint_pickles_the_net_in_the_middle_of_training(iris, iris_names, tmp_path):
@@ -859,7 +859,7 @@ def test_a_module_instance_is_not_trained_in_place(iris):
 def test_a_criterion_instance_is_taken(iris):
     weighted = quick(criterion=nn.CrossEntropyLoss(label_smoothing=0.2), max_epochs=20).fit(*iris)
     by_name = quick(criterion__label_smoothing=0.2, max_epochs=20).fit(*iris)
-    same_proba(weighted, by_name, iris[0])
+    assert_same_proba(weighted, by_name, iris[0])
     assert (
         weighted.predict_proba(iris[0]).max()
         < quick(max_epochs=20, alpha=0).fit(*iris).predict_proba(iris[0]).max()
