@@ -905,7 +905,7 @@ def test_predictions_made_while_training_are_of_the_rows_asked_for(iris):
 @pytest.mark.parametrize("how", ["failure", "load_best", "pickle"])
 def test_learning_rate_is_that_of_before_however_training_ends(how, iris, tmp_path):
     class Fails(Callback):
-        def on_epoch_end(self, net, **kwargs):
+        def on_batch_end(self, net, **kwargs):
             if len(net.history) == 6:
                 raise RuntimeError("in the middle")
 
