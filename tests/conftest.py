@@ -162,6 +162,6 @@ def _unchanged(*things: Any) -> Iterator[None]:
 
 
 @pytest.fixture
-def unchanged() -> Any:
-    """Give a context, ``unchanged(X, y)``, in which inputs must stay as they are, to the byte."""
+def assert_unchanged() -> Any:
+    """Give a context, ``assert_unchanged(X, y)``: inputs must stay as they are, to the byte."""
     return _unchanged

@@ -20,7 +20,7 @@ def quick(**params):
 
 
 @pytest.fixture
-def assert_rejected(iris, unchanged):
+def assert_rejected(iris, assert_unchanged):
     """Check that a fit is refused, changes nothing, and can be followed by one that is not."""
 
     def check(match, X=None, y=None, *, params=(), **fit_params):
@@ -28,7 +28,7 @@ def assert_rejected(iris, unchanged):
         params = dict(params)
         clf = quick(**params)  # not here
         with (
-            unchanged(X, y, params, fit_params),
+            assert_unchanged(X, y, params, fit_params),
             pytest.raises((TypeError, ValueError), match=match),
         ):
             clf.fit(X, y, **fit_params)

@@ -164,10 +164,10 @@ def test_float64_tensors_train_like_float32_ones(tensors):
     assert_same_proba(quick().fit(X.double(), y), quick().fit(X, y), X)
 
 
-def test_a_tensor_that_requires_grad_is_data_all_the_same(tensors, unchanged):
+def test_a_tensor_that_requires_grad_is_data_all_the_same(tensors, assert_unchanged):
     X, y = tensors
     X_grad = X.clone().requires_grad_()
-    with unchanged(X_grad):  # in particular X.grad stays None
+    with assert_unchanged(X_grad):  # in particular X.grad stays None
         clf = quick().fit(X_grad, y)
         proba = clf.predict_proba(X_grad)
     np.testing.assert_array_equal(proba, quick().fit(X, y).predict_proba(X))
@@ -538,7 +538,9 @@ def fit_and_use(clf, X, y, **weights):
 
 @pytest.mark.parametrize("alpha", [0, 0.4])
 @pytest.mark.parametrize("kind", ["array", "float32", "pictures", "frame", "tensors", "dict"])
-def test_inputs_stay_as_they_are_to_the_byte(kind, alpha, iris, digits, tensors, frame, unchanged):
+def test_inputs_stay_as_they_are_to_the_byte(
+    kind, alpha, iris, digits, tensors, frame, assert_unchanged
+):
     X, y = iris
     X, y = {
         "array": (X.copy(), y.copy()),
@@ -550,15 +552,15 @@ def test_inputs_stay_as_they_are_to_the_byte(kind, alpha, iris, digits, tensors,
     }[kind]
     weight = np.linspace(0, 2, len(y))
     clf = two_inputs(alpha=alpha) if kind == "dict" else quick(alpha=alpha)
-    with unchanged(X, y, weight):
+    with assert_unchanged(X, y, weight):
         fit_and_use(clf.set_params(max_epochs=2), X, y, sample_weight=weight)
 
 
 @pytest.mark.parametrize("kind", ["tensors", "rows"])
-def test_datasets_stay_as_they_are_to_the_byte(kind, tensors, unchanged):
+def test_datasets_stay_as_they_are_to_the_byte(kind, tensors, assert_unchanged):
     X, y = tensors
     dataset = TensorDataset(X, y) if kind == "tensors" else Rows(X, y, has_targets=True)
-    with unchanged(X, y, dataset):
+    with assert_unchanged(X, y, dataset):
         clf = quick(max_epochs=2).fit(dataset)
         clf.partial_fit(dataset)
         clf.predict(dataset)
@@ -589,18 +591,18 @@ def float32_rows(request, iris, tensors):
 @pytest.mark.parametrize("alpha", [0, 0.4])
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_training_a_module_that_writes_in_place_leaves_the_inputs_alone(
-    alpha, shuffle, float32_rows, iris, unchanged
+    alpha, shuffle, float32_rows, iris, assert_unchanged
 ):
     clf = quick(module=InPlace, alpha=alpha, max_epochs=1, iterator_train__shuffle=shuffle)
-    with unchanged(float32_rows):
+    with assert_unchanged(float32_rows):
         clf.fit(float32_rows, iris[1])
 
 
 def test_predicting_with_a_module_that_writes_in_place_leaves_the_inputs_alone(
-    float32_rows, iris, unchanged
+    float32_rows, iris, assert_unchanged
 ):
     clf = quick(module=InPlace, max_epochs=1).fit(float32_rows, iris[1])
-    with unchanged(float32_rows):
+    with assert_unchanged(float32_rows):
         clf.predict(float32_rows)
 
 
