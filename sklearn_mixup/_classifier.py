@@ -10,23 +10,20 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import (
     Interval,
     Options,
     StrOptions,
-    validate_parameter_constraints,
 )
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import validate_data
 from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, TensorDataset
 
-from sklearn_mixup._device import check_device, isolated_rng
+from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._validation import (
     check_floating,
@@ -229,15 +226,6 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         *callbacks, print_log = super()._default_callbacks
         return [*callbacks, ("lr_decay", LRDecay()), print_log]
 
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        return BaseEstimator.__repr__(self, N_CHAR_MAX)
-
-    def set_params(self, **params: Any) -> Any:
-        """Set parameters of the net and its parts; callbacks are checked in ``fit``."""
-        if "callbacks" in params and not self.initialized_:
-            self.__dict__["callbacks"] = params.pop("callbacks")
-        return super().set_params(**params)
-
     # -- training ---------------------------------------------------------------------------
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **fit_params: Any) -> Any:
@@ -313,21 +301,14 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         classes: Any = None,
     ) -> Any:
         """Check what was passed, then let skorch train; `n_epochs` is None in ``partial_fit``."""
-        params = self.get_params(deep=False)
-        validate_parameter_constraints(self._parameter_constraints, params, type(self).__name__)
-        check_device(self.device)
+        self._check_params()
         ends = n_epochs is not None
         restart = not self.initialized_ or (ends and not self.warm_start)
         # A net that was initialized by hand has yet to learn what its data are like.
         learns = restart or "target_type_" not in self.__dict__
-        learned = self.__dict__.copy()
-        try:
+        with self._unlearn_on_error():
             X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, learns, classes)
             class_weight = self._weigh_classes(labels, sample_weight)
-        except Exception:  # A net that was fitted before stays as it was.
-            self.__dict__.clear()
-            self.__dict__.update(learned)
-            raise
         with self._train(
             restart=restart,
             n_epochs=n_epochs,
@@ -475,27 +456,11 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             )
         return codes
 
-    def check_data(self, X: Any, y: Any = None) -> None:
-        """Do nothing: all has been checked by now."""
-
     def initialize_module(self) -> Any:
         """Make the module; it is told `n_features` and `n_classes` if it names them."""
-        kwargs = self.get_params_for("module")
-        if not isinstance(self.module, nn.Module):
-            known = {"n_features": "_n_features_", "n_classes": "n_outputs_"}
-            named = inspect.signature(self.module).parameters
-            for name, attribute in known.items():
-                if name in kwargs or name not in named:
-                    continue
-                value = getattr(self, attribute, None)
-                if value is not None:
-                    kwargs[name] = value
-                elif named[name].default is inspect.Parameter.empty:
-                    raise ValueError(
-                        f"`{name}` of the module is learned in fit, from X and y that are arrays; "
-                        f"it is not known yet. Pass module__{name}=..."
-                    )
-        self.module_ = self.initialized_instance(self.module, kwargs)
+        learned = {"n_features": "_n_features_", "n_classes": "n_outputs_"}
+        known = {name: getattr(self, attribute, None) for name, attribute in learned.items()}
+        self.module_ = self._told("module", known)
         return self
 
     def initialize_callbacks(self) -> Any:
@@ -545,27 +510,14 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             if not X:
                 raise ValueError("X must hold at least one input; got an empty dict.")
             return {name: check_part(part, f"X[{name!r}]", mixes) for name, part in X.items()}
-        if isinstance(X, Tensor):
-            X = check_part(X, "X", mixes)
-            if X.ndim < 2:
-                raise ValueError(
-                    f"Expected a tensor of at least 2 dimensions, got a 1D array of {len(X)}. Use "
-                    "X.reshape(-1, 1) if it has a single feature."
-                )
-            if reset:
-                self.n_features_in_ = X.shape[1]
-            elif X.shape[1] != getattr(self, "n_features_in_", X.shape[1]):
-                raise ValueError(
-                    f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
-                    f"{self.n_features_in_} features as input."
-                )
-            return X
         # Floating arrays stay as they are until they go to the device; the rest is cast here.
         dtype: Any = [default_dtype(), np.float32, np.float64]
-        if getattr(X, "ndim", 2) > 2:
+        if isinstance(X, Tensor):
+            check_floating(X.dtype, "X", mixes)
+        elif getattr(X, "ndim", 2) > 2:
             check_floating(np.asarray(X).dtype, "X", mixes)
             dtype = dtype if np.asarray(X).dtype.kind == "f" else None
-        return validate_data(self, X, reset=reset, dtype=dtype, allow_nd=True)
+        return self._check_array(X, reset=reset, dtype=dtype)
 
     def _outputs(self, X: Any) -> Tensor:
         """Compute the first output of the module, on its device."""

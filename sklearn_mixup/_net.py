@@ -1,29 +1,19 @@
-"""What any skorch net needs to train on vicinal minibatches: mixing, seeding, weights, the loop."""
+"""What any skorch net needs to train on mixed rows: lam, partners and weights of a minibatch."""
 
 from __future__ import annotations
 
-import copy
-import re
-from collections.abc import Callable, Iterator, Mapping, Sized
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
-from skorch import NeuralNet
-from skorch.callbacks import Callback
-from skorch.dataset import Dataset, get_len, unpack_data
-from skorch.exceptions import NotInitializedError
-from skorch.history import History
-from skorch.utils import is_dataset, to_device
+from skorch.dataset import Dataset
+from skorch.utils import is_dataset
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
-from sklearn_mixup._device import isolated_rng, resolve_device
+from sklearn_mixup._estimator import NetEstimator, Training, count_rows
 from sklearn_mixup._targets import (
     LogCoefficients,
     MixedTargets,
@@ -31,48 +21,28 @@ from sklearn_mixup._targets import (
     mix_targets,
     two_term_loss,
 )
-from sklearn_mixup._validation import is_finite
-from sklearn_mixup.callbacks import LRDecay, listens, score_plain_rows
+from sklearn_mixup.callbacks import score_plain_rows
 from sklearn_mixup.minibatches import (
     MappedLoader,
     Minibatches,
     Rows,
     bytes_per_row,
     content_order,
-    cut_off,
-    fill_up,
     map_tensors,
-    peel,
 )
 from sklearn_mixup.vicinal import mix, sample_lam, sample_partner
 
-# What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
-_MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
 # An epoch never gets longer than this times the table by weights that count as repeats.
 _MAX_REPEATS = 10
 
 
 @dataclass
-class _Training:
-    """What one call of ``fit`` or ``partial_fit`` needs while it runs, and no longer."""
+class _WeightedTraining(Training):
+    """A training with weights of rows and classes."""
 
-    n_epochs: int | None
-    shuffle_rng: torch.Generator
-    vicinal_rng: torch.Generator
     sample_weight: np.ndarray | None = None
     class_weight: np.ndarray | None = None
-    needs_closure: bool = True
     weighs_loss: bool = False
-    device: torch.device | None = None
-    dtype: torch.dtype | None = None
-    n_minibatches: int | None = None
-    # The data sets that are trained and validated on stay on the device; no other does.
-    bases: list[Any] = field(default_factory=list)
-    resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
-
-    def holds(self, x: Any) -> bool:
-        """Whether a minibatch is where and what the module takes: most are, and this is cheap."""
-        return isinstance(x, Tensor) and x.dtype == self.dtype and x.device == self.device
 
     @property
     def weighted(self) -> bool:
@@ -80,160 +50,15 @@ class _Training:
         return self.sample_weight is not None or self.class_weight is not None
 
 
-def _count_rows(batch_size: Any, rows: Sized) -> int:
-    """Count the rows of a minibatch; -1 means all there are."""
-    return len(rows) if batch_size == -1 else int(batch_size)
-
-
-def _check_range(rows: Tensor) -> Tensor:
-    """Raise ValueError for numbers that are finite, but not so in the dtype of the module."""
-    if not is_finite(rows):
-        raise ValueError(
-            f"X contains NaN, infinity or a value too large for the module's {rows.dtype}. Impute "
-            "or rescale."
-        )
-    return rows
-
-
-class VicinalNet(NeuralNet):
-    """A skorch net that mixes its minibatches on the device, seeded by `random_state`.
+class VicinalNet(NetEstimator):
+    """A net that mixes the rows of its minibatches, and their targets and weights, on the device.
 
     The flow of a minibatch: ``fit`` -> skorch's ``fit_loop`` -> ``run_single_epoch`` ->
     ``Minibatches`` gathers a chunk of rows, ``_vicinal_rows`` mixes the chunk, a slice of it goes
     to skorch's ``train_step`` -> ``infer``, ``get_loss``, ``backward`` -> the optimizer's step.
     """
 
-    # skorch sets these in __init__; a scikit-learn estimator has nothing learned before fit.
-    history_: History | None = None
-    initialized_ = False
-    virtual_params_: Mapping[str, Any] = MappingProxyType({})
-    # A _Training while fit or partial_fit runs.
-    _training_: Any = None
-    callbacks_: list[tuple[str, Any]]
-    _fixed_mode_: bool | None = None
-
-    def _store_params(self, params: dict[str, Any], kwargs: dict[str, Any]) -> None:
-        """Do what skorch's ``__init__`` does, but only store."""
-        if (history := kwargs.pop("history", None)) is not None:
-            self.__dict__["history_"] = history
-        # Past __setattr__, which takes any nn.Module for a part of an initialized net.
-        self.__dict__.update(params, **kwargs)
-        self._params_to_validate = set(kwargs)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__ and not name.endswith("_"):
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
-
-    def _get_param_names(self) -> list[str]:
-        return [key for key in self.__dict__ if not key.startswith("_") and not key.endswith("_")]
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        state.pop("_training_", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # skorch maps the weights to state["device"], which has to be one that exists.
-        asked = state["device"]
-        super().__setstate__({**state, "device": resolve_device(asked)})
-        if isinstance(asked, str) and asked == "auto":
-            self.__dict__["device"] = asked
-
-    # -- device -----------------------------------------------------------------------------
-
-    @property
-    def device(self) -> Any:
-        """The device in use; ``get_params()["device"]`` is the one asked for, perhaps "auto"."""
-        return resolve_device(self.__dict__["device"])
-
-    @device.setter
-    def device(self, value: Any) -> None:
-        self.__dict__["device"] = value
-
-    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
-        """Get the parameters of the net, its callbacks' with ``deep=True``."""
-        params = super().get_params(deep=deep, **kwargs)
-        params["device"] = self.__dict__["device"]
-        return params
-
-    # -- seeding ----------------------------------------------------------------------------
-
-    @contextmanager
-    def _seeded(self, *, restart: bool) -> Iterator[tuple[int, int]]:
-        """Seed the global generators by `random_state`, anew or going on; yield two more seeds."""
-        if restart or "_rng_" not in self.__dict__:
-            # None means a seed that nobody knows, not the global generator: that is left alone.
-            state = self.random_state
-            self._rng_ = np.random.RandomState() if state is None else check_random_state(state)
-        seed, *seeds = self._rng_.randint(2**31 - 1, size=3).tolist()
-        with isolated_rng(seed, self.device):
-            yield tuple(seeds)
-
-    @contextmanager
-    def _train(
-        self,
-        *,
-        restart: bool,
-        n_epochs: int | None,
-        sample_weight: np.ndarray | None,
-        class_weight: np.ndarray | None,
-    ) -> Iterator[None]:
-        """Hold what training needs while it lasts; a fit that fails leaves an unfitted net."""
-        with self._seeded(restart=restart) as seeds:
-            device = self.device if self.device is not None else "cpu"
-            # Two generators, so that nets that differ in alpha alone see the same shuffles.
-            shuffle_rng, vicinal_rng = (torch.Generator(device).manual_seed(seed) for seed in seeds)
-            self._training_ = _Training(
-                n_epochs, shuffle_rng, vicinal_rng, sample_weight, class_weight
-            )
-            try:
-                yield
-            except Exception:
-                if restart:
-                    self.initialized_ = False
-                raise
-            finally:
-                self._training_ = None
-                for _, callback in getattr(self, "callbacks_", ()):
-                    if isinstance(callback, LRDecay):
-                        callback.restore()
-
-    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
-        """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
-        if self._training_ is not None:
-            return super().fit_loop(X, y, epochs, **kwargs)
-        with self._train(restart=False, n_epochs=None, sample_weight=None, class_weight=None):
-            return super().fit_loop(X, y, epochs, **kwargs)
-
-    def _initialize_module(self, *args: Any, **kwargs: Any) -> Any:
-        if self._training_ is not None:
-            return super()._initialize_module(*args, **kwargs)
-        with self._seeded(restart="_rng_" not in self.__dict__):
-            return super()._initialize_module(*args, **kwargs)
-
-    # -- parts ------------------------------------------------------------------------------
-
-    def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
-        """Build a part from its class; copy one that is passed ready-made: it stays untouched."""
-        part = super().initialized_instance(instance_or_cls, kwargs)
-        return copy.deepcopy(part) if part is instance_or_cls else part
-
-    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> tuple[Any, dict]:
-        """Collect an optimizer's arguments; Adam and AdamW are fused where torch offers it."""
-        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        choices = {"fused", "foreach", "capturable", "differentiable"}
-        optimizer = getattr(self, prefix, None)
-        if optimizer in (torch.optim.Adam, torch.optim.AdamW) and not choices & kwargs.keys():
-            groups = [dict(group) for group in args[0]]  # The trial below writes into them.
-            try:
-                optimizer(groups, *args[1:], **kwargs, fused=True)
-            except (RuntimeError, TypeError, ValueError):
-                pass  # Not on this device or dtype, or an argument that the optimizer itself names.
-            else:
-                kwargs["fused"] = True
-        return args, kwargs
+    _training_type = _WeightedTraining
 
     def _apply_dropout(self) -> None:
         """Set p of every dropout layer to `dropout`."""
@@ -250,15 +75,6 @@ class VicinalNet(NeuralNet):
         for layer in layers:
             layer.p = float(self.dropout)
 
-    def load_params(self, *args: Any, **kwargs: Any) -> None:
-        """Load parameters, as skorch does; a device of "auto" stays so."""
-        asked = self.__dict__["device"]
-        try:
-            super().load_params(*args, **kwargs)
-        finally:
-            if isinstance(asked, str) and asked == "auto":
-                self.__dict__["device"] = asked
-
     def trim_for_prediction(self) -> None:
         """Drop what only training needs; predictions stay what they are."""
         self.check_is_fitted()
@@ -267,22 +83,11 @@ class VicinalNet(NeuralNet):
             self.predict_nonlinearity = self._get_predict_nonlinearity()
         super().trim_for_prediction()
 
-    def check_is_fitted(self, attributes: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Raise NotInitializedError before the first fit, and after one that failed."""
-        if not self.initialized_ and not attributes:
-            raise NotInitializedError(
-                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first."
-            )
-        super().check_is_fitted(attributes, *args, **kwargs)
-
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Bring the module up to date with the parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
-        training = self._training_
-        training.needs_closure = self._needs_closure()
-        training.device, training.dtype = training.shuffle_rng.device, self._module_dtype()
         self._apply_dropout()
-        if self.alpha > 0 or training.weighted:
+        if self.alpha > 0 or self._training_.weighted:
             self.callbacks_ = [
                 (name, score_plain_rows(name, callback, use_caching=self.use_caching))
                 for name, callback in self.callbacks_
@@ -290,101 +95,11 @@ class VicinalNet(NeuralNet):
 
     # -- minibatches ------------------------------------------------------------------------
 
-    @property
-    def n_steps_(self) -> int | None:
-        """Minibatches of the whole fit, or None where its end is not known."""
-        training = self._training_
-        if training is None or training.n_epochs is None or training.n_minibatches is None:
-            return None
-        return training.n_epochs * training.n_minibatches
-
-    def _encode(self, y: Any) -> Any:
-        """Turn the targets of a data set into what the criterion takes."""
-        return y
-
-    def _module_dtype(self) -> torch.dtype:
-        floating = (p.dtype for p in self.module_.parameters() if p.is_floating_point())
-        return next(floating, torch.get_default_dtype())
-
-    def _to_device(self, rows: Any) -> Rows:
-        """Put rows on the device, floating ones in the dtype of the module."""
-        if isinstance(rows, Mapping):
-            return {name: self._to_device(part) for name, part in rows.items()}
-        if isinstance(rows, list | tuple):
-            return [self._to_device(part) for part in rows]
-        if not isinstance(rows, Tensor):
-            rows = np.ascontiguousarray(rows)  # torch takes no negative strides,
-            # and warns of read-only memory, though nothing here writes to it.
-            rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
-        dtype = self._module_dtype() if rows.is_floating_point() else rows.dtype
-        return rows.detach().to(device=self.device, dtype=dtype)
-
-    def _resident(self, dataset: Any) -> tuple[Rows, Rows] | None:
-        """Put a data set that is made of arrays on the device whole; None for any other."""
-        if type(dataset) is Dataset:
-            X, y = dataset.X, dataset.y
-        elif type(dataset) is TensorDataset and len(dataset.tensors) == 2:
-            X, y = dataset.tensors
-        else:
-            return None
-        training = self._training_
-        stays = training is not None and any(dataset is base for base in training.bases)
-        cache = training.resident if stays else {}
-        if id(dataset) not in cache:
-            X = self._to_device(X)
-            map_tensors(_check_range, X)
-            y = torch.zeros(1).expand(get_len(X)) if y is None else self._encode(y)
-            cache[id(dataset)] = X, self._to_device(y)
-        return cache[id(dataset)]
-
-    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
-        """Get the data sets to train and to validate on."""
-        datasets = super().get_split_datasets(X, y, **fit_params)
-        if self._training_ is not None:
-            bases = [peel(dataset)[0] for dataset in datasets if dataset is not None]
-            self._training_.bases = bases
-        return datasets
-
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Get the data set; one of the user's own class is handed encoded labels."""
         if y is not None and not is_dataset(X) and self.dataset is not Dataset:
             y = self._encode(y)
         return super().get_dataset(X, y)
-
-    def _with_targets(self, dataset: Any, change: Callable[[Any], Any]) -> Any:
-        """Change the targets of a data set that is made of arrays, or of a subset of one."""
-        base, rows = peel(dataset)
-        if type(base) is Dataset and base.y is not None:
-            base = Dataset(base.X, change(base.y))
-        elif type(base) is TensorDataset and len(base.tensors) <= 2:
-            base = Dataset(base.tensors[0], change(base.tensors[-1]))
-        else:
-            return dataset
-        return base if rows is None else Subset(base, rows.tolist())
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
-        name = "iterator_train" if training else "iterator_valid"
-        trains = training and self._training_ is not None
-        if getattr(self, name) is not Minibatches:
-            dataset = self._with_targets(dataset, self._encode)
-            loader = super().get_iterator(dataset, training=training)
-            return self._vicinal_loader(loader) if trains else loader
-        kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
-        base, rows = peel(dataset)
-        # A sampler, workers and the like are asked of a DataLoader.
-        resident = self._resident(base) if kwargs.keys() <= _MINIBATCHES_OPTIONS else None
-        if resident is not None and trains:
-            return self._vicinal_minibatches(base, rows, resident, kwargs)
-        kwargs["batch_size"] = _count_rows(kwargs["batch_size"], dataset)
-        if resident is not None:
-            order = None if rows is None else torch.as_tensor(rows, device=self.device)
-            return Minibatches(*resident, order=order, **kwargs)
-        kwargs.pop("chunk_bytes", None)
-        if trains and not {"sampler", "batch_sampler"} & kwargs.keys():
-            kwargs.setdefault("shuffle", not isinstance(dataset, IterableDataset))
-        loader = DataLoader(self._with_targets(dataset, self._encode), **kwargs)
-        return self._vicinal_loader(loader) if trains else loader
 
     def _vicinal_loader(self, loader: Any) -> MappedLoader:
         """Mix what a loader yields, minibatch by minibatch."""
@@ -416,7 +131,7 @@ class VicinalNet(NeuralNet):
             rank = content_order(X, y).argsort().cpu().numpy()
             rows = rows[rank[rows].argsort()]
         rows, weight = self._weigh(rows, y)
-        kwargs["batch_size"] = _count_rows(kwargs["batch_size"], rows)
+        kwargs["batch_size"] = count_rows(kwargs["batch_size"], rows)
         training.weighs_loss = weight is not None
         if weight is not None:
             y = (y, self._to_device(weight))
@@ -500,7 +215,15 @@ class VicinalNet(NeuralNet):
         )
         return X, y
 
-    # -- a step and an epoch ----------------------------------------------------------------
+    # -- a step ----------------------------------------------------------------
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Apply the module to a minibatch."""
+        training = self._training_
+        with self._explain_shapes(self.module_, x):
+            if training is not None and training.holds(x):
+                return self.module_(x, **fit_params)
+            return super().infer(self._to_device(x), **fit_params)
 
     def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""
@@ -511,116 +234,3 @@ class VicinalNet(NeuralNet):
             shared = self.lam_per == "minibatch" and not self._training_.weighs_loss
             return two_term_loss(self.criterion_, loss, y_pred, y_true, shared_lam=shared)
         return super().get_loss(y_pred, y_true, *args, **kwargs)
-
-    def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Apply the module to a minibatch."""
-        training = self._training_
-        try:
-            if training is not None and training.holds(x):
-                return self.module_(x, **fit_params)
-            return super().infer(self._to_device(x), **fit_params)
-        except RuntimeError as error:
-            told = str(error)
-            if "out of memory" in told or not re.search("shape|size|dimension|channels", told):
-                raise
-            shapes = [list(part.shape) for part in (x.values() if isinstance(x, Mapping) else [x])]
-            raise ValueError(
-                f"{type(self.module_).__name__} could not be applied to a minibatch of shape "
-                f"{', '.join(map(str, shapes))}: {error}. Give X the shape that the module takes."
-            ) from error
-
-    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
-        if set_to_none is False:
-            super()._zero_grad_optimizer(set_to_none)
-            return
-        for name in self._optimizers:  # What zero_grad does, at a third of its cost.
-            for group in getattr(self, name + "_").param_groups:
-                for parameter in group["params"]:
-                    parameter.grad = None
-
-    def _needs_closure(self) -> bool:
-        """Whether a step has to go through skorch's closure: called twice, watched or replaced."""
-        watchers = (self, *(callback for _, callback in self.callbacks_))
-        unwatched = (Callback.on_grad_computed, NeuralNet.on_grad_computed)
-        optimizers = [getattr(self, name + "_") for name in self._optimizers]
-        return (
-            any(type(watcher).on_grad_computed not in unwatched for watcher in watchers)
-            or type(self)._step_optimizer is not NeuralNet._step_optimizer
-            or type(self).get_train_step_accumulator is not NeuralNet.get_train_step_accumulator
-            # All optimizers of torch but one evaluate a closure once, before the step.
-            or any(type(o).__module__.split(".")[:2] != ["torch", "optim"] for o in optimizers)
-            or any(isinstance(o, torch.optim.LBFGS) for o in optimizers)
-        )
-
-    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Take a step: skorch's, less the closure where nothing needs it."""
-        if self._training_ is None or self._training_.needs_closure:
-            return super().train_step(batch, **fit_params)
-        self._zero_grad_optimizer()
-        step = self.train_step_single(batch, **fit_params)
-        for name in self._optimizers:
-            getattr(self, name + "_").step()
-        return step
-
-    @contextmanager
-    def _fixed_mode(self, training: bool) -> Iterator[None]:
-        """Set the mode of the module once for all steps of an epoch in which nobody else acts."""
-        self._set_training(training)
-        self._fixed_mode_ = training
-        try:
-            yield
-        finally:
-            self._fixed_mode_ = None
-
-    def _set_training(self, training: bool = True) -> None:
-        if training == self._fixed_mode_:
-            return  # The walk through all layers would cost a tenth of a step.
-        self._fixed_mode_ = None  # Somebody else acts after all.
-        super()._set_training(training)
-
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
-        """Compute an epoch; the losses stay on the device until its end, unless a callback asks."""
-        asked = (
-            any(listens(callback, training=training) for _, callback in self.callbacks_)
-            or type(self).on_batch_begin is not NeuralNet.on_batch_begin
-            or type(self).on_batch_end is not NeuralNet.on_batch_end
-            or not type(self).notify.__module__.startswith(__package__)  # a subclass's own
-            or not isinstance(self.history, History)  # one shared by several processes
-        )
-        if iterator is None or asked:
-            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-            return
-        decays = [cb for _, cb in self.callbacks_ if isinstance(cb, LRDecay)]
-        losses, sizes = [], []
-        with self._fixed_mode(training):
-            for batch in iterator:
-                for decay in decays:
-                    decay.on_batch_begin(self, batch=batch, training=training)
-                losses.append(step_fn(batch, **fit_params)["loss"].detach())
-                sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
-        values = torch.stack(losses).tolist() if losses else []
-        self.history[-1, "batches"].extend(
-            {prefix + "_loss": loss, prefix + "_batch_size": size}
-            for loss, size in zip(values, sizes, strict=True)
-        )
-        self.history.record(prefix + "_batch_count", len(sizes))
-
-    def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Iterator[Rows]:
-        """Yield the outputs of the module for the rows in order, never mixed or shuffled.
-
-        The last minibatch is filled up, so that the output of a row does not depend, by a rounding
-        error, on how many rows there are, and a compiled module meets one shape.
-        """
-        # What a data set to predict has for targets does not matter, so it is not looked at.
-        dataset = self._with_targets(self.get_dataset(X), lambda y: None)
-        iterator = self.get_iterator(dataset, training=False)
-        for Xi, yi in map(unpack_data, iterator):
-            n_rows = n_filled = get_len(Xi)
-            if isinstance(iterator, Minibatches) and not training:
-                n_filled = max(n_rows, iterator.batch_size)
-                Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
-            y_pred = self.evaluation_step((Xi, yi), training=training)
-            cut = partial(cut_off, n_rows=n_rows, n_filled=n_filled)
-            yield to_device(map_tensors(cut, y_pred), device=device)

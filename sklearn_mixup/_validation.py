@@ -47,7 +47,7 @@ def is_finite(rows: Any) -> bool:
     )
 
 
-def check_part(part: Any, name: str, mixes: bool) -> Any:
+def check_part(part: Any, name: str, mixes: bool = False) -> Any:
     """Check one input that is a tensor or an array of any rank."""
     part = part.detach() if isinstance(part, Tensor) else np.asarray(part)
     check_floating(part.dtype, name, mixes)

@@ -17,6 +17,7 @@ LAYOUT = (
     ("vicinal",),
     ("modules",),
     ("minibatches", "callbacks", "_device", "_targets", "_validation"),
+    ("_estimator",),
     ("_net",),
     ("_classifier", "_gan"),
     ("_fused",),
