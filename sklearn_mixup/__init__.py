@@ -1,5 +1,6 @@
 """Training with mixup from scikit-learn."""
 
 from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._gan import MixupGAN
 
-__all__ = ["MixupClassifier"]
+__all__ = ["MixupClassifier", "MixupGAN"]

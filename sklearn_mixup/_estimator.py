@@ -56,6 +56,10 @@ class Training:
         return isinstance(x, Tensor) and x.dtype == self.dtype and x.device == self.device
 
 
+class DivergedError(ValueError):
+    """Training failed, but what it had learned before is kept: the net is fitted."""
+
+
 def count_rows(batch_size: Any, rows: Sized) -> int:
     """Count the rows of a minibatch; -1 means all there are."""
     return len(rows) if batch_size == -1 else int(batch_size)
@@ -167,6 +171,8 @@ class NetEstimator(NeuralNet):
             self._training_ = self._training_type(n_epochs, shuffle_rng, vicinal_rng, **needed)
             try:
                 yield
+            except DivergedError:
+                raise
             except Exception:
                 self.initialized_ = self.initialized_ and not restart
                 raise
@@ -428,7 +434,9 @@ class NetEstimator(NeuralNet):
     # -- a step and an epoch ----------------------------------------------------------------
 
     @contextmanager
-    def _explain_shapes(self, module: nn.Module, x: Any) -> Iterator[None]:
+    def _explain_shapes(
+        self, module: nn.Module, x: Any, advice: str = "Give X the shape that the module takes"
+    ) -> Iterator[None]:
         """Say in the user's words that a module does not take what it is given."""
         try:
             yield
@@ -439,7 +447,7 @@ class NetEstimator(NeuralNet):
             shapes = [list(part.shape) for part in (x.values() if isinstance(x, Mapping) else [x])]
             raise ValueError(
                 f"{type(module).__name__} could not be applied to a minibatch of shape "
-                f"{', '.join(map(str, shapes))}: {error}. Give X the shape that the module takes."
+                f"{', '.join(map(str, shapes))}: {error}. {advice}."
             ) from error
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:

@@ -16,6 +16,8 @@ from skorch.dataset import unpack_data
 from torch import Tensor
 from torch.utils.data import Subset
 
+from sklearn_mixup.vicinal import sample_partner
+
 __all__ = ["Minibatches"]
 
 # What a minibatch is made of: a tensor, or tensors in a dict or tuple that share their first axis.
@@ -100,8 +102,11 @@ class Minibatches:
     order : LongTensor of shape (n_visits,), default=None
         The rows of an epoch, in the order in which they are visited unless shuffled. A row may
         occur more than once. None visits each row once, as stored.
+    n_visits : int, default=None
+        Rows of an epoch. None is as many as `order` has; with another number an epoch ends in the
+        middle of a pass over them, and the next one goes on from there.
     shuffle : bool, default=False
-        Whether to visit the rows in a new random order in each epoch.
+        Whether to visit the rows in a new random order in each pass.
     drop_last : bool, default=False
         Whether to leave out a last minibatch that is shorter than the others.
     rng : torch.Generator, default=None
@@ -130,6 +135,7 @@ class Minibatches:
         *,
         batch_size: int = 32,
         order: Tensor | None = None,
+        n_visits: int | None = None,
         shuffle: bool = False,
         drop_last: bool = False,
         rng: torch.Generator | None = None,
@@ -147,6 +153,8 @@ class Minibatches:
         self.rng = rng
         self.transform = transform
         self.n_rows = len(first) if order is None else len(order)
+        self.n_visits = self.n_rows if n_visits is None else n_visits
+        self._ahead: Tensor | None = None
         self.device = first.device
         if row_bytes is None:
             row_bytes = 4 * bytes_per_row((X, y))
@@ -157,20 +165,35 @@ class Minibatches:
     def __len__(self) -> int:
         """Return the number of minibatches in an epoch."""
         if self.drop_last:
-            return self.n_rows // self.batch_size
-        return -(-self.n_rows // self.batch_size)
+            return self.n_visits // self.batch_size
+        return -(-self.n_visits // self.batch_size)
+
+    def _passes(self, n_passes: int) -> Tensor:
+        """Draw the visits of some passes over the rows."""
+        n_rows, n_visits = self.n_rows, n_passes * self.n_rows
+        if not self.shuffle:
+            places = torch.arange(n_visits, device=self.device) % n_rows
+        elif n_passes == 1:
+            places = torch.randperm(n_rows, generator=self.rng, device=self.device)
+        else:  # of a small table, permuted all at once
+            places = sample_partner(n_visits, batch_size=n_rows, rng=self.rng) % n_rows
+        return places if self.order is None else self.order.index_select(0, places)
 
     def _visits(self) -> Tensor | None:
-        """Draw the rows of this epoch in the order of their visit; None is as stored."""
-        if not self.shuffle:
-            return self.order
-        shuffled = torch.randperm(self.n_rows, generator=self.rng, device=self.device)
-        return shuffled if self.order is None else self.order.index_select(0, shuffled)
+        """Find the rows of this epoch in the order of their visit; None is as stored."""
+        if self.n_visits == self.n_rows:
+            return self._passes(1) if self.shuffle else self.order
+        ahead = torch.empty(0, dtype=torch.int64, device=self.device)
+        ahead = ahead if self._ahead is None else self._ahead
+        if (n_missing := self.n_visits - len(ahead)) > 0:
+            ahead = torch.cat([ahead, self._passes(-(-n_missing // self.n_rows))])
+        self._ahead = ahead[self.n_visits :]
+        return ahead[: self.n_visits]
 
     def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
         """Yield the minibatches of one epoch."""
         visits = self._visits()
-        n_visits = len(self) * self.batch_size if self.drop_last else self.n_rows
+        n_visits = len(self) * self.batch_size if self.drop_last else self.n_visits
         for start in range(0, n_visits, self.chunk_rows):
             stop = min(start + self.chunk_rows, n_visits)
             X, y = map_tensors(partial(_gather, visits, start, stop), (self.X, self.y))
@@ -212,6 +235,36 @@ class MappedLoader:
         for batch in self.loader:
             X, y = unpack_data(batch)
             yield self.transform(self.place(X), self.place(y))
+
+
+class Rounds:
+    """Rounds of several minibatches of a loader, joined; the loader starts over when it ends.
+
+    The last minibatch of the loader may be short, and so may be the round that holds it.
+    """
+
+    def __init__(self, loader: Any, *, n_minibatches: int, n_rounds: int) -> None:
+        self.loader = loader
+        self.n_minibatches = n_minibatches
+        self.n_rounds = n_rounds
+        self._minibatches: Iterator[tuple[Rows, Rows]] = iter(())
+
+    def __len__(self) -> int:
+        """Return the number of rounds in an epoch."""
+        return self.n_rounds
+
+    def _next(self) -> tuple[Rows, Rows]:
+        """Get the next minibatch, of this pass over the loader or another."""
+        for minibatch in self._minibatches:
+            return minibatch
+        self._minibatches = iter(self.loader)
+        return next(self._minibatches)
+
+    def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
+        """Yield the rounds of one epoch."""
+        for _ in range(self.n_rounds):
+            Xs, ys = zip(*(self._next() for _ in range(self.n_minibatches)), strict=True)
+            yield torch.cat(Xs), torch.cat(ys)
 
 
 def peel(dataset: Any) -> tuple[Any, np.ndarray | None]:

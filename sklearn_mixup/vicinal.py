@@ -5,7 +5,8 @@ The vicinal distribution of mixup is, with `lam` drawn from Beta(alpha, alpha) (
     x~ = lam * x_i + (1 - lam) * x_j        y~ = lam * y_i + (1 - lam) * y_j
 
 :func:`sample_lam` and :func:`sample_partner` draw ``lam`` and ``j``; :func:`mix` and
-:func:`mixed_loss` apply the draw to inputs, targets, weights and losses. Nothing here knows of
+:func:`mixed_loss` apply the draw to inputs, targets, weights and losses, and :func:`mix_with` to
+two sets of rows, such as data and what a generator makes. Nothing here knows of
 skorch: the functions take and return tensors, on whatever device they live.
 
 References
@@ -22,7 +23,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
-__all__ = ["mix", "mixed_loss", "sample_lam", "sample_partner"]
+__all__ = ["mix", "mix_with", "mixed_loss", "sample_lam", "sample_partner"]
 
 
 def sample_lam(
@@ -176,21 +177,57 @@ def mix(rows: Tensor, partner: Tensor, *, lam: float | Tensor) -> Tensor:
     >>> mix(torch.tensor([[0.0], [4.0]]), torch.tensor([1, 0]), lam=0.75).tolist()
     [[1.0], [3.0]]
     """
-    if not rows.is_floating_point():
-        raise TypeError(
-            f"Only floating tensors can be mixed; got {rows.dtype}. Convert the rows with "
-            ".float(), or embed codes before mixing them."
-        )
     if partner.shape != rows.shape[:1]:
         raise ValueError(
             f"`partner` must have one entry for each of the {len(rows)} rows; "
             f"got shape {tuple(partner.shape)}."
         )
+    return mix_with(rows, rows.index_select(0, partner), lam=lam)
+
+
+def mix_with(rows: Tensor, others: Tensor, *, lam: float | Tensor) -> Tensor:
+    """Move each row toward another: ``lam * rows + (1 - lam) * others``.
+
+    Parameters
+    ----------
+    rows, others : Tensor of shape (batch_size, ...), floating
+        Row ``i`` of one is mixed with row ``i`` of the other. Never written to.
+    lam : float or Tensor of shape () or (batch_size,), in [0, 1]
+        Weight of `rows`; 1 returns them unchanged.
+
+    Returns
+    -------
+    Tensor of shape (batch_size, ...), with the dtype and device of `rows`
+
+    Raises
+    ------
+    TypeError
+        If `rows` is not a floating tensor.
+    ValueError
+        If the shapes differ, or `lam` does not have one entry or `batch_size`, or if a number
+        `lam` is outside [0, 1].
+
+    Examples
+    --------
+    >>> import torch
+    >>> mix_with(torch.ones(2, 1), torch.zeros(2, 1), lam=torch.tensor([0.75, 0.5])).tolist()
+    [[0.75], [0.5]]
+    """
+    if not rows.is_floating_point():
+        raise TypeError(
+            f"Only floating tensors can be mixed; got {rows.dtype}. Convert the rows with "
+            ".float(), or embed codes before mixing them."
+        )
+    if rows.shape != others.shape:
+        raise ValueError(
+            f"`rows` and `others` must have one shape; got {tuple(rows.shape)} and "
+            f"{tuple(others.shape)}."
+        )
     if isinstance(lam, Tensor):
         lam = _per_row(lam.to(rows.dtype), rows)
     elif not 0 <= lam <= 1:
         raise ValueError(f"`lam` must be in [0, 1]; got {lam!r}.")
-    return torch.lerp(rows.index_select(0, partner), rows, lam)
+    return torch.lerp(others, rows, lam)
 
 
 def _row_means(losses: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from sklearn_mixup import MixupClassifier
+from sklearn_mixup import MixupClassifier, MixupGAN
 
 
 @parametrize_with_checks(
@@ -12,6 +12,8 @@ from sklearn_mixup import MixupClassifier
         MixupClassifier(),
         # An estimator that differs from the default in what the checks could stumble over.
         MixupClassifier(alpha=0, dropout=0.1, batch_size=8, max_epochs=30),
+        MixupGAN(max_iter=3),
+        MixupGAN(alpha=0, saturating=True, latent_dim=3, batch_size=8, max_iter=30),
     ]
 )
 def test_scikit_learn_check_passes(estimator, check):

@@ -1,13 +1,14 @@
-"""The multilayer perceptron of the UCI tables."""
+"""Multilayer perceptrons: the classifier of the UCI tables, the networks of the GAN."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MLP"]
+__all__ = ["MLP", "Discriminator", "Generator"]
 
 
 class MLP(nn.Module):
@@ -55,3 +56,70 @@ class MLP(nn.Module):
             if self.dropout.p:  # A call that drops nothing would cost as much as a ReLU.
                 X = self.dropout(X)
         return self.output(X)
+
+
+class Generator(MLP):
+    """Multilayer perceptron that turns latent vectors into rows, three hidden layers of 512 ReLU.
+
+    **Shape**: input (batch_size, `latent_dim`); output (batch_size, ...), rows of `row_shape`, of
+    unbounded numbers.
+
+    Parameters
+    ----------
+    latent_dim : int
+        Numbers in a latent vector.
+    row_shape : tuple of int
+        Shape of a row of the data, ``X.shape[1:]``.
+    hidden_sizes : sequence of int, default=(512, 512, 512)
+        Width of each hidden layer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Generator(latent_dim=2, row_shape=(1, 8, 8))(torch.zeros(5, 2)).shape
+    torch.Size([5, 1, 8, 8])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        row_shape: Sequence[int],
+        hidden_sizes: Sequence[int] = (512, 512, 512),
+    ) -> None:
+        super().__init__(latent_dim, math.prod(row_shape), hidden_sizes)
+        self.row_shape = tuple(row_shape)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return rows, shape (batch_size, *row_shape)."""
+        return super().forward(z).unflatten(1, self.row_shape)
+
+
+class Discriminator(MLP):
+    """Multilayer perceptron that tells data from samples, three hidden layers of 512 ReLU.
+
+    **Shape**: input (batch_size, ...) with `n_features` numbers a row; output (batch_size, 1), the
+    logit of a row being data.
+
+    Parameters
+    ----------
+    n_features : int
+        Numbers in a row; rows of a higher rank are flattened.
+    hidden_sizes : sequence of int, default=(512, 512, 512)
+        Width of each hidden layer.
+    dropout : float in [0, 1), default=0.0
+        Share of the units of each hidden layer that is dropped while training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Discriminator(n_features=64)(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 1])
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        hidden_sizes: Sequence[int] = (512, 512, 512),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(n_features, 1, hidden_sizes, dropout)

@@ -1,0 +1,758 @@
+"""MixupGAN: a generative adversarial network whose discriminator sees mixed rows."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._set_output import _wrap_data_with_container
+from sklearn.utils.metaestimators import available_if
+from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
+from skorch.dataset import Dataset, unpack_data
+from skorch.utils import is_dataset
+from torch import Tensor, nn
+
+from sklearn_mixup._device import isolated_rng
+from sklearn_mixup._estimator import DivergedError, NetEstimator, Training, count_rows
+from sklearn_mixup._validation import default_dtype
+from sklearn_mixup.callbacks import LRDecay
+from sklearn_mixup.minibatches import MappedLoader, Minibatches, Rounds, Rows, bytes_per_row
+from sklearn_mixup.modules import Discriminator, Generator
+from sklearn_mixup.vicinal import mix_with, sample_lam
+
+__all__ = ["MixupGAN"]
+
+_PARTS = ("generator", "discriminator")
+
+
+@dataclass
+class _GANTraining(Training):
+    """What a GAN needs while it trains."""
+
+    n_iter: int | None = None
+    # The learnable parameters of each module, and what it was when all was well last.
+    parameters: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+    good: dict[str, Any] = field(default_factory=dict)
+    n_good: int = 0
+
+
+def _energy_distance(X: np.ndarray, Y: np.ndarray) -> float:
+    """Compute sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), as SciPy does for one dimension."""
+
+    def mean_distance(A: np.ndarray, B: np.ndarray) -> float:
+        sums = pairwise_distances_chunked(A, B, reduce_func=lambda part, start: part.sum(axis=1))
+        return sum(float(part.sum()) for part in sums) / (len(A) * len(B))
+
+    X, Y = (rows.reshape(len(rows), -1).astype(np.float64) for rows in (X, Y))
+    squared = 2 * mean_distance(X, Y) - mean_distance(X, X) - mean_distance(Y, Y)
+    return math.sqrt(max(squared, 0.0))
+
+
+class MixupGAN(NetEstimator):
+    """A generative adversarial network (GAN), trained with mixup of data and samples [1]_.
+
+    A generator turns noise into rows, a discriminator tells them from data. Here the
+    discriminator sees neither, but points between a row of data and a generated one, and learns
+    how far between they lie. That keeps it smooth, and the generator from collapsing onto a part
+    of the data. Fitted, it samples as :class:`sklearn.neighbors.KernelDensity` does; it is a
+    skorch net too, with two modules and two optimizers. Standardise the features before it.
+
+    Parameters
+    ----------
+    generator : torch.nn.Module class or instance, default=Generator
+        Turns latent vectors, shape (batch_size, latent_dim), into rows like those of X. If it names
+        parameters ``latent_dim``, ``row_shape`` (``X.shape[1:]``) or ``n_features`` (numbers in a
+        row of X), it is told them in ``fit``. An instance is copied, never trained in place.
+    discriminator : torch.nn.Module class or instance, default=Discriminator
+        Turns rows into one logit each, of the row being data. Told ``row_shape`` and
+        ``n_features`` likewise.
+    alpha : float in [0, inf], default=0.2
+        Concentration of Beta(alpha, alpha), dimensionless. 0 is the ordinary GAN. The closer to
+        0, the less is mixed.
+    lam_per : {"sample", "minibatch"}, default="sample"
+        Whether every row draws a ``lam`` of its own, or a minibatch shares one.
+    latent_dim : int, default=2
+        Numbers in a latent vector, which are independent standard normal.
+    n_discriminator_steps : int, default=5
+        Steps of the discriminator, a minibatch each, before a step of the generator.
+    max_iter : int, default=20000
+        Generator iterations of a fit: a step of the generator and the discriminator's before it.
+    batch_size : int, default=128
+        Rows of a minibatch; -1 takes all. Rows repeat where there are fewer.
+    saturating : bool, default=False
+        Whether the generator maximises what the discriminator minimises, as in the formula below.
+        If not, it minimises the loss of its samples taken for data, whose gradient does not vanish
+        where the discriminator is sure [2]_.
+    iter_per_epoch : int, default=100
+        Generator iterations of an epoch: a row of the history, for callbacks to act on.
+    random_state : int, RandomState instance or None, default=None
+        Governs initial weights, shuffling, ``lam`` and latent vectors: the same state gives the
+        same bits on one device. None is a fresh seed. The global generators of NumPy and torch are
+        left as they were found.
+    criterion : torch loss class, default=torch.nn.BCEWithLogitsLoss
+        Compares logits with targets in [0, 1].
+    optimizer_generator, optimizer_discriminator : torch optimizer class, default=torch.optim.Adam
+        Adam and AdamW are fused where torch offers it.
+    lr : float, default=0.001
+        Learning rate of both optimizers at the start; ``optimizer_generator__lr`` and
+        ``optimizer_discriminator__lr`` set one. It falls to zero along a cosine over the whole fit;
+        switch that off with ``callbacks__lr_decay=None``.
+    iterator_train, iterator_valid : iterator class, default=Minibatches
+        As in :class:`MixupClassifier`.
+    dataset : Dataset class, default=skorch.dataset.Dataset
+        See skorch.
+    train_split : callable, default=None
+        skorch's inner validation split, for callbacks that score. None trains on all rows.
+    callbacks : list, default=None
+        skorch callbacks, besides the default ones.
+    warm_start : bool, default=False
+        Whether another ``fit`` goes on with the weights of the last.
+    verbose : int, default=0
+        1 prints a row of losses for each epoch.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA, else MPS, else the CPU.
+    compile : bool, default=False
+        Whether to compile the modules with ``torch.compile``.
+    use_caching : bool, default=False
+        See skorch. A score of a GAN has no predictions to keep.
+    torch_load_kwargs : dict, default=None
+        See skorch.
+    **kwargs
+        skorch's parameters of parts: ``generator__hidden_sizes=(128, 128)``,
+        ``discriminator__dropout=0.2``, ``optimizer_generator__betas=(0.0, 0.99)``,
+        ``callbacks__...``, ``iterator_train__...``.
+
+    Attributes
+    ----------
+    generator_, discriminator_ : torch.nn.Module
+        The trained networks.
+    n_iter_ : int
+        Generator iterations since training began.
+    n_features_in_ : int
+        Number of features, ``X.shape[1]``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, if X was a DataFrame.
+    history_ : skorch.history.History
+        ``discriminator_loss`` and ``generator_loss``, learning rate and seconds of each epoch;
+        also as ``history``. Where the two networks are level the discriminator's loss is
+        ``log(2)``, if nothing is mixed, and the generator's too.
+
+    Notes
+    -----
+    The objective, with ``g`` the generator, ``d`` the discriminator, ``l`` binary cross-entropy,
+    ``x`` a row of data, ``z`` a latent vector and ``lam ~ Beta(alpha, alpha)``, is::
+
+        max_g min_d E l(d(lam * x + (1 - lam) * g(z)), lam)
+
+    Only the discriminator's step mixes. With ``alpha=0`` its loss is that of an ordinary GAN,
+    ``[l(d(x), 1) + l(d(g(z)), 0)] / 2``, the limit of the above.
+
+    A loss that is no longer finite ends the fit with a ValueError, and the networks go back to
+    what they were at the end of the last good epoch.
+
+    References
+    ----------
+    .. [1] Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR
+       2018, Section 3.8.
+    .. [2] Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014, Section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mixup import MixupGAN
+    >>> X = np.random.default_rng(0).normal([2.0, -1.0], 0.5, size=(500, 2))
+    >>> gan = MixupGAN(generator__hidden_sizes=(32,), discriminator__hidden_sizes=(32,),
+    ...                n_discriminator_steps=1, max_iter=500, random_state=0)
+    >>> gan.fit(X).sample(3).shape
+    (3, 2)
+    >>> bool(np.abs(gan.sample(1000, random_state=0).mean(axis=0) - X.mean(axis=0)).max() < 0.5)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "alpha": [Interval(Real, 0, np.inf, closed="both")],
+        "lam_per": [StrOptions({"minibatch", "sample"})],
+        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "n_discriminator_steps": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
+        "saturating": ["boolean"],
+        "iter_per_epoch": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "lr": [Interval(Real, 0, None, closed="left")],
+    }
+    _training_type = _GANTraining
+    # scikit-learn's set_output asks for it: samples are wrapped as transformed rows are.
+    _sklearn_auto_wrap_output_keys: ClassVar[set[str]] = {"transform"}
+
+    def __init__(
+        self,
+        generator: Any = Generator,
+        discriminator: Any = Discriminator,
+        *,
+        alpha: float = 0.2,
+        lam_per: str = "sample",
+        latent_dim: int = 2,
+        n_discriminator_steps: int = 5,
+        max_iter: int = 20_000,
+        batch_size: int = 128,
+        saturating: bool = False,
+        iter_per_epoch: int = 100,
+        random_state: Any = None,
+        criterion: Any = nn.BCEWithLogitsLoss,
+        optimizer_generator: Any = torch.optim.Adam,
+        optimizer_discriminator: Any = torch.optim.Adam,
+        lr: float = 1e-3,
+        iterator_train: Any = Minibatches,
+        iterator_valid: Any = Minibatches,
+        dataset: Any = Dataset,
+        train_split: Any = None,
+        callbacks: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        device: Any = "auto",
+        compile: bool = False,
+        use_caching: Any = False,
+        torch_load_kwargs: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        params = {key: value for key, value in locals().items() if key in _PARAMETERS}
+        self._store_params(params, kwargs)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @property
+    def max_epochs(self) -> int:
+        """Rows of the history of a fit."""
+        return -(-self.max_iter // self.iter_per_epoch)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        losses = [
+            (name, PassthroughScoring(name, lower_is_better=None, on_train=True))
+            for name in ("discriminator_loss", "generator_loss")
+        ]
+        timer, decay, log = EpochTimer(), LRDecay(), PrintLog()
+        return [("epoch_timer", timer), *losses, ("lr_decay", decay), ("print_log", log)]
+
+    # -- training ---------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """Train the networks from the start, for `max_iter` generator iterations.
+
+        Parameters
+        ----------
+        X : array-like or tensor of shape (n_samples, n_features) or (n_samples, ...)
+            Rows to learn from: numbers, finite, at least two rows and not all alike. Or a torch
+            Dataset that yields pairs, whose second part is ignored. Never written to.
+        y : ignored
+            Here by convention.
+        **fit_params
+            Passed to `train_split`, as in skorch.
+
+        Returns
+        -------
+        MixupGAN
+            The GAN itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or X is not as said above, if the modules do not fit it or each other,
+            or if a loss becomes NaN or infinite.
+        """
+        return self._fit(super().fit, X, fit_params, ends=True)
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
+        """Go on training, for `max_iter` iterations, without lowering the learning rate.
+
+        Parameters
+        ----------
+        X, y
+            As for :meth:`fit`.
+        classes : ignored
+            Here by skorch's convention.
+        **fit_params
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        MixupGAN
+            The GAN itself.
+        """
+        if self._training_ is not None:  # skorch's fit goes on through partial_fit
+            return super().partial_fit(X, None, **fit_params)
+        return self._fit(super().partial_fit, X, fit_params, ends=False)
+
+    def _fit(
+        self, train: Callable[..., Any], X: Any, fit_params: dict[str, Any], *, ends: bool
+    ) -> Any:
+        """Check what was passed, then let skorch train."""
+        self._check_params()
+        restart = not self.initialized_ or (ends and not self.warm_start)
+        with self._unlearn_on_error():
+            X = self._learn_rows(X, restart or "_row_shape_" not in self.__dict__)
+        n_epochs = self.max_epochs if ends else None
+        with self._train(restart=restart, n_epochs=n_epochs, n_iter=self.max_iter):
+            return train(X, None, **fit_params)
+
+    def _learn_rows(self, X: Any, learns: bool) -> Any:
+        """Check the data of a fit, and learn what the modules need to know."""
+        if learns:
+            for name in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(name, None)
+        if is_dataset(X):
+            with isolated_rng(0, self.device):  # the data set may draw
+                row_shape = tuple(np.shape(unpack_data(X[0])[0]))
+        else:
+            X = self._check_X(X, reset=learns, n_least=2)
+            row_shape = tuple(X.shape[1:])
+            if bool((X[:1] == X).all()):
+                raise ValueError(
+                    f"X must hold rows that differ; got {len(X)} equal rows, which leave nothing "
+                    "to learn."
+                )
+        if learns:
+            self._row_shape_ = row_shape
+        elif row_shape != self._row_shape_:
+            raise ValueError(
+                f"Rows of X must have shape {self._row_shape_}, as when training began; got "
+                f"{row_shape}."
+            )
+        return X
+
+    def _check_X(self, X: Any, *, reset: bool, n_least: int = 1) -> Any:  # noqa: N802
+        """Check rows and make them floating."""
+        if isinstance(X, Mapping) and not issparse(X):  # a dok_array is a dict
+            raise TypeError(
+                f"X must be one array or tensor; got a {type(X).__name__}. Concatenate its parts."
+            )
+        dtype = [default_dtype(), np.float32, np.float64]
+        X = self._check_array(X, reset=reset, dtype=dtype, n_least=n_least)
+        whole = isinstance(X, Tensor) and not X.is_floating_point()
+        return X.to(torch.get_default_dtype()) if whole else X
+
+    def initialize_module(self) -> Any:
+        """Make both modules; each is told what it names of the latent and the row."""
+        row_shape = getattr(self, "_row_shape_", None)
+        rows = {
+            "row_shape": row_shape,
+            "n_features": None if row_shape is None else math.prod(row_shape),
+        }
+        self.generator_ = self._told("generator", {**rows, "latent_dim": self.latent_dim})
+        self.discriminator_ = self._told("discriminator", rows)
+        self.n_iter_ = 0
+        return self
+
+    def initialize_optimizer(self) -> Any:
+        """Make an optimizer for each module."""
+        for part in _PARTS:
+            name = "optimizer_" + part
+            parameters = getattr(self, part + "_").named_parameters()
+            args, kwargs = self.get_params_for_optimizer(name, parameters)
+            setattr(self, name + "_", getattr(self, name)(*args, **kwargs))
+        self._register_virtual_param("lr", _set_lr)
+        return self
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """See that the modules fit together, before hours are spent."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        training = self._training_
+        for part in _PARTS:
+            parameters = getattr(self, part + "_").parameters()
+            training.parameters[part] = [p for p in parameters if p.requires_grad]
+        self._check_modules()
+        training.good, training.n_good = self._state(), self.n_iter_
+
+    def _check_modules(self) -> None:
+        """Pass two latent vectors through both modules, as they were before they were compiled."""
+        generator, discriminator = (
+            getattr(module, "_orig_mod", module)
+            for module in (self.generator_, self.discriminator_)
+        )
+        self._set_training(False)
+        z = torch.zeros(2, self.latent_dim, dtype=self._module_dtype(), device=self.device)
+        with torch.no_grad():
+            with self._explain_shapes(
+                generator, z, "`latent_dim` must be what the generator takes"
+            ):
+                fake = generator(z)
+            if tuple(fake.shape) != (2, *self._row_shape_):
+                raise ValueError(
+                    f"The generator must return rows like those of X, shape (batch_size, "
+                    f"{', '.join(map(str, self._row_shape_))}); {type(generator).__name__} "
+                    f"returned shape {tuple(fake.shape)} for 2 latent vectors. A generator that "
+                    "names a parameter `row_shape` or `n_features` is told it."
+                )
+            with self._explain_shapes(discriminator, fake):
+                logits = discriminator(fake)
+        if logits.numel() != 2:
+            raise ValueError(
+                "The discriminator must return one logit a row, shape (batch_size, 1) or "
+                f"(batch_size,); {type(discriminator).__name__} returned shape "
+                f"{tuple(logits.shape)} for 2 rows."
+            )
+
+    # -- minibatches ------------------------------------------------------------------------
+
+    @property
+    def n_steps_(self) -> int | None:
+        """Generator iterations of the whole fit, or None where its end is not known."""
+        training = self._training_
+        return None if training is None or training.n_epochs is None else self.max_iter
+
+    def _vicinal_minibatches(
+        self,
+        base: Any,
+        rows: np.ndarray | None,
+        resident: tuple[Rows, Rows],
+        kwargs: dict[str, Any],
+    ) -> Minibatches:
+        """Gather the minibatches of whole iterations at once, and draw their ``lam``."""
+        X, y = resident
+        n_rows = len(X) if rows is None else len(rows)
+        batch_size = count_rows(kwargs.pop("batch_size"), range(n_rows))
+        n_round = batch_size * self.n_discriminator_steps
+        return Minibatches(
+            X,
+            y,
+            batch_size=n_round,
+            n_visits=n_round * self.iter_per_epoch,
+            order=None if rows is None else torch.as_tensor(rows, device=self.device),
+            rng=self._training_.shuffle_rng,
+            transform=self._with_lam,
+            # A row, its sample, their mixture and the last; and lam, drawn in float64.
+            row_bytes=4 * bytes_per_row(X) + 64,
+            **{"shuffle": True, **kwargs},
+        )
+
+    def _vicinal_loader(self, loader: Any) -> Rounds:
+        """Join minibatches of a loader to those of an iteration."""
+        mapped = MappedLoader(loader, self._to_device, self._with_lam)
+        n_minibatches, n_rounds = self.n_discriminator_steps, self.iter_per_epoch
+        return Rounds(mapped, n_minibatches=n_minibatches, n_rounds=n_rounds)
+
+    def _with_lam(self, X: Tensor, y: Any) -> tuple[Tensor, Tensor]:
+        """Draw the weight of every row of data; there is nothing to be done with `y`."""
+        rng, n_rows = self._training_.vicinal_rng, len(X)
+        if self.lam_per == "sample" or self.alpha == 0:
+            lam = sample_lam(self.alpha, n_rows, rng=rng)
+        else:
+            size = count_rows(self.batch_size, X)
+            lam = sample_lam(self.alpha, -(-n_rows // size), rng=rng)
+            lam = lam.repeat_interleave(size)[:n_rows]
+        return X, lam.to(X.dtype)
+
+    # -- an iteration -----------------------------------------------------------------------
+
+    def _latent(self, n_rows: int, rng: torch.Generator) -> Tensor:
+        """Draw latent vectors, standard normal, shape (n_rows, latent_dim)."""
+        dtype = self._training_.dtype if self._training_ is not None else self._module_dtype()
+        size = (n_rows, self.latent_dim)
+        return torch.randn(size, generator=rng, device=rng.device, dtype=dtype)
+
+    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+        """Apply the discriminator to a minibatch; a logit a row, shape (batch_size,)."""
+        training = self._training_
+        if training is None or not training.holds(x):
+            x = self._to_device(x)
+        with self._explain_shapes(self.discriminator_, x):
+            return self.discriminator_(x).flatten()
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor, lam: Tensor) -> Tensor:
+        """Compute the discriminator's loss of a minibatch.
+
+        Parameters
+        ----------
+        real, fake : Tensor of shape (batch_size, ...)
+            Rows of data, and as many that the generator made.
+        lam : Tensor of shape (batch_size,), in [0, 1]
+            Weight of the row of data in each mixture; of no use with ``alpha=0``.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        if self.alpha == 0:
+            ones = torch.ones_like(lam)
+            on_real = self.get_loss(self.infer(real), ones)
+            return (on_real + self.get_loss(self.infer(fake), 1 - ones)) / 2
+        return self.get_loss(self.infer(mix_with(real, fake, lam=lam)), lam)
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """Compute the generator's loss of a minibatch.
+
+        Parameters
+        ----------
+        fake : Tensor of shape (batch_size, ...)
+            Rows that the generator made.
+
+        Returns
+        -------
+        Tensor of shape ()
+        """
+        logits = self.infer(fake)
+        if self.saturating:
+            return -self.get_loss(logits, torch.zeros_like(logits))
+        return self.get_loss(logits, torch.ones_like(logits))
+
+    def _step(self, part: str, compute_loss: Callable[[], Tensor]) -> Tensor:
+        """Move one of the modules; the gradients of the other are not computed."""
+        module, optimizer = getattr(self, part + "_"), getattr(self, f"optimizer_{part}_")
+        parameters = self._training_.parameters[part]
+
+        def closure() -> Tensor:
+            for parameter in parameters:
+                parameter.grad = None
+            loss = compute_loss()
+            loss.backward(inputs=parameters)
+            if self._training_.needs_closure:
+                named = list(module.named_parameters())
+                self.notify("on_grad_computed", named_parameters=named, training=True)
+            return loss.detach()
+
+        return optimizer.step(closure)
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Take a generator iteration: some steps of the discriminator, then one of the generator.
+
+        Parameters
+        ----------
+        batch : (Tensor of shape (n_rows, ...), Tensor of shape (n_rows,))
+            Rows for all steps of the discriminator, and their ``lam``.
+        **fit_params
+            Not used.
+
+        Returns
+        -------
+        dict
+            ``discriminator_loss``, the mean over its steps, and ``generator_loss``.
+        """
+        X, lam = batch
+        n_steps, rng = self.n_discriminator_steps, self._training_.vicinal_rng
+        self._set_training(True)
+        n_fake = -(-len(X) // n_steps)
+        z = self._latent(len(X) + n_fake, rng)
+        with torch.no_grad():  # The generator stands still while the discriminator moves.
+            fake = self.generator_(z[n_fake:])
+        parts = zip(*(rows.tensor_split(n_steps) for rows in (X, fake, lam)), strict=True)
+        losses = [
+            self._step("discriminator", partial(self.discriminator_loss, *part)) for part in parts
+        ]
+        loss = self._step("generator", lambda: self.generator_loss(self.generator_(z[:n_fake])))
+        self.n_iter_ += 1
+        return {"discriminator_loss": torch.stack(losses).mean(), "generator_loss": loss}
+
+    def _losses_of(self, prefix: str) -> dict[str, str]:
+        return {name: name for name in ("discriminator_loss", "generator_loss")}
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Take the iterations of an epoch; rows set aside are for callbacks to score."""
+        if not training:
+            return
+        n_left = self._training_.n_iter
+        if n_left is not None:
+            iterator = islice(iterator, n_left)
+            self._training_.n_iter = max(n_left - self.iter_per_epoch, 0)
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        self._check_losses()
+
+    # -- divergence -------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        """Copy the states of modules and optimizers."""
+        names = [*self._modules, *self._optimizers]
+        return {name: copy.deepcopy(getattr(self, name + "_").state_dict()) for name in names}
+
+    def _check_losses(self) -> None:
+        """Keep the state of a good epoch; go back to it after one whose losses are not finite."""
+        names = list(self._losses_of("train"))
+        losses = np.array(self.history[-1, "batches", :, tuple(names)])
+        finite = np.isfinite(losses).all(axis=1)
+        training = self._training_
+        parameters = [p for part in training.parameters.values() for p in part]
+        if finite.all() and bool(torch.stack([p.isfinite().all() for p in parameters]).all()):
+            training.good, training.n_good = self._state(), self.n_iter_
+            return
+        n_finite = len(losses) if finite.all() else int(finite.argmin())
+        first = self.n_iter_ - len(losses) + min(n_finite + 1, len(losses))
+        for name, state in training.good.items():
+            getattr(self, name + "_").load_state_dict(state)
+        self.n_iter_ = training.n_good
+        del self.history[-1]
+        kept = (
+            f"The networks are those of iteration {self.n_iter_}, the last good one that was kept"
+            if self.n_iter_
+            else "There was no good epoch to go back to"
+        )
+        error = DivergedError if self.n_iter_ else ValueError
+        raise error(
+            f"Training diverged: a loss was NaN or infinite at iteration {first}. {kept}. Try a "
+            f"lower learning rate (lr={self.lr!r}), standardised features, or a larger `alpha` "
+            f"({self.alpha!r})."
+        )
+
+    # -- what a fitted GAN does -------------------------------------------------------------
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+        """Draw rows from the generator.
+
+        Parameters
+        ----------
+        n_samples : int >= 1, default=1
+            Rows to draw.
+        random_state : int, RandomState instance or None, default=None
+            Governs the latent vectors. None is a fresh seed.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            Rows like those of X, in the dtype of the module. A DataFrame with the columns of X
+            after ``set_output(transform="pandas")``.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not a whole number of at least 1.
+        """
+        self.check_is_fitted()
+        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+            raise ValueError(f"`n_samples` must be a whole number >= 1; got {n_samples!r}.")
+        state = (
+            np.random.RandomState() if random_state is None else check_random_state(random_state)
+        )
+        seed = state.randint(2**31 - 1)
+        device = self.device if self.device is not None else "cpu"
+        z = self._latent(int(n_samples), torch.Generator(device).manual_seed(int(seed)))
+        self._set_training(False)
+        with torch.no_grad():
+            parts = [self.generator_(part) for part in z.split(count_rows(self.batch_size, z))]
+        rows = torch.cat(parts).cpu().numpy()
+        if rows.ndim != 2:
+            return rows
+        return _wrap_data_with_container("transform", rows, None, self)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Compute minus the energy distance between X and as many samples.
+
+        Parameters
+        ----------
+        X : as for :meth:`fit`
+            Rows to compare with.
+        y : ignored
+            Here by convention.
+
+        Returns
+        -------
+        float <= 0
+            ``-sqrt(2 E|x - s| - E|x - x'| - E|s - s'|)``, in the unit of X, with Euclidean
+            distances; 0 is best [1]_. The samples are the same at each call.
+
+        References
+        ----------
+        .. [1] Székely, Rizzo, "Energy statistics: a class of statistics based on distances",
+           Journal of Statistical Planning and Inference 143, 2013.
+        """
+        self.check_is_fitted()
+        X = self._check_X(X, reset=False)
+        X = X.cpu().numpy() if isinstance(X, Tensor) else X
+        samples = np.asarray(self.sample(len(X), random_state=0))
+        if samples.shape != X.shape:
+            raise ValueError(
+                f"Rows of X must have shape {samples.shape[1:]}, as the samples have; got "
+                f"{X.shape[1:]}."
+            )
+        return -_energy_distance(X, samples)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Compute the discriminator's logit of each row being data.
+
+        Parameters
+        ----------
+        X : as for :meth:`fit`
+            Rows to judge.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Positive where the discriminator holds a row for data rather than for a sample. Where
+            the GAN has learned the data, it cannot tell, and the logits are near 0.
+        """
+        self.check_is_fitted()
+        if not is_dataset(X):
+            X = self._check_X(X, reset=False)
+        return torch.cat(list(self.forward_iter(X))).cpu().numpy()
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Get the names of the columns of a sample.
+
+        Parameters
+        ----------
+        input_features : ignored
+            Here by convention.
+
+        Returns
+        -------
+        ndarray of shape (n_features,)
+            The names that X had, else ``x0``, ``x1``, ...
+        """
+        self.check_is_fitted()
+        names = [f"x{i}" for i in range(getattr(self, "n_features_in_", 0))]
+        return getattr(self, "feature_names_in_", np.asarray(names, dtype=object))
+
+    def set_output(self, *, transform: str | None = None) -> Any:
+        """Choose the container of the samples, as scikit-learn's transformers do.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, default=None
+            None leaves the choice as it is.
+
+        Returns
+        -------
+        MixupGAN
+            The GAN itself.
+        """
+        if transform is not None:
+            self._sklearn_output_config = {"transform": transform}
+        return self
+
+    @available_if(lambda self: False)
+    def predict(self, X: Any) -> np.ndarray:
+        """Do not exist: a GAN has nothing to predict."""
+        raise NotImplementedError
+
+    @available_if(lambda self: False)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Do not exist: a GAN has nothing to predict."""
+        raise NotImplementedError
+
+
+def _set_lr(net: Any, param: str, value: float) -> None:
+    """Set the learning rate of both optimizers, where it is not one of their own."""
+    net.lr = value
+    for part in _PARTS:
+        if f"optimizer_{part}__lr" not in net.__dict__:
+            for group in getattr(net, f"optimizer_{part}_").param_groups:
+                group["lr"] = value
+
+
+_PARAMETERS = inspect.signature(MixupGAN.__init__).parameters.keys() - {"self", "kwargs"}
