@@ -36,6 +36,10 @@ from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, fill_up, map_t
 _MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
 
 
+# Packages whose ``notify`` is known to do nothing more at each minibatch.
+_OWN = {__package__, "skorch"}
+
+
 @dataclass
 class Training:
     """What one call of ``fit`` or ``partial_fit`` needs while it runs, and no longer."""
@@ -505,7 +509,7 @@ class NetEstimator(NeuralNet):
             any(listens(callback, training=training) for _, callback in self.callbacks_)
             or type(self).on_batch_begin is not NeuralNet.on_batch_begin
             or type(self).on_batch_end is not NeuralNet.on_batch_end
-            or not type(self).notify.__module__.startswith(__package__)  # a subclass's own
+            or type(self).notify.__module__.partition(".")[0] not in _OWN  # a subclass's own
             or not isinstance(self.history, History)  # one shared by several processes
         )
 

@@ -96,6 +96,9 @@ class MixupGAN(NetEstimator):
         Whether the generator maximises what the discriminator minimises, as in the formula below.
         If not, it minimises the loss of its samples taken for data, whose gradient does not vanish
         where the discriminator is sure [2]_.
+    average : float in [0, 1), default=0
+        Decay of the moving average of the generator's weights, an iteration each, that is sampled
+        from; 0.999 averages over about the last 1,000. 0 samples from the weights as they are.
     iter_per_epoch : int, default=100
         Generator iterations of an epoch: a row of the history, for callbacks to act on.
     random_state : int, RandomState instance or None, default=None
@@ -139,6 +142,8 @@ class MixupGAN(NetEstimator):
     ----------
     generator_, discriminator_ : torch.nn.Module
         The trained networks.
+    averaged_generator_ : torch.nn.Module
+        The generator with averaged weights, if `average` > 0.
     n_iter_ : int
         Generator iterations since training began.
     n_features_in_ : int
@@ -190,6 +195,7 @@ class MixupGAN(NetEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "saturating": ["boolean"],
+        "average": [Interval(Real, 0, 1, closed="left")],
         "iter_per_epoch": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "lr": [Interval(Real, 0, None, closed="left")],
@@ -210,6 +216,7 @@ class MixupGAN(NetEstimator):
         max_iter: int = 20_000,
         batch_size: int = 128,
         saturating: bool = False,
+        average: float = 0.0,
         iter_per_epoch: int = 100,
         random_state: Any = None,
         criterion: Any = nn.BCEWithLogitsLoss,
@@ -357,6 +364,10 @@ class MixupGAN(NetEstimator):
         }
         self.generator_ = self._told("generator", {**rows, "latent_dim": self.latent_dim})
         self.discriminator_ = self._told("discriminator", rows)
+        if self.average > 0:
+            self.averaged_generator_ = copy.deepcopy(self.generator_)
+        elif "averaged_generator_" in self.__dict__:
+            del self.averaged_generator_
         self.n_iter_ = 0
         return self
 
@@ -557,7 +568,22 @@ class MixupGAN(NetEstimator):
         ]
         loss = self._step("generator", lambda: self.generator_loss(self.generator_(z[:n_fake])))
         self.n_iter_ += 1
+        if self.average > 0:
+            self._average_generator()
         return {"discriminator_loss": torch.stack(losses).mean(), "generator_loss": loss}
+
+    def _average_generator(self) -> None:
+        """Move the averaged weights toward the present ones; early ones are soon forgotten.
+
+        torch's AveragedModel would ask the device how often it was called, at every call.
+        """
+        decay = min(self.average, self.n_iter_ / (self.n_iter_ + 10))
+        averaged, present = self.averaged_generator_, self.generator_
+        with torch.no_grad():
+            for mean, value in zip(averaged.parameters(), present.parameters(), strict=True):
+                mean.lerp_(value, 1 - decay)
+            for mean, value in zip(averaged.buffers(), present.buffers(), strict=True):
+                mean.copy_(value)
 
     def _losses_of(self, prefix: str) -> dict[str, str]:
         return {name: name for name in ("discriminator_loss", "generator_loss")}
@@ -642,9 +668,10 @@ class MixupGAN(NetEstimator):
         seed = state.randint(2**31 - 1)
         device = self.device if self.device is not None else "cpu"
         z = self._latent(int(n_samples), torch.Generator(device).manual_seed(int(seed)))
+        generator = getattr(self, "averaged_generator_", self.generator_)
         self._set_training(False)
         with torch.no_grad():
-            parts = [self.generator_(part) for part in z.split(count_rows(self.batch_size, z))]
+            parts = [generator(part) for part in z.split(count_rows(self.batch_size, z))]
         rows = torch.cat(parts).cpu().numpy()
         if rows.ndim != 2:
             return rows
