@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import speed, tabular
+from benchmarks import gan, speed, tabular
 
 # A benchmark is a module with add_arguments(parser) and run(args); the first line of its docstring
 # is its help.
 BENCHMARKS = {
     "tabular": tabular,
+    "gan": gan,
     "speed": speed,
 }
 

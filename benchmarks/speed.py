@@ -12,6 +12,8 @@ minibatches of 16, 10 epochs, two hidden layers of 128 and one thread, of
 All take turns, round after round, and the median of the ratios within a round is what counts: what
 else the machine does then weighs on all of them alike. Then the peak memory of a fit, in a process
 of its own, beyond what it took before: at most the data once and one chunk of mixed rows.
+
+And `MixupGAN` beside a hand-written loop of the same two networks, with the settings of Figure 5.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +41,7 @@ from torch import nn
 
 from benchmarks import recipes
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
+from benchmarks._speed_gan import SETTINGS, gan_table, time_gan_round
 from benchmarks.datasets import available, fetch_abalone
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
@@ -58,15 +61,30 @@ class _Scale:
     data_mib: int
     chunk_mib: int
     n_processes: int  # that measure memory
+    n_iter: int  # of the GAN
 
 
 _SCALES = {
-    "smoke": _Scale(n_rounds=1, max_epochs=1, n_rows=320, data_mib=16, chunk_mib=4, n_processes=1),
+    "smoke": _Scale(
+        n_rounds=1, max_epochs=1, n_rows=320, data_mib=16, chunk_mib=4, n_processes=1, n_iter=2
+    ),
     "small": _Scale(
-        n_rounds=9, max_epochs=10, n_rows=None, data_mib=256, chunk_mib=64, n_processes=3
+        n_rounds=9,
+        max_epochs=10,
+        n_rows=None,
+        data_mib=256,
+        chunk_mib=64,
+        n_processes=3,
+        n_iter=100,
     ),
     "paper": _Scale(
-        n_rounds=25, max_epochs=10, n_rows=None, data_mib=1024, chunk_mib=64, n_processes=3
+        n_rounds=25,
+        max_epochs=10,
+        n_rows=None,
+        data_mib=1024,
+        chunk_mib=64,
+        n_processes=3,
+        n_iter=100,
     ),
 }
 
@@ -447,6 +465,15 @@ def run(args: argparse.Namespace) -> None:
         )
         for i in range(n_rounds)
     ]
+    gan_rounds = [
+        Task(
+            {"measure": "GAN", "round": i},
+            {"n_iter": scale.n_iter, **versions}
+            | {name: asdict(recipes.GAN_RECIPES[name]) for name in SETTINGS},
+            partial(time_gan_round, scale.n_iter, device=device),
+        )
+        for i in range(n_rounds)
+    ]
     memory = Task(
         {"measure": "memory", "round": 0},
         {**memory_settings, **versions},
@@ -456,24 +483,26 @@ def run(args: argparse.Namespace) -> None:
     run_table = RunTable(out / "speed.csv", _KEY)
     _warm_up(device)
     timed = run_table.complete(rounds, title="speed, time", extra=versions)
+    timed_gans = run_table.complete(gan_rounds, title="speed, GAN", extra=versions)
     measured = run_table.complete([memory], title="speed, memory", extra=versions)
 
     ratios = compute_ratios(timed)
     found = measured.iloc[0].to_dict()
     times, memories = time_table(timed, ratios, scale.max_epochs), memory_table(found)
+    gans = gan_table(timed_gans, scale.n_iter)
     notes = (
         f"Rounds: {n_rounds}, times are medians; each is a fit of every contender on {data_name}, "
         f"one thread, minibatch {recipes.TABLE_4.batch_size}, {scale.max_epochs} epochs, "
         f"{' x '.join(map(str, recipes.TABLE_4.hidden_sizes))} ReLU units. Times are those of "
         "whole fits, checks and set-up included. Memory is what the fit of another table adds at "
-        f"its peak, the most of {scale.n_processes} processes. "
-        + ", ".join(f"{name} {value}" for name, value in versions.items())
-        + "."
+        f"its peak, the most of {scale.n_processes} processes. GANs take {scale.n_iter} generator "
+        "iterations. " + ", ".join(f"{name} {value}" for name, value in versions.items()) + "."
     )
-    print("", terminal_table(times), "", terminal_table(memories), "", notes, sep="\n")
+    tables = [times, gans, memories]
+    print(*(f"\n{terminal_table(table)}" for table in tables), "", notes, sep="\n")
     write_markdown(
         *(out / "speed.md", "Time and memory of a fit with mixup"),
-        *(notes, "![Time and memory](speed.png)", times, memories),
+        *(notes, "![Time and memory](speed.png)", *tables),
     )
     plot(timed, ratios, found, out / "speed.png")
     print(f"\nWritten: {', '.join(str(out / f'speed.{ext}') for ext in ('csv', 'md', 'png'))}")
@@ -482,6 +511,7 @@ def run(args: argparse.Namespace) -> None:
 def _warm_up(device: str) -> None:
     """Fit once outside the clock: the first fit in a process loads what all of them use."""
     time_round(1, 64, device=device, data_home=None)
+    time_gan_round(2, device=device)
 
 
 if __name__ == "__main__":

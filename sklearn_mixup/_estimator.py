@@ -191,6 +191,7 @@ class NetEstimator(NeuralNet):
         if self._training_ is not None:
             return super().fit_loop(X, y, epochs, **kwargs)
         with self._train(restart=False, n_epochs=None):
+            self._prepare()
             return super().fit_loop(X, y, epochs, **kwargs)
 
     def _initialize_module(self, *args: Any, **kwargs: Any) -> Any:
@@ -228,6 +229,8 @@ class NetEstimator(NeuralNet):
                 self, X, reset=reset, dtype=dtype, allow_nd=True, ensure_min_samples=n_least
             )
         X = check_part(X, "X")
+        if X.is_complex():
+            raise ValueError(f"Complex data not supported; got a tensor of {X.dtype}.")
         if X.ndim < 2:
             raise ValueError(
                 f"Expected a tensor of at least 2 dimensions, got a 1D array of {len(X)}. Use "
@@ -302,8 +305,12 @@ class NetEstimator(NeuralNet):
         super().check_is_fitted(attributes, *args, **kwargs)
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Note what the steps of this training need to know."""
+        """Bring the net up to date with its parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Note what the steps of this training need to know."""
         training = self._training_
         training.needs_closure = self._needs_closure()
         training.device, training.dtype = training.shuffle_rng.device, self._module_dtype()

@@ -29,7 +29,7 @@ from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._estimator import DivergedError, NetEstimator, Training, count_rows
 from sklearn_mixup._validation import default_dtype
 from sklearn_mixup.callbacks import LRDecay
-from sklearn_mixup.minibatches import MappedLoader, Minibatches, Rounds, Rows, bytes_per_row
+from sklearn_mixup.minibatches import Minibatches, Rounds, Rows, bytes_per_row
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import mix_with, sample_lam
 
@@ -42,9 +42,10 @@ _PARTS = ("generator", "discriminator")
 class _GANTraining(Training):
     """What a GAN needs while it trains."""
 
+    # Iterations of the whole training; None where whole epochs are asked for.
     n_iter: int | None = None
-    # The learnable parameters of each module, and what it was when all was well last.
-    parameters: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+    n_done: int = 0
+    # The states of modules and optimizers when all was well last, and the iteration of that.
     good: dict[str, Any] = field(default_factory=dict)
     n_good: int = 0
 
@@ -201,6 +202,7 @@ class MixupGAN(NetEstimator):
         "lr": [Interval(Real, 0, None, closed="left")],
     }
     _training_type = _GANTraining
+    averaged_generator_: nn.Module
     # scikit-learn's set_output asks for it: samples are wrapped as transformed rows are.
     _sklearn_auto_wrap_output_keys: ClassVar[set[str]] = {"transform"}
 
@@ -315,8 +317,10 @@ class MixupGAN(NetEstimator):
         restart = not self.initialized_ or (ends and not self.warm_start)
         with self._unlearn_on_error():
             X = self._learn_rows(X, restart or "_row_shape_" not in self.__dict__)
+        n_epochs = fit_params.get("epochs")  # skorch takes them here too
+        n_iter = self.max_iter if n_epochs is None else n_epochs * self.iter_per_epoch
         n_epochs = self.max_epochs if ends else None
-        with self._train(restart=restart, n_epochs=n_epochs, n_iter=self.max_iter):
+        with self._train(restart=restart, n_epochs=n_epochs, n_iter=n_iter):
             return train(X, None, **fit_params)
 
     def _learn_rows(self, X: Any, learns: bool) -> Any:
@@ -364,12 +368,19 @@ class MixupGAN(NetEstimator):
         }
         self.generator_ = self._told("generator", {**rows, "latent_dim": self.latent_dim})
         self.discriminator_ = self._told("discriminator", rows)
-        if self.average > 0:
-            self.averaged_generator_ = copy.deepcopy(self.generator_)
-        elif "averaged_generator_" in self.__dict__:
-            del self.averaged_generator_
+        self._follow_generator(anew=True)
         self.n_iter_ = 0
         return self
+
+    def _follow_generator(self, *, anew: bool) -> None:
+        """Make the averaged generator, or do without it, as `average` has it."""
+        known = "averaged_generator_" in self.__dict__
+        if self.average == 0 and known:
+            del self.averaged_generator_
+        elif self.average > 0 and (anew or not known):
+            generator = getattr(self.generator_, "_orig_mod", self.generator_)
+            with self._current_init_context("module"):
+                self.averaged_generator_ = copy.deepcopy(generator)
 
     def initialize_optimizer(self) -> Any:
         """Make an optimizer for each module."""
@@ -381,15 +392,12 @@ class MixupGAN(NetEstimator):
         self._register_virtual_param("lr", _set_lr)
         return self
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def _prepare(self) -> None:
         """See that the modules fit together, before hours are spent."""
-        super().on_train_begin(net, X=X, y=y, **kwargs)
-        training = self._training_
-        for part in _PARTS:
-            parameters = getattr(self, part + "_").parameters()
-            training.parameters[part] = [p for p in parameters if p.requires_grad]
+        super()._prepare()
+        self._follow_generator(anew=False)
         self._check_modules()
-        training.good, training.n_good = self._state(), self.n_iter_
+        self._training_.good, self._training_.n_good = self._state(), self.n_iter_
 
     def _check_modules(self) -> None:
         """Pass two latent vectors through both modules, as they were before they were compiled."""
@@ -412,7 +420,7 @@ class MixupGAN(NetEstimator):
                     "names a parameter `row_shape` or `n_features` is told it."
                 )
             with self._explain_shapes(discriminator, fake):
-                logits = discriminator(fake)
+                logits = discriminator(fake.to(z.dtype))
         if logits.numel() != 2:
             raise ValueError(
                 "The discriminator must return one logit a row, shape (batch_size, 1) or "
@@ -426,7 +434,7 @@ class MixupGAN(NetEstimator):
     def n_steps_(self) -> int | None:
         """Generator iterations of the whole fit, or None where its end is not known."""
         training = self._training_
-        return None if training is None or training.n_epochs is None else self.max_iter
+        return None if training is None or training.n_epochs is None else training.n_iter
 
     def _vicinal_minibatches(
         self,
@@ -439,7 +447,7 @@ class MixupGAN(NetEstimator):
         X, y = resident
         n_rows = len(X) if rows is None else len(rows)
         batch_size = count_rows(kwargs.pop("batch_size"), range(n_rows))
-        n_round = batch_size * self.n_discriminator_steps
+        n_round = batch_size * int(self.n_discriminator_steps)
         return Minibatches(
             X,
             y,
@@ -447,7 +455,7 @@ class MixupGAN(NetEstimator):
             n_visits=n_round * self.iter_per_epoch,
             order=None if rows is None else torch.as_tensor(rows, device=self.device),
             rng=self._training_.shuffle_rng,
-            transform=self._with_lam,
+            transform=partial(self._with_lam, batch_size=batch_size),
             # A row, its sample, their mixture and the last; and lam, drawn in float64.
             row_bytes=4 * bytes_per_row(X) + 64,
             **{"shuffle": True, **kwargs},
@@ -455,19 +463,22 @@ class MixupGAN(NetEstimator):
 
     def _vicinal_loader(self, loader: Any) -> Rounds:
         """Join minibatches of a loader to those of an iteration."""
-        mapped = MappedLoader(loader, self._to_device, self._with_lam)
-        n_minibatches, n_rounds = self.n_discriminator_steps, self.iter_per_epoch
-        return Rounds(mapped, n_minibatches=n_minibatches, n_rounds=n_rounds)
 
-    def _with_lam(self, X: Tensor, y: Any) -> tuple[Tensor, Tensor]:
+        def read(minibatch: Any) -> tuple[Tensor, Tensor]:
+            X = self._to_device(unpack_data(minibatch)[0])
+            return self._with_lam(X, None, batch_size=len(X))
+
+        n_minibatches, n_rounds = int(self.n_discriminator_steps), self.iter_per_epoch
+        return Rounds(loader, read, n_minibatches=n_minibatches, n_rounds=n_rounds)
+
+    def _with_lam(self, X: Tensor, y: Any, *, batch_size: int) -> tuple[Tensor, Tensor]:
         """Draw the weight of every row of data; there is nothing to be done with `y`."""
         rng, n_rows = self._training_.vicinal_rng, len(X)
         if self.lam_per == "sample" or self.alpha == 0:
             lam = sample_lam(self.alpha, n_rows, rng=rng)
         else:
-            size = count_rows(self.batch_size, X)
-            lam = sample_lam(self.alpha, -(-n_rows // size), rng=rng)
-            lam = lam.repeat_interleave(size)[:n_rows]
+            lam = sample_lam(self.alpha, -(-n_rows // batch_size), rng=rng)
+            lam = lam.repeat_interleave(batch_size)[:n_rows]
         return X, lam.to(X.dtype)
 
     # -- an iteration -----------------------------------------------------------------------
@@ -481,8 +492,10 @@ class MixupGAN(NetEstimator):
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Apply the discriminator to a minibatch; a logit a row, shape (batch_size,)."""
         training = self._training_
-        if training is None or not training.holds(x):
+        if training is None:
             x = self._to_device(x)
+        elif not training.holds(x):  # What the generator made keeps its gradient.
+            x = x.to(training.device, training.dtype)
         with self._explain_shapes(self.discriminator_, x):
             return self.discriminator_(x).flatten()
 
@@ -526,7 +539,8 @@ class MixupGAN(NetEstimator):
     def _step(self, part: str, compute_loss: Callable[[], Tensor]) -> Tensor:
         """Move one of the modules; the gradients of the other are not computed."""
         module, optimizer = getattr(self, part + "_"), getattr(self, f"optimizer_{part}_")
-        parameters = self._training_.parameters[part]
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        losses = []
 
         def closure() -> Tensor:
             for parameter in parameters:
@@ -536,9 +550,11 @@ class MixupGAN(NetEstimator):
             if self._training_.needs_closure:
                 named = list(module.named_parameters())
                 self.notify("on_grad_computed", named_parameters=named, training=True)
-            return loss.detach()
+            losses.append(loss.detach())
+            return loss
 
-        return optimizer.step(closure)
+        optimizer.step(closure)
+        return losses[0]
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take a generator iteration: some steps of the discriminator, then one of the generator.
@@ -546,7 +562,8 @@ class MixupGAN(NetEstimator):
         Parameters
         ----------
         batch : (Tensor of shape (n_rows, ...), Tensor of shape (n_rows,))
-            Rows for all steps of the discriminator, and their ``lam``.
+            Rows for all steps of the discriminator, and their ``lam``; with the sizes of the
+            minibatches, if they are not even.
         **fit_params
             Not used.
 
@@ -556,21 +573,24 @@ class MixupGAN(NetEstimator):
             ``discriminator_loss``, the mean over its steps, and ``generator_loss``.
         """
         X, lam = batch
-        n_steps, rng = self.n_discriminator_steps, self._training_.vicinal_rng
+        n_steps = int(self.n_discriminator_steps)
+        lam, sizes = lam if isinstance(lam, tuple) else (lam, [len(X) // n_steps] * n_steps)
         self._set_training(True)
-        n_fake = -(-len(X) // n_steps)
-        z = self._latent(len(X) + n_fake, rng)
+        z = self._latent(len(X) + sizes[0], self._training_.vicinal_rng)
         with torch.no_grad():  # The generator stands still while the discriminator moves.
-            fake = self.generator_(z[n_fake:])
-        parts = zip(*(rows.tensor_split(n_steps) for rows in (X, fake, lam)), strict=True)
+            fake = self.generator_(z[sizes[0] :]).to(X.dtype)
+        parts = zip(*(rows.split(sizes) for rows in (X, fake, lam)), strict=True)
         losses = [
             self._step("discriminator", partial(self.discriminator_loss, *part)) for part in parts
         ]
-        loss = self._step("generator", lambda: self.generator_loss(self.generator_(z[:n_fake])))
+        latent = z[: sizes[0]]
+        loss = self._step("generator", lambda: self.generator_loss(self.generator_(latent)))
         self.n_iter_ += 1
         if self.average > 0:
             self._average_generator()
-        return {"discriminator_loss": torch.stack(losses).mean(), "generator_loss": loss}
+        mean = torch.stack(losses).mean()
+        # skorch's scoring callbacks ask for predictions, of which a GAN has none.
+        return {"discriminator_loss": mean, "generator_loss": loss, "y_pred": None}
 
     def _average_generator(self) -> None:
         """Move the averaged weights toward the present ones; early ones are soon forgotten.
@@ -582,8 +602,8 @@ class MixupGAN(NetEstimator):
         with torch.no_grad():
             for mean, value in zip(averaged.parameters(), present.parameters(), strict=True):
                 mean.lerp_(value, 1 - decay)
-            for mean, value in zip(averaged.buffers(), present.buffers(), strict=True):
-                mean.copy_(value)
+            for kept, buffer in zip(averaged.buffers(), present.buffers(), strict=True):
+                kept.copy_(buffer)
 
     def _losses_of(self, prefix: str) -> dict[str, str]:
         return {name: name for name in ("discriminator_loss", "generator_loss")}
@@ -594,10 +614,10 @@ class MixupGAN(NetEstimator):
         """Take the iterations of an epoch; rows set aside are for callbacks to score."""
         if not training:
             return
-        n_left = self._training_.n_iter
-        if n_left is not None:
-            iterator = islice(iterator, n_left)
-            self._training_.n_iter = max(n_left - self.iter_per_epoch, 0)
+        session = self._training_
+        if session.n_iter is not None:
+            iterator = islice(iterator, session.n_iter - session.n_done)
+        session.n_done += self.iter_per_epoch
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         self._check_losses()
 
@@ -614,14 +634,20 @@ class MixupGAN(NetEstimator):
         losses = np.array(self.history[-1, "batches", :, tuple(names)])
         finite = np.isfinite(losses).all(axis=1)
         training = self._training_
-        parameters = [p for part in training.parameters.values() for p in part]
+        parameters = [p for part in _PARTS for p in getattr(self, part + "_").parameters()]
         if finite.all() and bool(torch.stack([p.isfinite().all() for p in parameters]).all()):
             training.good, training.n_good = self._state(), self.n_iter_
             return
         n_finite = len(losses) if finite.all() else int(finite.argmin())
         first = self.n_iter_ - len(losses) + min(n_finite + 1, len(losses))
         for name, state in training.good.items():
-            getattr(self, name + "_").load_state_dict(state)
+            part = getattr(self, name + "_")
+            groups = getattr(part, "param_groups", None)
+            part.load_state_dict(state)
+            if groups is not None:  # LRDecay holds these, and restores their learning rates.
+                for group, restored in zip(groups, part.param_groups, strict=True):
+                    group.update(restored)
+                part.param_groups = groups
         self.n_iter_ = training.n_good
         del self.history[-1]
         kept = (
@@ -662,20 +688,22 @@ class MixupGAN(NetEstimator):
         self.check_is_fitted()
         if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
             raise ValueError(f"`n_samples` must be a whole number >= 1; got {n_samples!r}.")
+        rows = self._generate(int(n_samples), random_state)
+        return rows if rows.ndim != 2 else _wrap_data_with_container("transform", rows, None, self)
+
+    def _generate(self, n_samples: int, random_state: Any) -> np.ndarray:
+        """Draw rows from the generator, averaged if there is an average."""
         state = (
             np.random.RandomState() if random_state is None else check_random_state(random_state)
         )
-        seed = state.randint(2**31 - 1)
+        seed = int(state.randint(2**31 - 1))
         device = self.device if self.device is not None else "cpu"
-        z = self._latent(int(n_samples), torch.Generator(device).manual_seed(int(seed)))
+        z = self._latent(n_samples, torch.Generator(device).manual_seed(seed))
         generator = getattr(self, "averaged_generator_", self.generator_)
         self._set_training(False)
         with torch.no_grad():
             parts = [generator(part) for part in z.split(count_rows(self.batch_size, z))]
-        rows = torch.cat(parts).cpu().numpy()
-        if rows.ndim != 2:
-            return rows
-        return _wrap_data_with_container("transform", rows, None, self)
+        return torch.cat(parts).cpu().numpy()
 
     def score(self, X: Any, y: Any = None) -> float:
         """Compute minus the energy distance between X and as many samples.
@@ -699,9 +727,11 @@ class MixupGAN(NetEstimator):
            Journal of Statistical Planning and Inference 143, 2013.
         """
         self.check_is_fitted()
+        if is_dataset(X):
+            X = np.stack([np.asarray(unpack_data(X[i])[0]) for i in range(len(X))])
         X = self._check_X(X, reset=False)
         X = X.cpu().numpy() if isinstance(X, Tensor) else X
-        samples = np.asarray(self.sample(len(X), random_state=0))
+        samples = self._generate(len(X), 0)
         if samples.shape != X.shape:
             raise ValueError(
                 f"Rows of X must have shape {samples.shape[1:]}, as the samples have; got "
@@ -742,8 +772,10 @@ class MixupGAN(NetEstimator):
             The names that X had, else ``x0``, ``x1``, ...
         """
         self.check_is_fitted()
-        names = [f"x{i}" for i in range(getattr(self, "n_features_in_", 0))]
-        return getattr(self, "feature_names_in_", np.asarray(names, dtype=object))
+        if "feature_names_in_" in self.__dict__:
+            return self.feature_names_in_
+        n_features = self._generate(1, 0).shape[1]
+        return np.asarray([f"x{i}" for i in range(n_features)], dtype=object)
 
     def set_output(self, *, transform: str | None = None) -> Any:
         """Choose the container of the samples, as scikit-learn's transformers do.

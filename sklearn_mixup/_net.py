@@ -83,9 +83,9 @@ class VicinalNet(NetEstimator):
             self.predict_nonlinearity = self._get_predict_nonlinearity()
         super().trim_for_prediction()
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Bring the module up to date with the parameters."""
-        super().on_train_begin(net, X=X, y=y, **kwargs)
+    def _prepare(self) -> None:
+        """Bring the module and the callbacks up to date with the parameters."""
+        super()._prepare()
         self._apply_dropout()
         if self.alpha > 0 or self._training_.weighted:
             self.callbacks_ = [

@@ -240,31 +240,45 @@ class MappedLoader:
 class Rounds:
     """Rounds of several minibatches of a loader, joined; the loader starts over when it ends.
 
-    The last minibatch of the loader may be short, and so may be the round that holds it.
+    ``read(minibatch) -> (X, y)`` puts a minibatch on the device. A round is ``X, (y, sizes)``: the
+    last minibatch of the loader may be short, so the sizes of those joined are told.
     """
 
-    def __init__(self, loader: Any, *, n_minibatches: int, n_rounds: int) -> None:
+    def __init__(
+        self,
+        loader: Any,
+        read: Callable[[Any], tuple[Tensor, Tensor]],
+        *,
+        n_minibatches: int,
+        n_rounds: int,
+    ) -> None:
         self.loader = loader
+        self.read = read
         self.n_minibatches = n_minibatches
         self.n_rounds = n_rounds
-        self._minibatches: Iterator[tuple[Rows, Rows]] = iter(())
+        self._minibatches: Iterator[Any] = iter(())
 
     def __len__(self) -> int:
         """Return the number of rounds in an epoch."""
         return self.n_rounds
 
-    def _next(self) -> tuple[Rows, Rows]:
-        """Get the next minibatch, of this pass over the loader or another."""
+    def _next(self) -> tuple[Tensor, Tensor]:
+        """Read the next minibatch, of this pass over the loader or another."""
         for minibatch in self._minibatches:
-            return minibatch
+            return self.read(minibatch)
         self._minibatches = iter(self.loader)
-        return next(self._minibatches)
+        for minibatch in self._minibatches:
+            return self.read(minibatch)
+        raise ValueError(
+            f"{type(self.loader).__name__} must yield at least one minibatch; got none. Make "
+            "`batch_size` no larger than the data set, or keep the last minibatch."
+        )
 
-    def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, tuple[Tensor, list[int]]]]:
         """Yield the rounds of one epoch."""
         for _ in range(self.n_rounds):
             Xs, ys = zip(*(self._next() for _ in range(self.n_minibatches)), strict=True)
-            yield torch.cat(Xs), torch.cat(ys)
+            yield torch.cat(Xs), (torch.cat(ys), [len(X) for X in Xs])
 
 
 def peel(dataset: Any) -> tuple[Any, np.ndarray | None]:

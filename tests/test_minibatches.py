@@ -1,9 +1,10 @@
 import pytest
 import torch
+from skorch.dataset import unpack_data
 from torch.utils.data import Subset, TensorDataset
 
 import sklearn_mixup.minibatches as minibatches_module
-from sklearn_mixup.minibatches import Minibatches, content_order, map_tensors, peel
+from sklearn_mixup.minibatches import Minibatches, Rounds, content_order, map_tensors, peel
 
 
 def table(n_rows=11):
@@ -83,6 +84,132 @@ def test_dicts_and_tuples_are_sliced_alike():
         assert torch.equal(Xi["a"], -Xi["b"])
         assert torch.equal(2 * own, double)
     assert sum(len(Xi["a"]) for Xi, _ in batches) == 11
+
+
+# -- an epoch that is no pass over the rows -------------------------------------------------------
+
+
+def epochs_of(minibatches, n_epochs):
+    """The rows of some epochs, each in the order of their visit."""
+    return [torch.cat([yi for _, yi in minibatches]).tolist() for _ in range(n_epochs)]
+
+
+@pytest.mark.parametrize(("n_rows", "n_visits"), [(11, 4), (11, 15), (11, 33), (3, 100), (1, 5)])
+@pytest.mark.parametrize("batch_size", [1, 4, 50])
+@pytest.mark.parametrize("chunk_bytes", [1, 2**26])
+def test_every_row_is_visited_once_before_any_twice_across_epochs(
+    n_rows, n_visits, batch_size, chunk_bytes
+):
+    X, y = table(n_rows)
+    rng = torch.Generator().manual_seed(0)
+    minibatches = Minibatches(
+        X,
+        y,
+        batch_size=batch_size,
+        n_visits=n_visits,
+        shuffle=True,
+        rng=rng,
+        chunk_bytes=chunk_bytes,
+    )
+    epochs = epochs_of(minibatches, 12)
+    assert [len(epoch) for epoch in epochs] == [n_visits] * 12
+    assert len(list(minibatches)) == len(minibatches) == -(-n_visits // batch_size)
+    visits = [row for epoch in epochs for row in epoch]
+    for start in range(0, len(visits), n_rows):
+        visited = visits[start : start + n_rows]
+        assert len(set(visited)) == len(visited)
+
+
+def test_passes_differ_and_follow_the_generator():
+    def visits(seed):
+        rng = torch.Generator().manual_seed(seed)
+        minibatches = Minibatches(*table(50), batch_size=20, n_visits=125, shuffle=True, rng=rng)
+        return [row for epoch in epochs_of(minibatches, 2) for row in epoch]
+
+    passes = [visits(0)[i : i + 50] for i in range(0, 250, 50)]
+    assert len(set(map(tuple, passes))) == 5
+    assert visits(0) == visits(0) != visits(1)
+
+
+def test_every_order_of_a_small_table_is_equally_likely():
+    rng = torch.Generator().manual_seed(0)
+    minibatches = Minibatches(*table(3), batch_size=300, n_visits=3 * 6000, shuffle=True, rng=rng)
+    (visits,) = epochs_of(minibatches, 1)
+    orders = torch.tensor(visits).view(-1, 3) @ torch.tensor([9, 3, 1])
+    counts = orders.unique(return_counts=True)[1]
+    assert len(counts) == 6
+    # Chi-squared with 5 degrees of freedom: above 39 with a probability of 2e-7.
+    assert ((counts - 1000) ** 2 / 1000).sum() < 39
+
+
+def test_without_shuffle_an_epoch_goes_on_where_the_last_one_ended():
+    minibatches = Minibatches(*table(5), batch_size=2, n_visits=7)
+    assert epochs_of(minibatches, 3) == [
+        [0, 1, 2, 3, 4, 0, 1],
+        [2, 3, 4, 0, 1, 2, 3],
+        [4, 0, 1, 2, 3, 4, 0],
+    ]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_visits_are_of_the_rows_that_order_chooses(shuffle):
+    order = torch.tensor([7, 3, 3])
+    rng = torch.Generator().manual_seed(0)
+    minibatches = Minibatches(
+        *table(), batch_size=2, order=order, n_visits=5, shuffle=shuffle, rng=rng
+    )
+    visits = [row for epoch in epochs_of(minibatches, 3) for row in epoch]
+    for start in range(0, 15, 3):
+        assert sorted(visits[start : start + 3]) == [3, 3, 7]
+    if not shuffle:
+        assert visits == [7, 3, 3] * 5
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_as_many_visits_as_rows_is_a_pass(shuffle):
+    def epochs(n_visits):
+        rng = torch.Generator().manual_seed(0)
+        minibatches = Minibatches(
+            *table(), batch_size=4, n_visits=n_visits, shuffle=shuffle, rng=rng
+        )
+        return epochs_of(minibatches, 3)
+
+    assert epochs(None) == epochs(11)
+
+
+def test_a_short_last_minibatch_of_visits_may_be_left_out():
+    minibatches = Minibatches(*table(5), batch_size=4, n_visits=7, drop_last=True)
+    assert [len(yi) for _, yi in minibatches] == [4]
+    assert len(minibatches) == 1
+
+
+# -- rounds ---------------------------------------------------------------------------------------
+
+
+def test_rounds_join_minibatches_and_start_the_loader_over():
+    loader = Minibatches(*table(5), batch_size=2)  # minibatches of 2, 2 and 1 rows
+    rounds = Rounds(loader, unpack_data, n_minibatches=2, n_rounds=3)
+    assert len(rounds) == 3
+    assert [yi.tolist() for _, (yi, _) in rounds] == [[0, 1, 2, 3], [4, 0, 1], [2, 3, 4]]
+    # Another epoch goes on where this one ended: here with the loader's first minibatch.
+    assert [yi.tolist() for _, (yi, _) in rounds] == [[0, 1, 2, 3], [4, 0, 1], [2, 3, 4]]
+    assert all(torch.equal(Xi, table(5)[0][yi]) for Xi, (yi, _) in rounds)
+    assert [sizes for _, (_, sizes) in rounds] == [[2, 2], [1, 2], [2, 1]]
+
+
+def test_rounds_go_on_in_the_middle_of_a_pass():
+    rounds = Rounds(Minibatches(*table(6), batch_size=2), unpack_data, n_minibatches=1, n_rounds=2)
+    epochs = [[yi.tolist() for _, (yi, _) in rounds] for _ in range(3)]
+    assert epochs == [[[0, 1], [2, 3]], [[4, 5], [0, 1]], [[2, 3], [4, 5]]]
+
+
+def test_rounds_of_a_shuffled_loader_are_shuffled_anew_in_each_pass():
+    rng = torch.Generator().manual_seed(0)
+    loader = Minibatches(*table(20), batch_size=5, shuffle=True, rng=rng)
+    rounds = Rounds(loader, unpack_data, n_minibatches=4, n_rounds=3)
+    passes = [yi.tolist() for _, (yi, _) in rounds]
+    assert [sorted(rows) for rows in passes] == [list(range(20))] * 3
+    assert len(set(map(tuple, passes))) == 3
 
 
 def test_map_tensors_keeps_the_structure():

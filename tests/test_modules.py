@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from sklearn_mixup.modules import MLP
+from sklearn_mixup.modules import MLP, Discriminator, Generator
 
 
 def reference(mlp):
@@ -43,3 +43,46 @@ def test_mlp_drops_hidden_units_while_training_only():
     assert abs(dropped - 0.25) < 5 * (0.25 * 0.75 / alive.sum().item()) ** 0.5
     kept = alive & (trained > 0)
     assert_close(trained[kept], evaluated[kept] / 0.75)
+
+
+@pytest.mark.parametrize("row_shape", [(3,), (1, 4, 4), (2, 5)])
+@pytest.mark.parametrize("hidden_sizes", [(), (7,), (6, 5)])
+def test_generator_is_an_mlp_whose_output_has_the_shape_of_a_row(row_shape, hidden_sizes):
+    generator = Generator(4, row_shape, hidden_sizes)
+    z = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
+    rows = generator(z)
+    assert rows.shape == (9, *row_shape)
+    assert_close(rows.flatten(1), reference(generator)(z))
+
+
+@pytest.mark.parametrize("shape", [(9, 12), (9, 3, 4), (1, 2, 2, 3)])
+@pytest.mark.parametrize("hidden_sizes", [(), (7,), (6, 5)])
+def test_discriminator_is_an_mlp_with_one_output(shape, hidden_sizes):
+    discriminator = Discriminator(12, hidden_sizes)
+    X = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    logits = discriminator(X)
+    assert logits.shape == (shape[0], 1)
+    assert_close(logits, reference(discriminator)(X))
+
+
+def test_networks_of_the_gan_have_three_hidden_layers_of_512_by_default():
+    for module in (Generator(2, (5,)), Discriminator(5)):
+        assert [layer.out_features for layer in module.hidden] == [512] * 3
+        assert module.dropout.p == 0
+
+
+def test_outputs_of_the_networks_of_the_gan_are_unbounded():
+    rng = torch.Generator().manual_seed(0)
+    for module, n_features in ((Generator(2, (5,), (16,)), 2), (Discriminator(5, (16,)), 5)):
+        X = 1e4 * torch.randn(50, n_features, generator=rng)
+        assert module(X).min() < -100
+        assert module(X).max() > 100
+
+
+def test_discriminator_drops_units_while_training_only():
+    discriminator = Discriminator(5, (64,), dropout=0.5)
+    X = torch.ones(3, 5)
+    evaluated = discriminator.eval()
+    assert torch.equal(evaluated(X), evaluated(X))
+    with torch.random.fork_rng():
+        assert not torch.equal(discriminator.train()(X), discriminator(X))

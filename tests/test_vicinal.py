@@ -10,7 +10,7 @@ from scipy import stats
 from torch import nn
 from torch.testing import assert_close
 
-from sklearn_mixup.vicinal import mix, mixed_loss, sample_lam, sample_partner
+from sklearn_mixup.vicinal import mix, mix_with, mixed_loss, sample_lam, sample_partner
 
 SHAPES = [(1,), (1, 3), (2, 3), (7, 3), (5, 2, 4), (3, 1, 4, 4)]
 
@@ -204,6 +204,75 @@ def test_squared_error_on_mixed_targets_falls_short_of_the_mixed_squared_errors(
     two_terms += (1 - lam) * ((y_pred - y[partner]) ** 2).sum(1)
     gap = lam * (1 - lam) * ((y - y[partner]) ** 2).sum(1)
     assert_close(two_terms - squared, gap)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mix_with_is_the_convex_combination_row_by_row(shape):
+    rows, others, lam = rows_of(shape), rows_of(shape, seed=5), draw(shape[0])[0]
+    mixed = mix_with(rows, others, lam=lam)
+    for i, weight in enumerate(lam.tolist()):
+        assert_close(mixed[i], weight * rows[i] + (1 - weight) * others[i])
+    assert_close(mix_with(rows, others, lam=0.25), 0.25 * rows + 0.75 * others)
+    assert_close(mix_with(rows, others, lam=torch.tensor(0.25)), 0.25 * rows + 0.75 * others)
+    assert_close(mix_with(others, rows, lam=1 - lam), mixed)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mix_with_lam_one_gives_the_rows_and_with_lam_zero_the_others(shape):
+    rows, others = rows_of(shape), rows_of(shape, seed=5)
+    for lam in (1, 1.0, torch.ones(shape[0])):
+        assert torch.equal(mix_with(rows, others, lam=lam), rows)
+    for lam in (0, 0.0, torch.zeros(shape[0])):
+        assert torch.equal(mix_with(rows, others, lam=lam), others)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mix_is_mix_with_the_partners(shape):
+    rows, (lam, partner) = rows_of(shape), draw(shape[0])
+    assert torch.equal(mix(rows, partner, lam=lam), mix_with(rows, rows[partner], lam=lam))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_mix_with_keeps_the_dtype_and_leaves_its_inputs_untouched(dtype):
+    rows, others, (lam, _) = rows_of((7, 3)).to(dtype), rows_of((7, 3), seed=5).to(dtype), draw(7)
+    before = copy.deepcopy((rows, others, lam))
+    mixed = mix_with(rows, others, lam=lam)
+    assert mixed.dtype == dtype
+    assert all(map(torch.equal, (rows, others, lam), before))
+    mixed.zero_()
+    assert all(map(torch.equal, (rows, others, lam), before))
+
+
+def test_gradients_of_mix_with_are_shared_out_by_lam():
+    rows, others, (lam, _) = rows_of((7, 3)), rows_of((7, 3), seed=5), draw(7)
+    rows.requires_grad_()
+    others.requires_grad_()
+    mix_with(rows, others, lam=lam).sum().backward()
+    assert_close(rows.grad, lam.unsqueeze(1).expand(7, 3))
+    assert_close(others.grad, 1 - lam.unsqueeze(1).expand(7, 3))
+
+
+@pytest.mark.parametrize(
+    ("shape", "lam", "match"),
+    [
+        ((5, 4), 0.5, r"must have one shape; got \(5, 3\) and \(5, 4\)"),
+        ((4, 3), 0.5, r"must have one shape; got \(5, 3\) and \(4, 3\)"),
+        ((5, 1), 0.5, r"must have one shape"),
+        ((5, 3), torch.ones(4), r"for each of the 5 rows; got shape \(4,\)"),
+        ((5, 3), torch.ones(5, 1), r"for each of the 5 rows; got shape \(5, 1\)"),
+        ((5, 3), 1.5, r"`lam` must be in \[0, 1\]; got 1\.5"),
+        ((5, 3), -0.1, r"`lam` must be in \[0, 1\]; got -0\.1"),
+        ((5, 3), math.nan, r"`lam` must be in \[0, 1\]; got nan"),
+    ],
+)
+def test_mix_with_what_does_not_fit_raises(shape, lam, match):
+    with pytest.raises(ValueError, match=match):
+        mix_with(rows_of((5, 3)), rows_of(shape), lam=lam)
+
+
+def test_mix_with_integers_raises_type_error():
+    with pytest.raises(TypeError, match=r"Only floating tensors can be mixed; got torch\.int64"):
+        mix_with(torch.arange(3), torch.arange(3), lam=0.5)
 
 
 def test_mix_of_integers_raises_type_error():

@@ -1,0 +1,124 @@
+"""The time of a fit of MixupGAN beside a hand-written loop of the same two networks."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from benchmarks import recipes
+from sklearn_mixup import MixupGAN
+from sklearn_mixup.modules import Discriminator, Generator
+
+SETTINGS = ("paper", "steady")
+TARGET = 1.10
+_ALPHA = 0.2
+_N_ROWS = 10_000
+
+
+def _fit_ours(X: np.ndarray, recipe: recipes.GANRecipe, device: str) -> None:
+    """Fit this package's GAN."""
+    MixupGAN(alpha=_ALPHA, random_state=0, device=device, **recipe.params()).fit(X)
+
+
+def _fit_bare_loop(X: np.ndarray, recipe: recipes.GANRecipe, device: str) -> None:
+    """Train as one would by hand: draw, mix and step, minibatch by minibatch."""
+    rows, size = torch.as_tensor(X, device=device), recipe.batch_size
+    generator = Generator(recipe.latent_dim, X.shape[1:], recipe.hidden_sizes).to(device)
+    discriminator = Discriminator(X.shape[1], recipe.hidden_sizes).to(device)
+    averaged = copy.deepcopy(generator)
+    optimizers = [
+        torch.optim.Adam(module.parameters(), lr=recipe.lr, betas=recipe.betas, fused=True)
+        for module in (generator, discriminator)
+    ]
+    schedules = [
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.max_iter)
+        for optimizer in optimizers
+        if recipe.decays
+    ]
+    criterion = nn.BCEWithLogitsLoss()
+    concentration = torch.tensor(_ALPHA, device=device)
+    beta = torch.distributions.Beta(concentration, concentration)
+    ones = torch.ones(size, 1, device=device)
+    for _ in range(recipe.max_iter):
+        for _ in range(recipe.n_discriminator_steps):
+            real = rows[torch.randint(len(rows), (size,), device=device)]
+            with torch.no_grad():
+                fake = generator(torch.randn(size, recipe.latent_dim, device=device))
+            lam = beta.sample((size, 1))
+            loss = criterion(discriminator(lam * real + (1 - lam) * fake), lam)
+            optimizers[1].zero_grad()
+            loss.backward()
+            optimizers[1].step()
+        fake = generator(torch.randn(size, recipe.latent_dim, device=device))
+        loss = criterion(discriminator(fake), ones)
+        optimizers[0].zero_grad()
+        loss.backward()
+        optimizers[0].step()
+        for schedule in schedules:
+            schedule.step()
+        if recipe.average:
+            with torch.no_grad():
+                pairs = zip(averaged.parameters(), generator.parameters(), strict=True)
+                for mean, value in pairs:
+                    mean.lerp_(value, 1 - recipe.average)
+    loss.item()
+
+
+def time_gan_round(n_iter: int, *, device: str) -> dict[str, Any]:
+    """Time a fit and a loop with each setting, one after the other, in seconds."""
+    X = np.random.default_rng(0).standard_normal((_N_ROWS, 2), dtype=np.float32)
+    seconds = {}
+    for setting in SETTINGS:
+        recipe = replace(recipes.GAN_RECIPES[setting], max_iter=n_iter)
+        fits: dict[str, Callable[[], None]] = {
+            "MixupGAN": partial(_fit_ours, X, recipe, device),
+            "bare loop": partial(_fit_bare_loop, X, recipe, device),
+        }
+        for contender, fit in fits.items():
+            start = time.perf_counter()
+            fit()
+            seconds[f"fit_time_s {setting} {contender}"] = time.perf_counter() - start
+    return seconds
+
+
+def gan_table(rounds: pd.DataFrame, n_iter: int) -> pd.DataFrame:
+    """Write the times, and the median of the ratios within a round.
+
+    Parameters
+    ----------
+    rounds : DataFrame
+        A row for each round, columns as `time_gan_round` names them.
+    n_iter : int
+        Generator iterations of a fit.
+
+    Returns
+    -------
+    DataFrame
+    """
+    rows = []
+    for setting in SETTINGS:
+        ours, loop = (
+            rounds[f"fit_time_s {setting} {contender}"] for contender in ("MixupGAN", "bare loop")
+        )
+        low, ratio, high = (ours / loop).quantile([0.25, 0.5, 0.75])
+        rows.append(
+            {
+                "GAN": setting,
+                "ms an iteration": f"{1000 * ours.median() / n_iter:.1f}",
+                "bare loop": f"{1000 * loop.median() / n_iter:.1f}",
+                "ratio": f"{ratio:.2f}",
+                "quartiles": f"{low:.2f} to {high:.2f}",
+                "target": f"<= {TARGET:.2f}",
+                "met": "pass" if ratio <= TARGET else "FAIL",
+            }
+        )
+    return pd.DataFrame(rows)
