@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks._speed_gan import SETTINGS, gan_table
 from benchmarks.speed import compute_ratios, load_rows, memory_table, time_table
 
 
@@ -25,7 +26,9 @@ def test_smoke_leaves_a_table_a_page_and_a_figure(tmp_path, capsys):
     assert runs.loc["memory", "peak_mib"] > 0
     told = capsys.readouterr().out
     assert "random numbers in the shape of Abalone" in told
-    assert told.count("<= ") == 4  # three ratios and the memory
+    assert told.count("<= ") == 6  # three ratios, those of two GANs, and the memory
+    gans = [f"fit_time_s {name} {who}" for name in SETTINGS for who in ("MixupGAN", "bare loop")]
+    assert (runs.loc["GAN", gans] > 0).all()
     assert "bare loop" in (tmp_path / "speed.md").read_text(encoding="utf-8")
 
 
@@ -76,3 +79,18 @@ def test_stand_in_has_the_shape_and_classes_of_abalone(tmp_path):
     assert (X.shape, X.dtype, y.dtype) == ((4177, 10), np.float32, np.int64)
     assert np.array_equal(np.unique(y), np.arange(28))
     assert name.startswith("random")
+
+
+def test_a_gan_that_takes_longer_than_its_loop_allows_fails():
+    rounds = pd.DataFrame(
+        {
+            "fit_time_s paper MixupGAN": [1.0, 1.2, 1.4],
+            "fit_time_s paper bare loop": [1.0, 1.0, 1.0],
+            "fit_time_s steady MixupGAN": [1.0, 1.0, 5.0],
+            "fit_time_s steady bare loop": [1.0, 1.0, 1.0],
+        }
+    )
+    table = gan_table(rounds, n_iter=100).set_index("GAN")
+    assert table.ratio.to_dict() == {"paper": "1.20", "steady": "1.00"}
+    assert table.met.to_dict() == {"paper": "FAIL", "steady": "pass"}
+    assert table.loc["paper", "ms an iteration"] == "12.0"
