@@ -160,7 +160,14 @@ def test_every_setting_is_one_that_the_estimator_takes():
     for recipe in recipes.GAN_RECIPES.values():
         gan = toys.MixupGAN(**recipe.params())
         assert gan.max_iter == recipe.max_iter
-    assert recipes.GAN_PAPER.n_discriminator_steps * 128 * 20_000 == 100_000 * 128
+
+
+def test_ours_sees_as_many_rows_as_the_papers():
+    def n_rows(recipe):
+        return recipe.max_iter * (recipe.n_discriminator_steps + 1) * recipe.batch_size
+
+    assert n_rows(recipes.GAN_PAPER) == 120_000 * 128  # "120,000 minibatches in all"
+    assert n_rows(recipes.GAN_STEADY) == n_rows(recipes.GAN_PAPER)
 
 
 # -- the command ----------------------------------------------------------------------------------
