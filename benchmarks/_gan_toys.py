@@ -106,11 +106,6 @@ def unpack(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype=np.float16).reshape(-1, 2)
 
 
-def main_alpha(setting: str) -> float:
-    """Give the alpha that stands beside ERM."""
-    return recipes.GAN_PAPER_ALPHA if setting == "paper" else recipes.GAN_ALPHA
-
-
 class JoinedGAN(MixupGAN):
     """As the authors' demo: pairs of the joined minibatch, lam uniform on (0, alpha)."""
 
@@ -201,7 +196,7 @@ def plan(
             recipe = recipes.GAN_RECIPES[setting]
             if max_iter is not None:
                 recipe = replace(recipe, max_iter=max_iter)
-            chosen = alphas if alphas is not None else (0.0, main_alpha(setting))
+            chosen = alphas if alphas is not None else (0.0, recipes.GAN_ALPHA)
             for name in names:
                 for alpha in chosen:
                     work = partial(
@@ -329,7 +324,7 @@ def plot(runs: pd.DataFrame, path: str | os.PathLike[str], setting: str) -> bool
         return False
     drawn = runs[(runs.setting == setting) & (runs.seed == 0) & runs.snapshots.notna()]
     drawn = drawn[drawn.snapshots.astype(str).str.startswith("{")]
-    shown = {0.0, main_alpha(setting)}
+    shown = {0.0, recipes.GAN_ALPHA}
     if not shown & set(drawn.alpha):
         shown = set(drawn.alpha)
     drawn = drawn[drawn.alpha.isin(shown)]

@@ -151,8 +151,7 @@ GAN_RECIPES: Mapping[str, GANRecipe] = {
     "momentum 0.9": replace(GAN_STEADY, betas=(0.9, 0.999)),
 }
 GAN_ALPHAS = (0.0, 0.1, 0.2, 0.5, 1.0)  # 0 is the ordinary GAN, ERM
-GAN_ALPHA = 0.5  # for every setting but the paper's
-GAN_PAPER_ALPHA = 0.2
+GAN_ALPHA = 0.2  # what stands beside ERM
 GAN_SNAPSHOTS = (10, 100, 1_000, 10_000, 20_000)  # generator iterations of Figure 5
 
 

@@ -546,7 +546,8 @@ class MixupGAN(NetEstimator):
             for parameter in parameters:
                 parameter.grad = None
             loss = compute_loss()
-            loss.backward(inputs=parameters)
+            if parameters:  # else all are frozen
+                loss.backward(inputs=parameters)
             if self._training_.needs_closure:
                 named = list(module.named_parameters())
                 self.notify("on_grad_computed", named_parameters=named, training=True)
@@ -711,15 +712,17 @@ class MixupGAN(NetEstimator):
         Parameters
         ----------
         X : as for :meth:`fit`
-            Rows to compare with.
+            Rows to compare with. All pairs of distances are computed, in blocks.
         y : ignored
             Here by convention.
 
         Returns
         -------
         float <= 0
-            ``-sqrt(2 E|x - s| - E|x - x'| - E|s - s'|)``, in the unit of X, with Euclidean
-            distances; 0 is best [1]_. The samples are the same at each call.
+            ``-sqrt(2 E|x - s| - E|x - x'| - E|s - s'|)``, with Euclidean distances, whose square
+            root is in that of the unit of X [1]_. 0 is best, but out of reach: two sets of rows
+            of one distribution differ as well, the less the more there are. The samples are the
+            same at each call.
 
         References
         ----------

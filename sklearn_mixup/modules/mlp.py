@@ -90,7 +90,7 @@ class Generator(MLP):
         self.row_shape = tuple(row_shape)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return rows, shape (batch_size, *row_shape)."""
+        """Return rows, shape (batch_size, ...), of `row_shape`."""
         return super().forward(z).unflatten(1, self.row_shape)
 
 
