@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import gan, speed, tabular
 
 # A benchmark is a module with add_arguments(parser) and run(args); the first line of its docstring
-# is its help.
+# is its help. One that keeps more than NAME.csv has tables_of(args) too, their names.
 BENCHMARKS = {
     "tabular": tabular,
     "gan": gan,
@@ -81,7 +81,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     if args.fresh:
-        (args.out / f"{args.name}.csv").unlink(missing_ok=True)
+        tables_of = getattr(BENCHMARKS[args.name], "tables_of", lambda args: [args.name])
+        for stem in tables_of(args):
+            (args.out / f"{stem}.csv").unlink(missing_ok=True)
     args.run(args)
 
 

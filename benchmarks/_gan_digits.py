@@ -28,6 +28,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
+from benchmarks._gan_runs import energy_distance, fit
 from benchmarks._runs import Task, environment, mean_and_standard_error
 from sklearn_mixup import MixupGAN
 
@@ -202,21 +203,6 @@ def nearest_distance(X: np.ndarray, others: np.ndarray) -> float:
     return float(np.median(np.sqrt(np.maximum(squared.min(axis=1), 0))))
 
 
-def energy_distance(X: np.ndarray, Y: np.ndarray) -> float:
-    """Compute the energy distance of two sets of rows, as `MixupGAN.score` does but for the sign.
-
-    Examples
-    --------
-    >>> energy_distance(np.array([[0.0]]), np.array([[8.0]]))
-    4.0
-    """
-    from scipy.spatial.distance import cdist
-
-    X, Y = (rows.reshape(len(rows), -1).astype(np.float64) for rows in (X, Y))
-    squared = 2 * cdist(X, Y).mean() - cdist(X, X).mean() - cdist(Y, Y).mean()
-    return float(np.sqrt(max(squared, 0.0)))
-
-
 def encode_pictures(pictures: np.ndarray) -> str:
     """Write pictures of numbers in [-1, 1] as one line of text, a byte for each number."""
     levels = np.rint((np.clip(pictures, -1, 1) + 1) * 127.5).astype(np.uint8)
@@ -270,8 +256,10 @@ def run_gan(
         **SETTINGS,
     )
     start = time.perf_counter()
-    gan.fit(X[train])
-    fit_time_s = time.perf_counter() - start
+    diverged_at = fit(gan, X[train])
+    fit_time_s = round(time.perf_counter() - start, 3)
+    if not gan.initialized_:  # It never had a good epoch.
+        return {"diverged_at": diverged_at, "fit_time_s": fit_time_s}
     samples = gan.sample(n_samples, random_state=seed)
     judge = fit_judge(X[train], y[train])
     return {
@@ -280,7 +268,8 @@ def run_gan(
         "nearest": nearest_distance(samples, X[train]),
         "discriminator_loss": float(gan.history[-1, "discriminator_loss"]),
         "generator_loss": float(gan.history[-1, "generator_loss"]),
-        "fit_time_s": round(fit_time_s, 3),
+        "diverged_at": diverged_at,
+        "fit_time_s": fit_time_s,
         "n_train": len(train),
         "samples": encode_pictures(samples[:_N_SHOWN]) if seed == 0 else None,
     }

@@ -28,6 +28,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from benchmarks._gan_runs import fit
 from benchmarks._runs import Task, environment, mean_and_standard_error, paired_difference
 from benchmarks.datasets import available
 from benchmarks.tabular import Table, load_table, make_preprocessor
@@ -176,7 +177,7 @@ def jitter_rows(rows: np.ndarray, number: int, *, seed: int, scale: float = JITT
 def sample_rows(
     rows: np.ndarray, number: int, *, alpha: float, seed: int, max_iter: int, device: str
 ) -> np.ndarray:
-    """Train a GAN on the rows of a class and draw as many from it."""
+    """Train a GAN on the rows of a class and draw as many; repeat them where that cannot be."""
     if (rows == rows[0]).all():  # nothing to learn
         return rows.copy()
     gan = MixupGAN(
@@ -186,7 +187,8 @@ def sample_rows(
         device=device,
         **SETTINGS,
     )
-    return gan.fit(rows.astype(np.float32)).sample(len(rows), random_state=seed)
+    fit(gan, rows.astype(np.float32))
+    return gan.sample(len(rows), random_state=seed) if gan.initialized_ else rows.copy()
 
 
 def make_classifiers(seed: int) -> dict[str, Any]:

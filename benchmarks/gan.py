@@ -1,6 +1,6 @@
 """Figure 5 of [1]: GANs with and without mixup. Adds measures, seeds, a third set, two examples.
 
-Three parts, each resumable:
+Three parts, each resumable, with a page of its own:
 
 - toys: the paper's two sets, a ring of 8 Gaussians and a grid of 25 (standard deviation 0.01), and
   a swiss roll. Setting "paper" has the networks and the training of the paper; "steady" is a
@@ -31,6 +31,13 @@ from sklearn_mixup import MixupGAN
 
 _KEY = ("part", "data", "setting", "method", "alpha", "seed")
 _PARTS = {"toys": _gan_toys, "digits": _gan_digits, "tables": _gan_tables}
+# Each part has a table of runs and a page of its own: gan.csv and gan.md are those of Figure 5.
+_STEMS = {"toys": "gan", "digits": "gan_digits", "tables": "gan_tables"}
+_TITLES = {
+    "toys": "Figure 5: GANs with and without mixup",
+    "digits": "GANs that draw digits",
+    "tables": "Small tables augmented by GANs",
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def tables_of(args: argparse.Namespace) -> list[str]:
+    """Name the tables of runs that are started over with ``--fresh``."""
+    return [_STEMS[part] for part in args.parts]
+
+
 def run(args: argparse.Namespace) -> None:
     """Run the benchmark and write its tables, page and figures."""
     scale_name = args.scale or "small"
@@ -85,10 +97,8 @@ def run(args: argparse.Namespace) -> None:
     n_seeds = args.seeds or scale.n_seeds
     data_home = args.data_home or os.environ.get("SKLEARN_MIXUP_DATA")
     out: Path = args.out
-    run_table = RunTable(out / "gan.csv", _KEY)
     versions = environment(device)
-    page: list[str | pd.DataFrame] = []
-    written = [out / "gan.csv", out / "gan.md"]
+    written = []
     for part in args.parts:
         if part == "toys":
             tasks = _gan_toys.plan(
@@ -103,24 +113,26 @@ def run(args: argparse.Namespace) -> None:
             common = {"device": device, "scale": scale_name, "data_home": data_home}
             tasks = _PARTS[part].plan(n_seeds, **common)
         if not tasks:
+            print(f"gan, {part}: nothing to run.")
             continue
+        stem = _STEMS[part]
+        run_table = RunTable(out / f"{stem}.csv", _KEY)
         runs = run_table.complete(tasks, n_jobs=args.jobs, title=f"gan, {part}", extra=versions)
         blocks = _tell(part, runs)
-        page += blocks
         figures = _draw(part, runs, out)
-        written += figures
-        page += [f"![{part}]({figure.name})" for figure in figures]
-    told = ", ".join(f"{name} {value}" for name, value in versions.items())
-    write_markdown(out / "gan.md", "GANs with and without mixup", *page, told + ".")
-    print(f"\n{told}.\nWritten: {', '.join(map(str, written))}")
+        pictures = [f"![{part}]({figure.name})" for figure in figures]
+        told = ", ".join(f"{name} {value}" for name, value in versions.items())
+        write_markdown(out / f"{stem}.md", _TITLES[part], *blocks, *pictures, told + ".")
+        written += [out / f"{stem}.csv", out / f"{stem}.md", *figures]
+    print(f"\nWritten: {', '.join(map(str, written))}")
 
 
 def _tell(part: str, runs: pd.DataFrame) -> list[str | pd.DataFrame]:
     """Print the tables of a part, and give them for the page."""
     module = _PARTS[part]
     texts = [module.notes()]
-    if part == "toys":
-        texts.insert(0, _gan_toys.verdict(runs))
+    if part == "toys" and (verdict := _gan_toys.verdict(runs)):
+        texts.insert(0, verdict)
     blocks: list[str | pd.DataFrame] = []
     for title, table in module.report(runs):
         print("", title, "", terminal_table(table), sep="\n")
@@ -132,7 +144,7 @@ def _tell(part: str, runs: pd.DataFrame) -> list[str | pd.DataFrame]:
 def _draw(part: str, runs: pd.DataFrame, out: Path) -> list[Path]:
     """Draw the figures of a part."""
     if part != "toys":
-        path = out / f"gan_{part}.png"
+        path = out / f"{_STEMS[part]}.png"
         _PARTS[part].plot(runs, path)
         return [path]
     paths = []

@@ -135,7 +135,8 @@ GAN_PAPER = GANRecipe((512, 512, 512), 128, 5, 1e-3, (0.9, 0.999), decays=False)
 
 # Ours, from a search among some 50 settings: no momentum and a learning rate that falls to zero let
 # a GAN settle; one step of the discriminator with a large minibatch serves better than five small
-# ones. It sees as many rows as the paper's, 15.4 million, with networks a quarter as wide.
+# ones. It passes as many rows through its networks, real or generated, as the paper's: 15.4
+# million, of a quarter of the width.
 GAN_STEADY = GANRecipe(
     (128, 128, 128), 512, 1, 1e-3, (0.0, 0.99), decays=True, average=0.999, max_iter=15_000
 )

@@ -470,7 +470,7 @@ def run(args: argparse.Namespace) -> None:
             {"measure": "GAN", "round": i},
             {"n_iter": scale.n_iter, **versions}
             | {name: asdict(recipes.GAN_RECIPES[name]) for name in SETTINGS},
-            partial(time_gan_round, scale.n_iter, device=device),
+            partial(time_gan_round, scale.n_iter, device=device, turn=i),
         )
         for i in range(n_rounds)
     ]

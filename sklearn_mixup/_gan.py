@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,15 +16,17 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.metrics import pairwise_distances_chunked
-from sklearn.utils import check_random_state
+from scipy.spatial.distance import cdist
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import available_if
-from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring, PrintLog
 from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
+from torch.utils.data import IterableDataset
 
 from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._estimator import DivergedError, NetEstimator, Training, count_rows
@@ -44,6 +47,8 @@ class _GANTraining(Training):
 
     # Iterations of the whole training; None where whole epochs are asked for.
     n_iter: int | None = None
+    # Whether the networks were made for this training: then they know nothing before it.
+    fresh: bool = False
     n_done: int = 0
     # The states of modules and optimizers when all was well last, and the iteration of that.
     good: dict[str, Any] = field(default_factory=dict)
@@ -54,8 +59,8 @@ def _energy_distance(X: np.ndarray, Y: np.ndarray) -> float:
     """Compute sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), as SciPy does for one dimension."""
 
     def mean_distance(A: np.ndarray, B: np.ndarray) -> float:
-        sums = pairwise_distances_chunked(A, B, reduce_func=lambda part, start: part.sum(axis=1))
-        return sum(float(part.sum()) for part in sums) / (len(A) * len(B))
+        blocks = gen_batches(len(A), 1024)  # All distances at once would need len(A) * len(B).
+        return sum(float(cdist(A[block], B).sum()) for block in blocks) / (len(A) * len(B))
 
     X, Y = (rows.reshape(len(rows), -1).astype(np.float64) for rows in (X, Y))
     squared = 2 * mean_distance(X, Y) - mean_distance(X, X) - mean_distance(Y, Y)
@@ -80,7 +85,7 @@ class MixupGAN(NetEstimator):
     discriminator : torch.nn.Module class or instance, default=Discriminator
         Turns rows into one logit each, of the row being data. Told ``row_shape`` and
         ``n_features`` likewise.
-    alpha : float in [0, inf], default=0.2
+    alpha : float >= 0, default=0.2
         Concentration of Beta(alpha, alpha), dimensionless. 0 is the ordinary GAN. The closer to
         0, the less is mixed.
     lam_per : {"sample", "minibatch"}, default="sample"
@@ -94,9 +99,9 @@ class MixupGAN(NetEstimator):
     batch_size : int, default=128
         Rows of a minibatch; -1 takes all. Rows repeat where there are fewer.
     saturating : bool, default=False
-        Whether the generator maximises what the discriminator minimises, as in the formula below.
-        If not, it minimises the loss of its samples taken for data, whose gradient does not vanish
-        where the discriminator is sure [2]_.
+        Whether the generator maximises the loss of its samples taken for samples, as in the
+        ordinary GAN's formula. If not, it minimises their loss taken for data, whose gradient does
+        not vanish where the discriminator is sure [2]_.
     average : float in [0, 1), default=0
         Decay of the moving average of the generator's weights, an iteration each, that is sampled
         from; 0.999 averages over about the last 1,000. 0 samples from the weights as they are.
@@ -153,8 +158,8 @@ class MixupGAN(NetEstimator):
         Names of the features, if X was a DataFrame.
     history_ : skorch.history.History
         ``discriminator_loss`` and ``generator_loss``, learning rate and seconds of each epoch;
-        also as ``history``. Where the two networks are level the discriminator's loss is
-        ``log(2)``, if nothing is mixed, and the generator's too.
+        also as ``history``. Where the discriminator cannot tell data from samples both are
+        ``log(2)``, mixed or not; the generator's ``-log(2)`` if `saturating`.
 
     Notes
     -----
@@ -163,8 +168,12 @@ class MixupGAN(NetEstimator):
 
         max_g min_d E l(d(lam * x + (1 - lam) * g(z)), lam)
 
-    Only the discriminator's step mixes. With ``alpha=0`` its loss is that of an ordinary GAN,
-    ``[l(d(x), 1) + l(d(g(z)), 0)] / 2``, the limit of the above.
+    Only the discriminator's step mixes; the generator's sees samples as they are. With
+    ``alpha=0`` the discriminator's loss is that of an ordinary GAN, ``[l(d(x), 1) + l(d(g(z)), 0)]
+    / 2``, the limit of the above.
+
+    The samples for all steps of the discriminator in an iteration come from one pass of the
+    generator: batch normalisation in it sees `n_discriminator_steps` minibatches at once.
 
     A loss that is no longer finite ends the fit with a ValueError, and the networks go back to
     what they were at the end of the last good epoch.
@@ -189,7 +198,7 @@ class MixupGAN(NetEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "alpha": [Interval(Real, 0, np.inf, closed="both")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
         "lam_per": [StrOptions({"minibatch", "sample"})],
         "latent_dim": [Interval(Integral, 1, None, closed="left")],
         "n_discriminator_steps": [Interval(Integral, 1, None, closed="left")],
@@ -320,8 +329,18 @@ class MixupGAN(NetEstimator):
         n_epochs = fit_params.get("epochs")  # skorch takes them here too
         n_iter = self.max_iter if n_epochs is None else n_epochs * self.iter_per_epoch
         n_epochs = self.max_epochs if ends else None
-        with self._train(restart=restart, n_epochs=n_epochs, n_iter=n_iter):
+        with self._train(restart=restart, n_epochs=n_epochs, n_iter=n_iter, fresh=restart):
             return train(X, None, **fit_params)
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
+        """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
+        if self._training_ is not None:
+            return super().fit_loop(X, None, epochs, **kwargs)
+        X = self._learn_rows(X, "_row_shape_" not in self.__dict__)
+        n_iter = self.max_iter if epochs is None else epochs * self.iter_per_epoch
+        with self._train(restart=False, n_epochs=None, n_iter=n_iter):
+            self._prepare()
+            return super().fit_loop(X, None, epochs, **kwargs)
 
     def _learn_rows(self, X: Any, learns: bool) -> Any:
         """Check the data of a fit, and learn what the modules need to know."""
@@ -329,8 +348,14 @@ class MixupGAN(NetEstimator):
             for name in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(name, None)
         if is_dataset(X):
+            if isinstance(X, IterableDataset) or len(X) < 2:
+                raise ValueError(
+                    "A torch Dataset must hold at least two rows that are found by their number; "
+                    f"got {type(X).__name__}"
+                    + ("." if isinstance(X, IterableDataset) else f" of {len(X)} row(s).")
+                )
             with isolated_rng(0, self.device):  # the data set may draw
-                row_shape = tuple(np.shape(unpack_data(X[0])[0]))
+                row_shape = tuple(unpack_data(X[0])[0].shape)
         else:
             X = self._check_X(X, reset=learns, n_least=2)
             row_shape = tuple(X.shape[1:])
@@ -370,6 +395,7 @@ class MixupGAN(NetEstimator):
         self.discriminator_ = self._told("discriminator", rows)
         self._follow_generator(anew=True)
         self.n_iter_ = 0
+        self._latent_dim_ = self.latent_dim
         return self
 
     def _follow_generator(self, *, anew: bool) -> None:
@@ -381,6 +407,20 @@ class MixupGAN(NetEstimator):
             generator = getattr(self.generator_, "_orig_mod", self.generator_)
             with self._current_init_context("module"):
                 self.averaged_generator_ = copy.deepcopy(generator)
+            self._n_averaged_ = 0
+
+    def load_params(self, *args: Any, f_generator: Any = None, **kwargs: Any) -> None:
+        """Load weights, as skorch does: ``f_generator``, ``f_discriminator`` and so on.
+
+        A generator that is loaded without ``f_averaged_generator`` is the average to begin with.
+        """
+        super().load_params(*args, f_generator=f_generator, **kwargs)
+        if "averaged_generator_" not in self.__dict__:
+            return
+        if f_generator is not None and kwargs.get("f_averaged_generator") is None:
+            generator = getattr(self.generator_, "_orig_mod", self.generator_)
+            self.averaged_generator_.load_state_dict(generator.state_dict())
+        self._n_averaged_ = sys.maxsize  # Nothing in it is to be forgotten soon.
 
     def initialize_optimizer(self) -> Any:
         """Make an optimizer for each module."""
@@ -395,9 +435,37 @@ class MixupGAN(NetEstimator):
     def _prepare(self) -> None:
         """See that the modules fit together, before hours are spent."""
         super()._prepare()
+        self._check_hooks()
         self._follow_generator(anew=False)
         self._check_modules()
         self._training_.good, self._training_.n_good = self._state(), self.n_iter_
+
+    def _check_hooks(self) -> None:
+        """Refuse what skorch offers for one module and one optimizer: it would do nothing."""
+        for name, callback in self.callbacks_:
+            if isinstance(callback, LRScheduler):
+                raise ValueError(
+                    f"Callback {name!r} is an LRScheduler, which knows one optimizer; a GAN has "
+                    "two. Use the default callbacks__lr_decay, or a callback that sets the lr of "
+                    "both."
+                )
+            if getattr(callback, "f_params", None) or getattr(callback, "f_optimizer", None):
+                raise ValueError(
+                    f"Callback {name!r} would save `module_` and `optimizer_`; a GAN has two of "
+                    "each. Give it f_params=None, f_optimizer=None, and f_generator=..., "
+                    "f_discriminator=..., f_optimizer_generator=... and so on."
+                )
+            if getattr(callback, "load_best", False) and isinstance(callback, EarlyStopping):
+                raise ValueError(
+                    f"Callback {name!r} has load_best=True, which knows `module_` only; a GAN has "
+                    "two modules. Use load_best=False and a Checkpoint."
+                )
+        for hook in ("train_step_single", "_step_optimizer"):
+            if getattr(type(self), hook) is not getattr(NeuralNet, hook):
+                raise TypeError(
+                    f"{type(self).__name__} overrides {hook}, which a GAN does not call: it takes "
+                    "two kinds of steps. Override train_step, discriminator_loss or generator_loss."
+                )
 
     def _check_modules(self) -> None:
         """Pass two latent vectors through both modules, as they were before they were compiled."""
@@ -406,7 +474,7 @@ class MixupGAN(NetEstimator):
             for module in (self.generator_, self.discriminator_)
         )
         self._set_training(False)
-        z = torch.zeros(2, self.latent_dim, dtype=self._module_dtype(), device=self.device)
+        z = torch.zeros(2, self._latent_dim_, dtype=self._module_dtype(), device=self.device)
         with torch.no_grad():
             with self._explain_shapes(
                 generator, z, "`latent_dim` must be what the generator takes"
@@ -445,14 +513,17 @@ class MixupGAN(NetEstimator):
     ) -> Minibatches:
         """Gather the minibatches of whole iterations at once, and draw their ``lam``."""
         X, y = resident
+        X = self._make_floating(X)
         n_rows = len(X) if rows is None else len(rows)
         batch_size = count_rows(kwargs.pop("batch_size"), range(n_rows))
         n_round = batch_size * int(self.n_discriminator_steps)
+        n_iter = self._training_.n_iter
+        n_rounds = self.iter_per_epoch if n_iter is None else min(self.iter_per_epoch, n_iter)
         return Minibatches(
             X,
             y,
             batch_size=n_round,
-            n_visits=n_round * self.iter_per_epoch,
+            n_visits=n_round * n_rounds,
             order=None if rows is None else torch.as_tensor(rows, device=self.device),
             rng=self._training_.shuffle_rng,
             transform=partial(self._with_lam, batch_size=batch_size),
@@ -465,11 +536,15 @@ class MixupGAN(NetEstimator):
         """Join minibatches of a loader to those of an iteration."""
 
         def read(minibatch: Any) -> tuple[Tensor, Tensor]:
-            X = self._to_device(unpack_data(minibatch)[0])
+            X = self._make_floating(self._to_device(unpack_data(minibatch)[0]))
             return self._with_lam(X, None, batch_size=len(X))
 
         n_minibatches, n_rounds = int(self.n_discriminator_steps), self.iter_per_epoch
         return Rounds(loader, read, n_minibatches=n_minibatches, n_rounds=n_rounds)
+
+    def _make_floating(self, X: Tensor) -> Tensor:
+        """Let whole numbers of a data set be mixed."""
+        return X if X.is_floating_point() else X.to(self._module_dtype())
 
     def _with_lam(self, X: Tensor, y: Any, *, batch_size: int) -> tuple[Tensor, Tensor]:
         """Draw the weight of every row of data; there is nothing to be done with `y`."""
@@ -486,7 +561,7 @@ class MixupGAN(NetEstimator):
     def _latent(self, n_rows: int, rng: torch.Generator) -> Tensor:
         """Draw latent vectors, standard normal, shape (n_rows, latent_dim)."""
         dtype = self._training_.dtype if self._training_ is not None else self._module_dtype()
-        size = (n_rows, self.latent_dim)
+        size = (n_rows, self._latent_dim_)
         return torch.randn(size, generator=rng, device=rng.device, dtype=dtype)
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
@@ -598,7 +673,8 @@ class MixupGAN(NetEstimator):
 
         torch's AveragedModel would ask the device how often it was called, at every call.
         """
-        decay = min(self.average, self.n_iter_ / (self.n_iter_ + 10))
+        self._n_averaged_ += 1
+        decay = min(self.average, self._n_averaged_ / (self._n_averaged_ + 10))
         averaged, present = self.averaged_generator_, self.generator_
         with torch.no_grad():
             for mean, value in zip(averaged.parameters(), present.parameters(), strict=True):
@@ -651,12 +727,14 @@ class MixupGAN(NetEstimator):
                 part.param_groups = groups
         self.n_iter_ = training.n_good
         del self.history[-1]
+        # A net that was loaded or initialized by hand is good as it is.
+        is_good = self.n_iter_ > 0 or not training.fresh
         kept = (
             f"The networks are those of iteration {self.n_iter_}, the last good one that was kept"
-            if self.n_iter_
+            if is_good
             else "There was no good epoch to go back to"
         )
-        error = DivergedError if self.n_iter_ else ValueError
+        error = DivergedError if is_good else ValueError
         raise error(
             f"Training diverged: a loss was NaN or infinite at iteration {first}. {kept}. Try a "
             f"lower learning rate (lr={self.lr!r}), standardised features, or a larger `alpha` "
@@ -701,9 +779,13 @@ class MixupGAN(NetEstimator):
         device = self.device if self.device is not None else "cpu"
         z = self._latent(n_samples, torch.Generator(device).manual_seed(seed))
         generator = getattr(self, "averaged_generator_", self.generator_)
-        self._set_training(False)
-        with torch.no_grad():
-            parts = [generator(part) for part in z.split(count_rows(self.batch_size, z))]
+        mode = generator.training  # It may be in the middle of a step.
+        generator.eval()
+        try:
+            with torch.no_grad(), isolated_rng(seed, device):
+                parts = [generator(part) for part in z.split(count_rows(self.batch_size, z))]
+        finally:
+            generator.train(mode)
         return torch.cat(parts).cpu().numpy()
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -712,7 +794,7 @@ class MixupGAN(NetEstimator):
         Parameters
         ----------
         X : as for :meth:`fit`
-            Rows to compare with. All pairs of distances are computed, in blocks.
+            Rows to compare with. The time is that of the distances of all pairs.
         y : ignored
             Here by convention.
 
@@ -731,7 +813,8 @@ class MixupGAN(NetEstimator):
         """
         self.check_is_fitted()
         if is_dataset(X):
-            X = np.stack([np.asarray(unpack_data(X[i])[0]) for i in range(len(X))])
+            rows = [torch.as_tensor(unpack_data(X[i])[0]) for i in range(len(X))]
+            X = torch.stack(rows).detach().cpu()
         X = self._check_X(X, reset=False)
         X = X.cpu().numpy() if isinstance(X, Tensor) else X
         samples = self._generate(len(X), 0)
@@ -777,7 +860,12 @@ class MixupGAN(NetEstimator):
         self.check_is_fitted()
         if "feature_names_in_" in self.__dict__:
             return self.feature_names_in_
-        n_features = self._generate(1, 0).shape[1]
+        rows = self._generate(1, 0)
+        if rows.ndim != 2:
+            raise ValueError(
+                f"Only rows in columns have names; got rows of shape {rows.shape[1:]}."
+            )
+        n_features = rows.shape[1]
         return np.asarray([f"x{i}" for i in range(n_features)], dtype=object)
 
     def set_output(self, *, transform: str | None = None) -> Any:
@@ -799,12 +887,12 @@ class MixupGAN(NetEstimator):
 
     @available_if(lambda self: False)
     def predict(self, X: Any) -> np.ndarray:
-        """Do not exist: a GAN has nothing to predict."""
+        """Not available: a GAN has nothing to predict."""
         raise NotImplementedError
 
     @available_if(lambda self: False)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Do not exist: a GAN has nothing to predict."""
+        """Not available: a GAN has nothing to predict."""
         raise NotImplementedError
 
 

@@ -284,12 +284,6 @@ def test_alpha_zero_draws_no_lam(X, monkeypatch):
         quick(alpha=0.1).fit(X)
 
 
-def test_alpha_infinity_judges_rows_half_way(X):
-    record = Recorder(alpha=float("inf"))
-    record.gan.fit(X)
-    assert all(torch.equal(lam, torch.full_like(lam, 0.5)) for lam in record.lams)
-
-
 # -- the losses -----------------------------------------------------------------------------------
 
 

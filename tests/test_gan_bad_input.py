@@ -86,7 +86,7 @@ def assert_rejected(X, assert_unchanged):
             for value in (0, -1, 1.5, "2", None)
         ],
         *[("batch_size", value) for value in (0, -2, 1.5, None)],
-        *[("alpha", value) for value in (-0.1, math.nan, "0.2", None)],
+        *[("alpha", value) for value in (-0.1, math.inf, math.nan, "0.2", None)],
         *[("lam_per", value) for value in ("row", None, 1)],
         *[("saturating", value) for value in ("yes", None, 2)],
         *[("average", value) for value in (1, 1.5, -0.1, math.nan)],

@@ -16,7 +16,13 @@ from benchmarks._runs import RunTable
 def runs_of(name, *, alpha=0.5, setting="steady", **columns):
     """Make rows of finished runs, one for each entry of the columns."""
     n_runs = len(next(iter(columns.values())))
-    fixed = {"data": name, "setting": setting, "method": "mixup", "alpha": alpha}
+    fixed = {
+        "diverged_at": np.nan,
+        "data": name,
+        "setting": setting,
+        "method": "mixup",
+        "alpha": alpha,
+    }
     spread = {"late_high_quality_sd": [0.01] * n_runs, "late_modes_least": [8] * n_runs}
     base = {"energy_distance": [0.1] * n_runs, "fit_time_s": [60.0] * n_runs}
     base |= {"reverse_kl": [0.01] * n_runs, "seed": list(range(n_runs))}

@@ -1,0 +1,290 @@
+"""MixupGAN beside what skorch offers for one module and one optimizer, and under odd use."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, LRScheduler, TrainEndCheckpoint
+from torch import nn
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+from sklearn_mixup import MixupGAN
+
+
+@pytest.fixture
+def X():  # noqa: N802
+    return np.random.default_rng(0).normal([2.0, -1.0], 1.0, size=(120, 2)).astype(np.float32)
+
+
+def quick(**params):
+    return MixupGAN(
+        **{
+            "generator__hidden_sizes": (8,),
+            "discriminator__hidden_sizes": (8,),
+            "n_discriminator_steps": 2,
+            "max_iter": 10,
+            "iter_per_epoch": 5,
+            "batch_size": 16,
+            "random_state": 0,
+            "device": "cpu",
+            **params,
+        }
+    )
+
+
+def weights_of(gan):
+    modules = (gan.generator_, gan.discriminator_)
+    return torch.cat([p.detach().flatten() for module in modules for p in module.parameters()])
+
+
+# -- loading --------------------------------------------------------------------------------------
+
+
+def initialized(**params):
+    return quick(generator__row_shape=(2,), discriminator__n_features=2, **params).initialize()
+
+
+def test_a_generator_that_is_loaded_is_sampled_from_with_an_average_too(X, tmp_path):
+    gan = quick(average=0.9, max_iter=40).fit(X)
+    gan.save_params(f_generator=tmp_path / "g.pt", f_averaged_generator=tmp_path / "a.pt")
+    raw, both, plain = initialized(average=0.9), initialized(average=0.9), initialized()
+    raw.load_params(f_generator=tmp_path / "g.pt")
+    both.load_params(f_generator=tmp_path / "g.pt", f_averaged_generator=tmp_path / "a.pt")
+    plain.load_params(f_generator=tmp_path / "g.pt")
+    samples = [g.sample(5, random_state=0) for g in (gan, raw, both, plain)]
+    np.testing.assert_array_equal(samples[2], samples[0])
+    np.testing.assert_array_equal(samples[1], samples[3])
+    assert not np.array_equal(samples[0], samples[1])
+
+
+def test_a_loaded_average_is_not_forgotten_at_once(X, tmp_path):
+    quick(average=0.999, max_iter=40).fit(X).save_params(f_generator=tmp_path / "g.pt")
+    gan = initialized(average=0.999, max_iter=1, lr=0.5)
+    gan.load_params(f_generator=tmp_path / "g.pt")
+    before = next(gan.averaged_generator_.parameters()).detach().clone()
+    gan.partial_fit(X)
+    moved = (next(gan.generator_.parameters()) - before).abs().max()
+    moved_average = (next(gan.averaged_generator_.parameters()) - before).abs().max()
+    assert moved > 0.1
+    torch.testing.assert_close(moved_average, moved * 0.001, rtol=0.01, atol=1e-6)
+
+
+# -- sampling while training ----------------------------------------------------------------------
+
+
+class Noisy(nn.Module):
+    def __init__(self, latent_dim):
+        super().__init__()
+        self.layer = nn.Linear(latent_dim, 2)
+
+    def forward(self, z):
+        return self.layer(z) + 0.1 * torch.randn(len(z), 2)
+
+
+class Samples(Callback):
+    def __init__(self, hook):
+        self.hook = hook
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.hook == "epoch":
+            net.sample(3)
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        if self.hook == "grad":
+            net.sample(3)
+
+
+def test_samples_of_a_generator_that_draws_are_given_by_the_random_state(X):
+    gan = quick(generator=Noisy, generator__hidden_sizes=None)
+    del gan.generator__hidden_sizes
+    gan.fit(X)
+    before = torch.get_rng_state()
+    first, second = gan.sample(3, random_state=0), gan.sample(3, random_state=0)
+    np.testing.assert_array_equal(first, second)
+    assert gan.score(X) == gan.score(X)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("hook", ["epoch", "grad"])
+def test_sampling_in_a_callback_leaves_the_training_as_it_is(X, hook):
+    def fit(what):
+        gan = MixupGAN(
+            Noisy,
+            discriminator__hidden_sizes=(8,),
+            discriminator__dropout=0.5,
+            max_iter=6,
+            iter_per_epoch=2,
+            batch_size=16,
+            random_state=0,
+            callbacks=[("samples", Samples(what))],
+        )
+        return weights_of(gan.fit(X))
+
+    assert torch.equal(fit(hook), fit("never"))
+
+
+# -- callbacks and hooks for one module -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (LRScheduler("StepLR", step_size=1), "LRScheduler.*callbacks__lr_decay"),
+        (Checkpoint(monitor=None), "f_params=None.*f_generator"),
+        (TrainEndCheckpoint(), "f_params=None.*f_generator"),
+        (EarlyStopping("generator_loss", load_best=True), "load_best=False"),
+    ],
+)
+def test_a_callback_that_knows_one_module_is_refused(X, callback, message):
+    with pytest.raises(ValueError, match=f"'mine'.*{message}"):
+        quick(callbacks=[("mine", callback)]).fit(X)
+
+
+def test_a_checkpoint_of_both_modules_can_be_loaded(X, tmp_path):
+    files = {"f_params": None, "f_optimizer": None, "f_criterion": None, "f_history": None}
+    saves = Checkpoint(
+        monitor=None, dirname=tmp_path, f_generator="g.pt", f_discriminator="d.pt", **files
+    )
+    gan = quick(callbacks=[("saves", saves)]).fit(X)
+    loaded = initialized()
+    loaded.load_params(f_generator=tmp_path / "g.pt", f_discriminator=tmp_path / "d.pt")
+    assert torch.equal(weights_of(loaded), weights_of(gan))
+
+
+@pytest.mark.parametrize("hook", ["train_step_single", "_step_optimizer"])
+def test_a_subclass_whose_hook_would_not_be_called_is_refused(X, hook):
+    kind = type("Mine", (MixupGAN,), {hook: lambda self, *args, **kwargs: None})
+    with pytest.raises(TypeError, match=f"Mine overrides {hook}.*train_step"):
+        kind(**quick().get_params(deep=False)).fit(X)
+
+
+# -- iterations -----------------------------------------------------------------------------------
+
+
+def test_fit_loop_takes_as_many_iterations_as_partial_fit(X):
+    gan = quick(max_iter=7).fit(X)
+    gan.fit_loop(X)
+    assert gan.n_iter_ == 14
+    gan.fit_loop(X, epochs=1)
+    assert gan.n_iter_ == 19
+
+
+def test_fit_loop_learns_the_rows_of_a_net_initialized_by_hand(X):
+    gan = initialized()
+    gan.fit_loop(X)
+    assert gan.n_iter_ == 10
+    with pytest.raises(ValueError, match="NaN"):
+        gan.fit_loop(np.full_like(X, np.nan))
+
+
+def test_one_iteration_gathers_the_rows_of_one(X, monkeypatch):
+    visits = []
+
+    class Seen(MixupGAN):
+        def get_iterator(self, dataset, training=False):
+            iterator = super().get_iterator(dataset, training)
+            visits.append(iterator.n_visits)
+            return iterator
+
+    params = quick(iter_per_epoch=100).get_params(deep=False)
+    Seen(**{**params, "max_iter": 1}).fit(X)
+    Seen(**{**params, "max_iter": 300}).fit(X)
+    assert visits == [2 * 16, 100 * 2 * 16]
+
+
+def test_latent_width_is_that_of_the_training(X):
+    gan = quick().fit(X)
+    before = gan.sample(3, random_state=0)
+    gan.set_params(latent_dim=5)
+    np.testing.assert_array_equal(gan.sample(3, random_state=0), before)
+    assert gan.fit(X).sample(3).shape == (3, 2)
+    assert gan.generator_.hidden[0].in_features == 5
+
+
+# -- scores and names -----------------------------------------------------------------------------
+
+
+def test_score_keeps_its_digits_far_from_zero(X):
+    gan = quick().fit(X)
+    gan.generator_.double()
+    gan.discriminator_.double()
+    X = X.astype(np.float64)
+    near = gan.score(X)
+    with torch.no_grad():
+        gan.generator_.output.bias += 1e8
+    assert gan.score(X + 1e8) == pytest.approx(near, rel=1e-4)
+
+
+def test_pictures_have_no_names(X):
+    gan = quick().fit(X.reshape(60, 1, 2, 2))
+    with pytest.raises(ValueError, match=r"in columns.*\(1, 2, 2\)"):
+        gan.get_feature_names_out()
+
+
+def test_losses_are_the_logarithm_of_two_where_the_discriminator_knows_nothing():
+    class Ignorant(MixupGAN):
+        criterion_ = nn.BCEWithLogitsLoss()
+
+        def infer(self, x):
+            return torch.zeros(50)
+
+    for saturating, sign in ((False, 1), (True, -1)):
+        gan = Ignorant(saturating=saturating)
+        assert gan.generator_loss(None).item() == pytest.approx(sign * math.log(2))
+        mixed = gan.discriminator_loss(torch.ones(50, 2), torch.zeros(50, 2), torch.rand(50))
+        assert mixed.item() == pytest.approx(math.log(2))
+
+
+# -- data sets ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [0, 0.2])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_whole_numbers_of_a_data_set_are_rows_too(dtype, alpha, hidden):
+    class Hidden(Dataset):
+        def __len__(self):
+            return len(pairs)
+
+        def __getitem__(self, i):
+            return pairs[i]
+
+    rows = torch.arange(40).reshape(20, 2).to(dtype)
+    pairs = TensorDataset(rows, torch.zeros(20))
+    gan = quick(alpha=alpha).fit(Hidden() if hidden else pairs)
+    assert np.isfinite(gan.sample(3)).all()
+
+
+@pytest.mark.parametrize("n_rows", [0, 1])
+def test_a_data_set_needs_two_rows(n_rows):
+    with pytest.raises(ValueError, match=rf"at least two rows.*TensorDataset of {n_rows} row"):
+        quick().fit(TensorDataset(torch.zeros(n_rows, 2), torch.zeros(n_rows)))
+
+
+def test_a_stream_is_refused():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter([(torch.zeros(2), 0)])
+
+    with pytest.raises(ValueError, match="found by their number; got Stream"):
+        quick().fit(Stream())
+
+
+# -- divergence of nets that know something -------------------------------------------------------
+
+
+def test_a_net_initialized_by_hand_goes_back_to_what_it_was(X):
+    gan = initialized(lr=1e30)
+    before = weights_of(gan)
+    with pytest.raises(ValueError, match=r"diverged.*those of iteration 0"):
+        gan.partial_fit(X)
+    assert torch.equal(weights_of(gan), before)
+    assert np.isfinite(gan.sample(3)).all()
+
+
+def test_a_first_partial_fit_that_diverges_leaves_an_unfitted_net(X):
+    gan = quick(lr=1e30)
+    with pytest.raises(ValueError, match="no good epoch"):
+        gan.partial_fit(X)
+    assert not gan.initialized_
