@@ -188,12 +188,21 @@ class MixupGAN(NetEstimator):
     --------
     >>> import numpy as np
     >>> from sklearn_mixup import MixupGAN
-    >>> X = np.random.default_rng(0).normal([2.0, -1.0], 0.5, size=(500, 2))
-    >>> gan = MixupGAN(generator__hidden_sizes=(32,), discriminator__hidden_sizes=(32,),
-    ...                n_discriminator_steps=1, max_iter=500, random_state=0)
+    >>> X = np.random.default_rng(0).normal(size=(500, 2))
+    >>> betas = (0.0, 0.99)  # without momentum a GAN settles sooner
+    >>> gan = MixupGAN(
+    ...     generator__hidden_sizes=(64,),
+    ...     discriminator__hidden_sizes=(64,),
+    ...     optimizer_generator__betas=betas,
+    ...     optimizer_discriminator__betas=betas,
+    ...     lr=0.01,
+    ...     n_discriminator_steps=1,
+    ...     max_iter=300,
+    ...     random_state=0,
+    ... )
     >>> gan.fit(X).sample(3).shape
     (3, 2)
-    >>> bool(np.abs(gan.sample(1000, random_state=0).mean(axis=0) - X.mean(axis=0)).max() < 0.5)
+    >>> gan.score(X) > -0.3
     True
     """
 
