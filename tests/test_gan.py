@@ -35,44 +35,15 @@ import sklearn_mixup._gan as gan_module
 from sklearn_mixup import MixupGAN
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import sample_lam
+from tests.small_gans import SMALL, bare, make_rows, quick, same_bits, weights
 
-SMALL = {"generator__hidden_sizes": (16,), "discriminator__hidden_sizes": (16,)}
 PARTS = ("generator", "discriminator")
 
 
 @pytest.fixture(scope="module")
 def X():  # noqa: N802
     """A table of 100 x 2, float32, read-only; its rows all differ."""
-    rows = np.random.default_rng(0).normal([1.0, -1.0], [1.0, 0.5], size=(100, 2))
-    rows = rows.astype(np.float32)
-    rows.flags.writeable = False
-    return rows
-
-
-def bare(**params):
-    """A quick GAN whose modules are told nothing but what fit learns."""
-    defaults = {
-        "n_discriminator_steps": 2,
-        "max_iter": 6,
-        "iter_per_epoch": 3,
-        "batch_size": 16,
-        "random_state": 0,
-    }
-    return MixupGAN(**{**defaults, **params})
-
-
-def quick(**params):
-    return bare(**{**SMALL, **params})
-
-
-def weights(gan):
-    """Both networks' parameters, copied into one vector each."""
-    modules = (gan.generator_, gan.discriminator_)
-    return [nn.utils.parameters_to_vector(m.parameters()).detach().cpu().clone() for m in modules]
-
-
-def same_bits(one, other):
-    return all(map(torch.equal, weights(one), weights(other)))
+    return make_rows()
 
 
 def modules_by_hand(dtype=torch.float64):

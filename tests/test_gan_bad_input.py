@@ -16,42 +16,15 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from sklearn_mixup import MixupGAN
 from sklearn_mixup.modules import Discriminator, Generator
+from tests.small_gans import bare, make_rows, quick, same_bits, weights
 
 DEFAULTS = MixupGAN().get_params(deep=False)
-SMALL = {"generator__hidden_sizes": (16,), "discriminator__hidden_sizes": (16,)}
 
 
 @pytest.fixture(scope="module")
 def X():  # noqa: N802
     """A table of 100 x 2, float32, read-only; its rows all differ."""
-    rows = np.random.default_rng(0).normal([1.0, -1.0], [1.0, 0.5], size=(100, 2))
-    rows = rows.astype(np.float32)
-    rows.flags.writeable = False
-    return rows
-
-
-def bare(**params):
-    defaults = {
-        "n_discriminator_steps": 2,
-        "max_iter": 6,
-        "iter_per_epoch": 3,
-        "batch_size": 16,
-        "random_state": 0,
-    }
-    return MixupGAN(**{**defaults, **params})
-
-
-def quick(**params):
-    return bare(**{**SMALL, **params})
-
-
-def weights(gan):
-    modules = (gan.generator_, gan.discriminator_)
-    return [nn.utils.parameters_to_vector(m.parameters()).detach().cpu().clone() for m in modules]
-
-
-def same_bits(one, other):
-    return all(map(torch.equal, weights(one), weights(other)))
+    return make_rows()
 
 
 @pytest.fixture
