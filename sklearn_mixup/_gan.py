@@ -576,10 +576,11 @@ class MixupGAN(NetEstimator):
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Apply the discriminator to a minibatch; a logit a row, shape (batch_size,)."""
         training = self._training_
-        if training is None:
-            x = self._to_device(x)
-        elif not training.holds(x):  # What the generator made keeps its gradient.
-            x = x.to(training.device, training.dtype)
+        if training is not None:  # That the shapes fit was found out before.
+            if not training.holds(x):  # What the generator made keeps its gradient.
+                x = x.to(training.device, training.dtype)
+            return self.discriminator_(x).flatten()
+        x = self._to_device(x)
         with self._explain_shapes(self.discriminator_, x):
             return self.discriminator_(x).flatten()
 
