@@ -584,6 +584,10 @@ class MixupGAN(NetEstimator):
         with self._explain_shapes(self.discriminator_, x):
             return self.discriminator_(x).flatten()
 
+    def get_loss(self, y_pred: Tensor, y_true: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Compare logits with targets, both on the device already."""
+        return self.criterion_(y_pred, y_true)
+
     def discriminator_loss(self, real: Tensor, fake: Tensor, lam: Tensor) -> Tensor:
         """Compute the discriminator's loss of a minibatch.
 
