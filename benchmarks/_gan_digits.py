@@ -28,9 +28,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
-from benchmarks._gan_runs import energy_distance, fit
+from benchmarks._gan_runs import fit
 from benchmarks._runs import Task, environment, mean_and_standard_error
 from sklearn_mixup import MixupGAN
+from sklearn_mixup._energy import energy_distance
 
 CONFIDENT = 0.9  # A picture counts as recognised if the classifier is that sure of some digit.
 COVERED = 0.02  # A digit counts as drawn if that share of the samples is held for it.

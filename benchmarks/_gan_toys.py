@@ -20,9 +20,10 @@ from skorch.callbacks import Callback
 from torch import Tensor
 
 from benchmarks import recipes
-from benchmarks._gan_runs import energy_distance, fit
+from benchmarks._gan_runs import fit
 from benchmarks._runs import Task, environment, mean_and_standard_error
 from sklearn_mixup import MixupGAN
+from sklearn_mixup._energy import energy_distance
 from sklearn_mixup.vicinal import mix
 
 STANDARD_DEVIATION = 0.01

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import re
 from collections.abc import Callable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,9 +27,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from sklearn_mixup._device import check_device, isolated_rng, resolve_device
+from sklearn_mixup._last_good import DivergedError
 from sklearn_mixup._validation import check_part, is_finite
 from sklearn_mixup.callbacks import LRDecay, listens
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, fill_up, map_tensors, peel
+from sklearn_mixup.vicinal import sample_lam
 
 # What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
 _MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
@@ -58,10 +59,6 @@ class Training:
     def holds(self, x: Any) -> bool:
         """Whether a minibatch is where and what the module takes: most are, and this is cheap."""
         return isinstance(x, Tensor) and x.dtype == self.dtype and x.device == self.device
-
-
-class DivergedError(ValueError):
-    """Training failed, but what it had learned before is kept: the net is fitted."""
 
 
 def count_rows(batch_size: Any, rows: Sized) -> int:
@@ -375,6 +372,14 @@ class NetEstimator(NeuralNet):
             self._training_.bases = bases
         return datasets
 
+    def _draw_lam(self, n_rows: int, batch_size: int) -> Tensor:
+        """Draw the weights of the rows of consecutive minibatches, as `lam_per` has it."""
+        rng = self._training_.vicinal_rng
+        if self.lam_per == "sample":
+            return sample_lam(self.alpha, n_rows, rng=rng)
+        lam = sample_lam(self.alpha, -(-n_rows // batch_size), rng=rng)
+        return lam.repeat_interleave(batch_size)[:n_rows]
+
     def _vicinal_minibatches(
         self,
         base: Any,
@@ -443,23 +448,6 @@ class NetEstimator(NeuralNet):
             yield to_device(map_tensors(cut, y_pred), device=device)
 
     # -- a step and an epoch ----------------------------------------------------------------
-
-    @contextmanager
-    def _explain_shapes(
-        self, module: nn.Module, x: Any, advice: str = "Give X the shape that the module takes"
-    ) -> Iterator[None]:
-        """Say in the user's words that a module does not take what it is given."""
-        try:
-            yield
-        except RuntimeError as error:
-            told = str(error)
-            if "out of memory" in told or not re.search("shape|size|dimension|channels", told):
-                raise
-            shapes = [list(part.shape) for part in (x.values() if isinstance(x, Mapping) else [x])]
-            raise ValueError(
-                f"{type(module).__name__} could not be applied to a minibatch of shape "
-                f"{', '.join(map(str, shapes))}: {error}. {advice}."
-            ) from error
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         if set_to_none is False:

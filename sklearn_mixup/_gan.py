@@ -7,7 +7,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from numbers import Integral, Real
@@ -16,25 +16,26 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from scipy.spatial.distance import cdist
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import available_if
-from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping, EpochTimer, LRScheduler, PassthroughScoring, PrintLog
+from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
 from sklearn_mixup._device import isolated_rng
-from sklearn_mixup._estimator import DivergedError, NetEstimator, Training, count_rows
-from sklearn_mixup._validation import default_dtype
+from sklearn_mixup._energy import energy_distance
+from sklearn_mixup._estimator import NetEstimator, Training, count_rows
+from sklearn_mixup._gan_checks import check_hooks, check_modules
+from sklearn_mixup._last_good import DivergedError, LastGood
+from sklearn_mixup._validation import default_dtype, explain_shapes
 from sklearn_mixup.callbacks import LRDecay
 from sklearn_mixup.minibatches import Minibatches, Rounds, Rows, bytes_per_row
 from sklearn_mixup.modules import Discriminator, Generator
-from sklearn_mixup.vicinal import mix_with, sample_lam
+from sklearn_mixup.vicinal import mix_with
 
 __all__ = ["MixupGAN"]
 
@@ -50,31 +51,17 @@ class _GANTraining(Training):
     # Whether the networks were made for this training: then they know nothing before it.
     fresh: bool = False
     n_done: int = 0
-    # The states of modules and optimizers when all was well last, and the iteration of that.
-    good: dict[str, Any] = field(default_factory=dict)
-    n_good: int = 0
-
-
-def _energy_distance(X: np.ndarray, Y: np.ndarray) -> float:
-    """Compute sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), as SciPy does for one dimension."""
-
-    def mean_distance(A: np.ndarray, B: np.ndarray) -> float:
-        blocks = gen_batches(len(A), 1024)  # All distances at once would need len(A) * len(B).
-        return sum(float(cdist(A[block], B).sum()) for block in blocks) / (len(A) * len(B))
-
-    X, Y = (rows.reshape(len(rows), -1).astype(np.float64) for rows in (X, Y))
-    squared = 2 * mean_distance(X, Y) - mean_distance(X, X) - mean_distance(Y, Y)
-    return math.sqrt(max(squared, 0.0))
+    last_good: LastGood | None = None
 
 
 class MixupGAN(NetEstimator):
     """A generative adversarial network (GAN), trained with mixup of data and samples [1]_.
 
-    A generator turns noise into rows, a discriminator tells them from data. Here the
-    discriminator sees neither, but points between a row of data and a generated one, and learns
-    how far between they lie. That keeps it smooth, and the generator from collapsing onto a part
-    of the data. Fitted, it samples as :class:`sklearn.neighbors.KernelDensity` does; it is a
-    skorch net too, with two modules and two optimizers. Standardise the features before it.
+    A generator turns noise into rows, a discriminator tells them from data. Here the discriminator
+    sees neither, but points between a row of data and a generated one, and learns how far between
+    they lie, lest the generator collapse onto a part of the data. Fitted, it samples as
+    :class:`sklearn.neighbors.KernelDensity` does; it is a skorch net too, with two modules and two
+    optimizers. Standardise the features before it.
 
     Parameters
     ----------
@@ -444,66 +431,13 @@ class MixupGAN(NetEstimator):
     def _prepare(self) -> None:
         """See that the modules fit together, before hours are spent."""
         super()._prepare()
-        self._check_hooks()
+        check_hooks(self)
         self._follow_generator(anew=False)
-        self._check_modules()
-        self._training_.good, self._training_.n_good = self._state(), self.n_iter_
-
-    def _check_hooks(self) -> None:
-        """Refuse what skorch offers for one module and one optimizer: it would do nothing."""
-        for name, callback in self.callbacks_:
-            if isinstance(callback, LRScheduler):
-                raise ValueError(
-                    f"Callback {name!r} is an LRScheduler, which knows one optimizer; a GAN has "
-                    "two. Use the default callbacks__lr_decay, or a callback that sets the lr of "
-                    "both."
-                )
-            if getattr(callback, "f_params", None) or getattr(callback, "f_optimizer", None):
-                raise ValueError(
-                    f"Callback {name!r} would save `module_` and `optimizer_`; a GAN has two of "
-                    "each. Give it f_params=None, f_optimizer=None, and f_generator=..., "
-                    "f_discriminator=..., f_optimizer_generator=... and so on."
-                )
-            if getattr(callback, "load_best", False) and isinstance(callback, EarlyStopping):
-                raise ValueError(
-                    f"Callback {name!r} has load_best=True, which knows `module_` only; a GAN has "
-                    "two modules. Use load_best=False and a Checkpoint."
-                )
-        for hook in ("train_step_single", "_step_optimizer"):
-            if getattr(type(self), hook) is not getattr(NeuralNet, hook):
-                raise TypeError(
-                    f"{type(self).__name__} overrides {hook}, which a GAN does not call: it takes "
-                    "two kinds of steps. Override train_step, discriminator_loss or generator_loss."
-                )
-
-    def _check_modules(self) -> None:
-        """Pass two latent vectors through both modules, as they were before they were compiled."""
-        generator, discriminator = (
-            getattr(module, "_orig_mod", module)
-            for module in (self.generator_, self.discriminator_)
-        )
         self._set_training(False)
-        z = torch.zeros(2, self._latent_dim_, dtype=self._module_dtype(), device=self.device)
-        with torch.no_grad():
-            with self._explain_shapes(
-                generator, z, "`latent_dim` must be what the generator takes"
-            ):
-                fake = generator(z)
-            if tuple(fake.shape) != (2, *self._row_shape_):
-                raise ValueError(
-                    f"The generator must return rows like those of X, shape (batch_size, "
-                    f"{', '.join(map(str, self._row_shape_))}); {type(generator).__name__} "
-                    f"returned shape {tuple(fake.shape)} for 2 latent vectors. A generator that "
-                    "names a parameter `row_shape` or `n_features` is told it."
-                )
-            with self._explain_shapes(discriminator, fake):
-                logits = discriminator(fake.to(z.dtype))
-        if logits.numel() != 2:
-            raise ValueError(
-                "The discriminator must return one logit a row, shape (batch_size, 1) or "
-                f"(batch_size,); {type(discriminator).__name__} returned shape "
-                f"{tuple(logits.shape)} for 2 rows."
-            )
+        size = (2, self._latent_dim_)
+        z = torch.zeros(size, dtype=self._module_dtype(), device=self.device)
+        check_modules(self.generator_, self.discriminator_, z, self._row_shape_)
+        self._training_.last_good = LastGood(self)
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -557,13 +491,7 @@ class MixupGAN(NetEstimator):
 
     def _with_lam(self, X: Tensor, y: Any, *, batch_size: int) -> tuple[Tensor, Tensor]:
         """Draw the weight of every row of data; there is nothing to be done with `y`."""
-        rng, n_rows = self._training_.vicinal_rng, len(X)
-        if self.lam_per == "sample" or self.alpha == 0:
-            lam = sample_lam(self.alpha, n_rows, rng=rng)
-        else:
-            lam = sample_lam(self.alpha, -(-n_rows // batch_size), rng=rng)
-            lam = lam.repeat_interleave(batch_size)[:n_rows]
-        return X, lam.to(X.dtype)
+        return X, self._draw_lam(len(X), batch_size).to(X.dtype)
 
     # -- an iteration -----------------------------------------------------------------------
 
@@ -581,7 +509,7 @@ class MixupGAN(NetEstimator):
                 x = x.to(training.device, training.dtype)
             return self.discriminator_(x).flatten()
         x = self._to_device(x)
-        with self._explain_shapes(self.discriminator_, x):
+        with explain_shapes(self.discriminator_, x):
             return self.discriminator_(x).flatten()
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -712,35 +640,18 @@ class MixupGAN(NetEstimator):
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         self._check_losses()
 
-    # -- divergence -------------------------------------------------------------------------
-
-    def _state(self) -> dict[str, Any]:
-        """Copy the states of modules and optimizers."""
-        names = [*self._modules, *self._optimizers]
-        return {name: copy.deepcopy(getattr(self, name + "_").state_dict()) for name in names}
-
     def _check_losses(self) -> None:
         """Keep the state of a good epoch; go back to it after one whose losses are not finite."""
-        names = list(self._losses_of("train"))
-        losses = np.array(self.history[-1, "batches", :, tuple(names)])
-        finite = np.isfinite(losses).all(axis=1)
+        names = tuple(self._losses_of("train"))
+        finite = np.isfinite(np.array(self.history[-1, "batches", :, names])).all(axis=1)
         training = self._training_
         parameters = [p for part in _PARTS for p in getattr(self, part + "_").parameters()]
         if finite.all() and bool(torch.stack([p.isfinite().all() for p in parameters]).all()):
-            training.good, training.n_good = self._state(), self.n_iter_
+            training.last_good = LastGood(self)
             return
-        n_finite = len(losses) if finite.all() else int(finite.argmin())
-        first = self.n_iter_ - len(losses) + min(n_finite + 1, len(losses))
-        for name, state in training.good.items():
-            part = getattr(self, name + "_")
-            groups = getattr(part, "param_groups", None)
-            part.load_state_dict(state)
-            if groups is not None:  # LRDecay holds these, and restores their learning rates.
-                for group, restored in zip(groups, part.param_groups, strict=True):
-                    group.update(restored)
-                part.param_groups = groups
-        self.n_iter_ = training.n_good
-        del self.history[-1]
+        n_finite = len(finite) - 1 if finite.all() else int(finite.argmin())
+        first = self.n_iter_ - len(finite) + n_finite + 1
+        training.last_good.restore(self)
         # A net that was loaded or initialized by hand is good as it is.
         is_good = self.n_iter_ > 0 or not training.fresh
         kept = (
@@ -837,7 +748,7 @@ class MixupGAN(NetEstimator):
                 f"Rows of X must have shape {samples.shape[1:]}, as the samples have; got "
                 f"{X.shape[1:]}."
             )
-        return -_energy_distance(X, samples)
+        return -energy_distance(X, samples)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Compute the discriminator's logit of each row being data.

@@ -21,6 +21,7 @@ from sklearn_mixup._targets import (
     mix_targets,
     two_term_loss,
 )
+from sklearn_mixup._validation import explain_shapes
 from sklearn_mixup.callbacks import score_plain_rows
 from sklearn_mixup.minibatches import (
     MappedLoader,
@@ -30,7 +31,7 @@ from sklearn_mixup.minibatches import (
     content_order,
     map_tensors,
 )
-from sklearn_mixup.vicinal import mix, sample_lam, sample_partner
+from sklearn_mixup.vicinal import mix, sample_partner
 
 # An epoch never gets longer than this times the table by weights that count as repeats.
 _MAX_REPEATS = 10
@@ -192,10 +193,7 @@ class VicinalNet(NetEstimator):
         mixes = self._mixes_now()
         if mixes:
             rng = self._training_.vicinal_rng
-            n_draws = n_rows if self.lam_per == "sample" else -(-n_rows // batch_size)
-            lam = sample_lam(self.alpha, n_draws, rng=rng)
-            if self.lam_per == "minibatch":
-                lam = lam.repeat_interleave(batch_size)[:n_rows]
+            lam = self._draw_lam(n_rows, batch_size)
             partner = sample_partner(n_rows, batch_size=batch_size, rng=rng)
             X = map_tensors(partial(mix, partner=partner, lam=lam), X)
         elif weight is None:
@@ -220,7 +218,7 @@ class VicinalNet(NetEstimator):
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module to a minibatch."""
         training = self._training_
-        with self._explain_shapes(self.module_, x):
+        with explain_shapes(self.module_, x):
             if training is not None and training.holds(x):
                 return self.module_(x, **fit_params)
             return super().infer(self._to_device(x), **fit_params)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def default_dtype() -> np.dtype:
@@ -103,3 +105,21 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     if not weight.any():
         raise ValueError("`sample_weight` must not be all zero; got no row with a weight > 0.")
     return weight
+
+
+@contextmanager
+def explain_shapes(
+    module: nn.Module, x: Any, advice: str = "Give X the shape that the module takes"
+) -> Iterator[None]:
+    """Say in the user's words that a module does not take what it is given."""
+    try:
+        yield
+    except RuntimeError as error:
+        told = str(error)
+        if "out of memory" in told or not re.search("shape|size|dimension|channels", told):
+            raise
+        shapes = [list(part.shape) for part in (x.values() if isinstance(x, Mapping) else [x])]
+        raise ValueError(
+            f"{type(module).__name__} could not be applied to a minibatch of shape "
+            f"{', '.join(map(str, shapes))}: {error}. {advice}."
+        ) from error

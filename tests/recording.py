@@ -1,4 +1,7 @@
-"""A module that keeps what it is trained on."""
+"""What keeps an account of a training: of what a module sees, of what the host reads."""
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_mixup.modules import MLP
 
@@ -16,3 +19,15 @@ class Recording(MLP):
             self.seen.append(X.detach().cpu().clone())
             self.outputs.append(outputs.detach().cpu().clone())
         return outputs
+
+
+class HostReads(TorchDispatchMode):
+    """Count the values that are read from tensors: what would wait for a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))

@@ -11,11 +11,11 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 from torch import nn
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
 
+import sklearn_mixup._estimator as estimator_module
 import sklearn_mixup._net as net_module
 from sklearn_mixup import MixupClassifier
-from tests.recording import Recording
+from tests.recording import HostReads, Recording
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_alpha_zero_draws_nothing(iris, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("something was drawn")
 
-    monkeypatch.setattr(net_module, "sample_lam", refuse)
+    monkeypatch.setattr(estimator_module, "sample_lam", refuse)
     monkeypatch.setattr(net_module, "sample_partner", refuse)
     classifier(alpha=0).fit(*iris)
     with pytest.raises(AssertionError, match="something was drawn"):
@@ -147,7 +147,7 @@ def test_lam_is_drawn_per_minibatch_or_per_sample(iris, lam_per, monkeypatch):
         sizes.append(size)
         return torch.full((size,), 0.5, dtype=torch.float64)
 
-    monkeypatch.setattr(net_module, "sample_lam", spy)
+    monkeypatch.setattr(estimator_module, "sample_lam", spy)
     classifier(lam_per=lam_per, batch_size=16, max_epochs=2).fit(*iris)
     assert sizes == ([10, 10] if lam_per == "minibatch" else [150, 150])
 
@@ -186,7 +186,7 @@ def test_training_loss_is_the_objective_written_out(
     n_draws = 1 if lam_per == "minibatch" else n_rows
     lam = torch.rand(n_draws, generator=generator, dtype=torch.float64)
     partner = torch.randperm(n_rows, generator=generator)
-    monkeypatch.setattr(net_module, "sample_lam", lambda *args, **kwargs: lam)
+    monkeypatch.setattr(estimator_module, "sample_lam", lambda *args, **kwargs: lam)
     monkeypatch.setattr(net_module, "sample_partner", lambda *args, **kwargs: partner)
     weight = np.random.default_rng(0).uniform(0.1, 3, size=n_rows) if weighted else None
     clf = classifier(
@@ -396,18 +396,6 @@ def test_parallel_fits_end_with_the_bits_of_fits_one_by_one(iris, backend):
 
 
 # -- the host -------------------------------------------------------------------------------
-
-
-class HostReads(TorchDispatchMode):
-    """Count the values that are read from tensors: what would wait for a device."""
-
-    def __init__(self):
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.count += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
 
 
 def reads_of_fit(iris, batch_size, **params):

@@ -28,13 +28,13 @@ from skorch.dataset import ValidSplit
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-import sklearn_mixup._gan as gan_module
+import sklearn_mixup._estimator as estimator_module
 from sklearn_mixup import MixupGAN
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import sample_lam
+from tests.recording import HostReads
 from tests.small_gans import SMALL, bare, make_rows, quick, same_bits, weights
 
 PARTS = ("generator", "discriminator")
@@ -249,7 +249,7 @@ def test_alpha_zero_draws_no_lam(X, monkeypatch):
         assert alpha == 0
         return sample_lam(alpha, size, rng=None)
 
-    monkeypatch.setattr(gan_module, "sample_lam", refuse)
+    monkeypatch.setattr(estimator_module, "sample_lam", refuse)
     quick(alpha=0).fit(X)
     with pytest.raises(AssertionError):
         quick(alpha=0.1).fit(X)
@@ -1353,18 +1353,6 @@ def test_the_losses_compile_whole(X, alpha):
         gan._prepare()
         compiled = torch.compile(losses, fullgraph=True, backend="aot_eager")
         assert_close(compiled(real, z, lam), losses(real, z, lam))
-
-
-class HostReads(TorchDispatchMode):
-    """Count the values that are read from tensors: what would wait for a device."""
-
-    def __init__(self):
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.count += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
 
 
 def reads_of_fit(X, iter_per_epoch, **params):

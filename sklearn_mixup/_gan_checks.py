@@ -1,0 +1,64 @@
+"""Whether the parts that a GAN is given fit it and each other."""
+
+from __future__ import annotations
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping, LRScheduler
+from torch import Tensor, nn
+
+from sklearn_mixup._validation import explain_shapes
+
+
+def check_hooks(net: NeuralNet) -> None:
+    """Refuse what skorch offers for one module and one optimizer: it would do nothing."""
+    for name, callback in net.callbacks_:
+        if isinstance(callback, LRScheduler):
+            raise ValueError(
+                f"Callback {name!r} is an LRScheduler, which knows one optimizer; a GAN has "
+                "two. Use the default callbacks__lr_decay, or a callback that sets the lr of "
+                "both."
+            )
+        if getattr(callback, "f_params", None) or getattr(callback, "f_optimizer", None):
+            raise ValueError(
+                f"Callback {name!r} would save `module_` and `optimizer_`; a GAN has two of "
+                "each. Give it f_params=None, f_optimizer=None, and f_generator=..., "
+                "f_discriminator=..., f_optimizer_generator=... and so on."
+            )
+        if getattr(callback, "load_best", False) and isinstance(callback, EarlyStopping):
+            raise ValueError(
+                f"Callback {name!r} has load_best=True, which knows `module_` only; a GAN has "
+                "two modules. Use load_best=False and a Checkpoint."
+            )
+    for hook in ("train_step_single", "_step_optimizer"):
+        if getattr(type(net), hook) is not getattr(NeuralNet, hook):
+            raise TypeError(
+                f"{type(net).__name__} overrides {hook}, which a GAN does not call: it takes "
+                "two kinds of steps. Override train_step, discriminator_loss or generator_loss."
+            )
+
+
+def check_modules(
+    generator: nn.Module, discriminator: nn.Module, z: Tensor, row_shape: tuple[int, ...]
+) -> None:
+    """Pass latent vectors through both modules, as they were before they were compiled."""
+    generator = getattr(generator, "_orig_mod", generator)
+    discriminator = getattr(discriminator, "_orig_mod", discriminator)
+    with torch.no_grad():
+        with explain_shapes(generator, z, "`latent_dim` must be what the generator takes"):
+            fake = generator(z)
+        if tuple(fake.shape) != (len(z), *row_shape):
+            raise ValueError(
+                f"The generator must return rows like those of X, shape (batch_size, "
+                f"{', '.join(map(str, row_shape))}); {type(generator).__name__} returned shape "
+                f"{tuple(fake.shape)} for {len(z)} latent vectors. A generator that names a "
+                "parameter `row_shape` or `n_features` is told it."
+            )
+        with explain_shapes(discriminator, fake):
+            logits = discriminator(fake.to(z.dtype))
+    if logits.numel() != len(z):
+        raise ValueError(
+            "The discriminator must return one logit a row, shape (batch_size, 1) or "
+            f"(batch_size,); {type(discriminator).__name__} returned shape "
+            f"{tuple(logits.shape)} for {len(z)} rows."
+        )
