@@ -162,14 +162,21 @@ class NetEstimator(NeuralNet):
         with isolated_rng(seed, self.device):
             yield tuple(seeds)
 
+    def _start_training(
+        self, seeds: tuple[int, int], *, n_epochs: int | None, **needed: Any
+    ) -> Training:
+        """Make what training needs while it lasts."""
+        device = self.device if self.device is not None else "cpu"
+        # Two generators, so that nets that differ in alpha alone see the same shuffles.
+        shuffle_rng, vicinal_rng = (torch.Generator(device).manual_seed(seed) for seed in seeds)
+        self._training_ = self._training_type(n_epochs, shuffle_rng, vicinal_rng, **needed)
+        return self._training_
+
     @contextmanager
     def _train(self, *, restart: bool, n_epochs: int | None, **needed: Any) -> Iterator[None]:
         """Hold what training needs while it lasts; a fit that fails leaves an unfitted net."""
         with self._seeded(restart=restart) as seeds:
-            device = self.device if self.device is not None else "cpu"
-            # Two generators, so that nets that differ in alpha alone see the same shuffles.
-            shuffle_rng, vicinal_rng = (torch.Generator(device).manual_seed(seed) for seed in seeds)
-            self._training_ = self._training_type(n_epochs, shuffle_rng, vicinal_rng, **needed)
+            self._start_training(seeds, n_epochs=n_epochs, **needed)
             try:
                 yield
             except DivergedError:

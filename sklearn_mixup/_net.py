@@ -185,23 +185,32 @@ class VicinalNet(NetEstimator):
         """Whether this epoch mixes; skorch has opened its row of the history already."""
         return self.alpha > 0 and len(self.history) > self.erm_epochs
 
+    def _draw_mixing(self, n_rows: int, batch_size: int) -> tuple[Tensor, Tensor]:
+        """Draw lam and the partners of the rows of consecutive minibatches."""
+        lam = self._draw_lam(n_rows, batch_size)
+        rng = self._training_.vicinal_rng
+        return lam, sample_partner(n_rows, batch_size=batch_size, rng=rng)
+
     def _vicinal_rows(self, X: Rows, y: Rows, *, batch_size: int | None) -> tuple[Rows, Rows]:
         """Mix the rows of consecutive minibatches: one draw for inputs, targets and weights."""
         y, weight = y if isinstance(y, tuple) else (y, None)
         n_rows = len(y)
         batch_size = n_rows if batch_size is None else batch_size
-        mixes = self._mixes_now()
-        if mixes:
-            rng = self._training_.vicinal_rng
-            lam = self._draw_lam(n_rows, batch_size)
-            partner = sample_partner(n_rows, batch_size=batch_size, rng=rng)
+        if self._mixes_now():
+            lam, partner = self._draw_mixing(n_rows, batch_size)
             X = map_tensors(partial(mix, partner=partner, lam=lam), X)
         elif weight is None:
             return X, y
         else:
             partner = torch.arange(n_rows, device=y.device)
             lam = torch.ones(n_rows, device=y.device)
-        y = mix_targets(
+        return X, self._mix_targets(y, weight, partner, lam, batch_size)
+
+    def _mix_targets(
+        self, y: Tensor, weight: Tensor | None, partner: Tensor, lam: Tensor, batch_size: int
+    ) -> Any:
+        """Prepare the targets of consecutive minibatches for `get_loss`."""
+        return mix_targets(
             self.criterion_,
             y,
             weight,
@@ -211,7 +220,6 @@ class VicinalNet(NetEstimator):
             n_outputs=self.n_outputs_,
             dtype=self._module_dtype(),
         )
-        return X, y
 
     # -- a step ----------------------------------------------------------------
 

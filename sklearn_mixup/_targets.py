@@ -48,7 +48,7 @@ def mix_targets(
 ) -> Any:
     """Prepare the targets of consecutive minibatches of `batch_size` rows."""
     criterion = _unwrap(criterion)
-    if _is_plain_cross_entropy(criterion):
+    if is_plain_cross_entropy(criterion):
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
         rows = mix(rows if weight is None else rows * weight.unsqueeze(1), partner, lam=lam)
         mass = _minibatch_sums(rows.sum(1), batch_size).clamp_min(torch.finfo(dtype).tiny)
@@ -99,7 +99,7 @@ def _unwrap(module: Any) -> Any:
     return getattr(module, "_orig_mod", module)
 
 
-def _is_plain_cross_entropy(criterion: nn.Module) -> bool:
+def is_plain_cross_entropy(criterion: nn.Module) -> bool:
     """Whether the criterion is the mean cross-entropy and nothing else."""
     return (
         type(criterion) is nn.CrossEntropyLoss

@@ -11,6 +11,11 @@ from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
 __all__ = ["LRDecay"]
 
 
+def decay_factor(step: int, n_steps: int) -> float:
+    """Compute what the learning rate is multiplied with at a step of a fit."""
+    return (1 + math.cos(math.pi * step / n_steps)) / 2
+
+
 class LRDecay(Callback):
     """Lower the learning rate to zero along a cosine over a whole ``fit``, at each minibatch.
 
@@ -44,7 +49,7 @@ class LRDecay(Callback):
         n_steps = net.n_steps_
         if not training or n_steps is None:
             return
-        factor = (1 + math.cos(math.pi * self.step_ / n_steps)) / 2
+        factor = decay_factor(self.step_, n_steps)
         for group, lr in self.groups_:
             group["lr"] = lr * factor
         self.step_ += 1

@@ -179,8 +179,8 @@ class Minibatches:
             places = sample_partner(n_visits, batch_size=n_rows, rng=self.rng) % n_rows
         return places if self.order is None else self.order.index_select(0, places)
 
-    def _visits(self) -> Tensor | None:
-        """Find the rows of this epoch in the order of their visit; None is as stored."""
+    def draw_visits(self) -> Tensor | None:
+        """Draw the rows of the next epoch in the order of their visit; None is as stored."""
         if self.n_visits == self.n_rows:
             return self._passes(1) if self.shuffle else self.order
         ahead = torch.empty(0, dtype=torch.int64, device=self.device)
@@ -190,12 +190,16 @@ class Minibatches:
         self._ahead = ahead[self.n_visits :]
         return ahead[: self.n_visits]
 
+    def chunks(self) -> list[tuple[int, int]]:
+        """Cut an epoch into runs of visits whose rows are gathered together."""
+        n_visits = len(self) * self.batch_size if self.drop_last else self.n_visits
+        starts = range(0, n_visits, self.chunk_rows)
+        return [(start, min(start + self.chunk_rows, n_visits)) for start in starts]
+
     def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
         """Yield the minibatches of one epoch."""
-        visits = self._visits()
-        n_visits = len(self) * self.batch_size if self.drop_last else self.n_visits
-        for start in range(0, n_visits, self.chunk_rows):
-            stop = min(start + self.chunk_rows, n_visits)
+        visits = self.draw_visits()
+        for start, stop in self.chunks():
             X, y = map_tensors(partial(_gather, visits, start, stop), (self.X, self.y))
             if self.transform is not None:
                 X, y = self.transform(X, y)
