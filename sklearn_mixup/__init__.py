@@ -1,6 +1,7 @@
 """Training with mixup from scikit-learn."""
 
 from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._fused import fit_fused
 from sklearn_mixup._gan import MixupGAN
 
-__all__ = ["MixupClassifier", "MixupGAN"]
+__all__ = ["MixupClassifier", "MixupGAN", "fit_fused"]

@@ -17,10 +17,11 @@ LAYOUT = (
     ("vicinal",),
     ("modules",),
     ("minibatches", "callbacks", "_device", "_targets", "_validation"),
-    ("_energy", "_gan_checks", "_last_good"),
+    ("_energy", "_gan_checks", "_last_good", "_stack"),
     ("_estimator",),
     ("_net",),
     ("_classifier", "_gan"),
+    ("_lockstep",),
     ("_fused",),
     ("_search", "_bagging"),
     ("inspection", "robustness"),
@@ -29,7 +30,7 @@ LAYOUT = (
 # These know nothing of scikit-learn and skorch.
 TORCH_ONLY = {"vicinal", "modules"}
 # What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
-DEPENDENCIES = {"numpy", "scipy", "sklearn", "skorch", "torch"}
+DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
 # Private modules of others that we lean on, and why.
 PRIVATE = {
     "sklearn.utils._param_validation": "constraints as data, with scikit-learn's own messages",

@@ -1,0 +1,435 @@
+"""Many nets trained as one: those of one shape in stacks, the rest one by one."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
+from sklearn.base import clone
+from skorch.dataset import Dataset, get_len
+from skorch.utils import is_dataset
+from torch import Tensor, nn
+
+from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._lockstep import Group, Lane, Shared
+from sklearn_mixup._stack import ELEMENTWISE, SCALED, apply, describe
+from sklearn_mixup.minibatches import Minibatches, bytes_per_row, map_tensors
+
+__all__ = ["fit_fused"]
+
+# What may differ between nets of a stack. All else is the same for the nets that share one.
+_FUSED = {
+    "alpha",
+    "dropout",
+    "lam_per",
+    "erm_epochs",
+    "class_weight",
+    "classes",
+    "random_state",
+    "lr",
+    "optimizer__lr",
+    "optimizer__weight_decay",
+}
+# On a CPU, parameters, gradients and Adam's two averages of a stack should stay in the cache; but
+# with fewer nets than this, the time goes into starting operations.
+_CACHE_BYTES = 12 * 2**20
+_N_LEAST = 16
+
+
+def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
+    """Say what keeps a net from being fused, None if nothing is known to."""
+    if type(net) is not MixupClassifier:
+        return f"{type(net).__name__} may do more in a step than MixupClassifier does"
+    if other := sorted(fit_params.keys() - {"sample_weight"}):
+        return f"fit is given {', '.join(other)}"
+    if net.warm_start and net.initialized_:
+        return "warm_start goes on with what a net has learned"
+    if is_dataset(X) or net.dataset is not Dataset:
+        return "a torch Dataset yields its rows one by one"
+    if net.callbacks:
+        return "a callback may need its net at any time"
+    settings = net.get_params(deep=False)
+    if any(name.startswith("callbacks__") and settings[name] is not None for name in settings):
+        return "a callback may need its net at any time"
+    if net.verbose and settings.get("callbacks__print_log", net) is not None:
+        return "verbose > 0 prints the epochs of one net"
+    if net.train_split:
+        return "train_split asks for a score after each epoch"
+    if net.compile:
+        return "compile=True compiles one module"
+    options = {name for name in settings if name.startswith("iterator_train__")}
+    known = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
+    if net.iterator_train is not Minibatches or options - {f"iterator_train__{k}" for k in known}:
+        return "iterator_train is not the default"
+    if net.optimizer not in ELEMENTWISE:
+        return f"{getattr(net.optimizer, '__name__', net.optimizer)} is not an optimizer that " + (
+            "treats each number apart"
+        )
+    return None
+
+
+# A net to train, its X and y, and the keyword arguments of its fit.
+_Job = tuple[Any, Any, Any, Mapping[str, Any]]
+# The net, or what it raised; its share of the time, in seconds; why it was trained alone, if so.
+_Outcome = tuple[Any, float, "str | None"]
+
+
+def _ignore(n_steps: int) -> None:
+    """Show no progress."""
+
+
+def _fit_alone(job: _Job, reason: str) -> _Outcome:
+    """Fit one net by its own ``fit``."""
+    net, X, y, fit_params = job
+    start = time.perf_counter()
+    try:
+        result = net.fit(X, y, **fit_params)
+    except Exception as error:
+        result = error
+    return result, time.perf_counter() - start, reason
+
+
+def _fit_chunk(jobs: Sequence[_Job], progress: Callable[[int], None]) -> list[_Outcome]:
+    """Fit nets together, those of one shape as one stack."""
+    outcomes: dict[int, _Outcome] = {}
+    lanes: dict[int, Lane] = {}
+    start = time.perf_counter()
+    try:
+        shared = Shared()
+        for i, (net, X, y, fit_params) in enumerate(jobs):
+            try:
+                lanes[i] = Lane(net, X, y, fit_params, shared)
+            except Exception as error:  # noqa: PERF203
+                outcomes[i] = error, time.perf_counter() - start, None
+        del shared
+        groups: dict[str, list[int]] = {}
+        for i, lane in lanes.items():
+            groups.setdefault(lane.key(), []).append(i)
+        prepared = (time.perf_counter() - start) / len(jobs)
+        for members in groups.values():
+            start = time.perf_counter()
+            try:
+                Group([lanes[i] for i in members]).fit(progress)
+            except Exception as error:
+                # Whether it is the stack's or a net's own will show when each is trained alone.
+                for i in members:
+                    lanes.pop(i).rewind()
+                    outcomes[i] = _fit_alone(jobs[i], f"{type(error).__name__}: {error}")
+                continue
+            seconds = prepared + (time.perf_counter() - start) / len(members)
+            for i in members:
+                lanes.pop(i).close(fitted=True)
+                outcomes[i] = jobs[i][0], seconds, None
+    finally:
+        for lane in lanes.values():  # interrupted
+            lane.rewind()
+    return [outcomes[i] for i in range(len(jobs))]
+
+
+def _settings(net: Any, X: Any) -> str:
+    """Write down what nets must have in common to be trained together, as far as it is known."""
+    scaled = net.optimizer in SCALED and "optimizer__param_groups" not in vars(net)
+    fused = _FUSED if scaled else _FUSED - {"lr", "optimizer__lr", "optimizer__weight_decay"}
+    shown = sorted(
+        f"{name}={describe(value) if isinstance(value, nn.Module) else repr(value)}"
+        for name, value in net.get_params(deep=False).items()
+        if name not in fused
+    )
+    inputs = X if isinstance(X, Mapping) else {"X": X}
+    shapes = [(name, getattr(part, "shape", (0, 0))[1:]) for name, part in inputs.items()]
+    return f"{shown} {shapes}"
+
+
+def _count_minibatches(net: Any, X: Any) -> int:
+    """Tell about how many minibatches the fit of a net has."""
+    n_rows = len(X) if is_dataset(X) and not hasattr(X, "__iter__") else get_len(X)
+    size = n_rows if net.batch_size == -1 else net.batch_size
+    return net.max_epochs * -(-n_rows // size)
+
+
+def _cut(
+    group: list[int], jobs: Sequence[_Job], max_fused: int | str, n_workers: int
+) -> list[list[int]]:
+    """Cut nets into chunks, one for each worker at least, as even as can be."""
+    size = int(max_fused) if max_fused != "auto" else _find_size(jobs[group[0]], n_workers)
+    n_chunks = max(-(-len(group) // size), min(n_workers, len(group)))
+    if max_fused == "auto":
+        # Each worker as many, so that none waits for another's last chunk.
+        n_chunks = min(-(-n_chunks // n_workers) * n_workers, len(group))
+    # Nets that drop nothing are quicker among themselves.
+    group = sorted(group, key=lambda i: jobs[i][0].dropout or 0)
+    return [part.tolist() for part in np.array_split(group, n_chunks)]
+
+
+def _find_size(job: _Job, n_workers: int) -> int:
+    """Tell how many nets like this one fit into the memory that is there, and into the cache."""
+    net, X, y, fit_params = job
+    try:
+        lane = Lane(clone(net), X, y, fit_params, Shared())
+    except Exception:
+        return _N_LEAST  # It will raise again where that is noted.
+    lane.close(fitted=False)
+    bytes_of_state = 4 * sum(p.numel() * p.element_size() for p in lane.net.module_.parameters())
+    n_bytes = bytes_of_state + 2 * _bytes_of_step(lane) + 64 * lane.n_visits
+    size = int(_free_bytes(lane.y.device) / n_workers / 2 / n_bytes)
+    if lane.y.device.type == "cpu":
+        size = min(size, max(_CACHE_BYTES // bytes_of_state, _N_LEAST))
+    return max(size, 1)
+
+
+def _bytes_of_step(lane: Lane) -> int:
+    """Count the bytes of what all layers put out for a minibatch, found without computing it."""
+    module = copy.deepcopy(lane.net.module_).to("meta")
+    counts: list[int] = []
+
+    def count(layer: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            counts.append(output.numel() * output.element_size())
+
+    for layer in module.modules():
+        layer.register_forward_hook(count)
+    X = map_tensors(
+        lambda part: torch.empty(lane.batch_size, *part.shape[1:], dtype=part.dtype, device="meta"),
+        lane.minibatches.X,
+    )
+    try:
+        with torch.no_grad():
+            apply(module, X)
+    except Exception:
+        return 64 * bytes_per_row(lane.minibatches.X) * lane.batch_size
+    return bytes_per_row(X) * lane.batch_size + sum(counts)
+
+
+def _free_bytes(device: torch.device) -> int:
+    """Tell how much memory is free where the nets are trained."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return 2**32
+
+
+def fit_together(
+    estimators: Sequence[Any],
+    Xs: Sequence[Any],
+    ys: Sequence[Any],
+    fit_params: Sequence[Mapping[str, Any]],
+    *,
+    max_fused: int | str = "auto",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> list[tuple[Any, float]]:
+    """Fit every estimator, in place; return it, or the exception it raised, and its seconds.
+
+    One warning tells which could not be fused, and why.
+    """
+    if not (max_fused == "auto" or (isinstance(max_fused, Integral) and max_fused >= 1)):
+        raise ValueError(f'`max_fused` must be "auto" or an int >= 1; got {max_fused!r}.')
+    jobs: list[_Job] = list(zip(estimators, Xs, ys, fit_params, strict=True))
+    groups: dict[str, list[int]] = {}
+    reasons: dict[int, str] = {}
+    for i, (net, X, _, params) in enumerate(jobs):
+        if (reason := _why_alone(net, X, params)) is not None:
+            reasons[i] = reason
+        else:
+            groups.setdefault(_settings(net, X), []).append(i)
+    n_workers = effective_n_jobs(n_jobs)
+    chunks = [[i] for i in reasons]
+    for group in groups.values():
+        chunks += _cut(group, jobs, max_fused, n_workers)
+    outcomes: dict[int, _Outcome] = {}
+    shares_memory = n_workers == 1 or get_active_backend(prefer="threads")[0].supports_sharedmem
+    with _Progress(jobs, len(chunks), verbose, is_told=shares_memory) as progress:
+        n_threads = torch.get_num_threads()
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        done = parallel(
+            delayed(_run_chunk)(
+                [jobs[i] for i in chunk],
+                reasons.get(chunk[0]),
+                # Two threads that fight over two busy cores are slower than one.
+                n_threads=1 if n_workers > 1 else None,
+                progress=progress.advance if shares_memory else _ignore,
+            )
+            for chunk in chunks
+        )
+        try:
+            for chunk, results in zip(chunks, done, strict=True):
+                outcomes.update(zip(chunk, results, strict=True))
+                progress.finish(chunk)
+        finally:
+            torch.set_num_threads(n_threads)
+    for i, (net, *_) in enumerate(jobs):
+        result, seconds, reason = outcomes[i]
+        if reason is not None:
+            reasons[i] = reason
+        if not isinstance(result, Exception) and result is not net:  # from another process
+            net.__dict__ = result.__dict__
+            outcomes[i] = net, seconds, reason
+    if reasons:
+        listed = "; ".join(sorted({*reasons.values()}))
+        warnings.warn(
+            f"{len(reasons)} of {len(jobs)} nets could not be fused and were trained one by one, "
+            f"with the same results: {listed}.",
+            stacklevel=3,
+        )
+    return [outcomes[i][:2] for i in range(len(jobs))]
+
+
+def _run_chunk(
+    jobs: Sequence[_Job],
+    reason: str | None,
+    *,
+    n_threads: int | None,
+    progress: Callable[[int], None],
+) -> list[_Outcome]:
+    """Fit nets together, or the one net that cannot be fused; a task for joblib."""
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
+    return _fit_chunk(jobs, progress) if reason is None else [_fit_alone(jobs[0], reason)]
+
+
+class _Progress:
+    """A progress bar over the minibatches of all nets."""
+
+    def __init__(self, jobs: Sequence[_Job], n_chunks: int, verbose: int, *, is_told: bool) -> None:
+        self.counts = [_count_minibatches(net, X) for net, X, *_ in jobs]
+        self.n_chunks, self.n_done, self.is_told = n_chunks, 0, is_told
+        self.bar: Any = None
+        if verbose:
+            from tqdm import tqdm
+
+            self.bar = tqdm(
+                total=sum(self.counts),
+                desc=f"{len(jobs)} nets",
+                unit=" minibatches",
+                unit_scale=True,
+            )
+            self.finish([])
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def advance(self, n_minibatches: int) -> None:
+        """Count minibatches that were trained on."""
+        if self.bar is not None:
+            self.bar.update(n_minibatches)
+
+    def finish(self, chunk: Sequence[int]) -> None:
+        """Count a chunk; one that was trained in another process told nothing before."""
+        if self.bar is None:
+            return
+        self.n_done += bool(chunk)
+        self.bar.set_postfix_str(f"{self.n_done}/{self.n_chunks} chunks")
+        if not self.is_told:
+            self.bar.update(sum(self.counts[i] for i in chunk))
+
+
+def fit_fused(
+    estimators: Sequence[MixupClassifier],
+    Xs: Sequence[Any],
+    ys: Sequence[Any],
+    *,
+    sample_weights: Sequence[Any] | None = None,
+    max_fused: int | str = "auto",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> list[MixupClassifier]:
+    """Fit many nets at once, each on its own rows, as one stack [1]_.
+
+    A small net leaves a machine idle most of the time. Here the operations of many nets are one
+    batched operation, while each net sees the minibatches, ``lam`` and partners that it would
+    have drawn alone: without dropout it ends with the same weights, to rounding. With dropout
+    the masks are other ones of the same distribution.
+
+    Nets that share a stack may differ in their rows, `alpha`, `dropout`, `lam_per`, `erm_epochs`,
+    `class_weight`, `random_state`, `lr` and ``optimizer__weight_decay``; what differs in anything
+    else goes into another stack.
+
+    Parameters
+    ----------
+    estimators : list of MixupClassifier
+        The nets, fitted in place.
+    Xs, ys : list of array-like
+        The data of each, as :meth:`MixupClassifier.fit` takes them. The same array may occur many
+        times: it is checked once, and lies on the device once.
+    sample_weights : list of array-like, default=None
+        The weights of the rows of each net; an entry may be None.
+    max_fused : int or "auto", default="auto"
+        How many nets are trained together at most. "auto" goes by the memory that is free, and on
+        a CPU by the cache. It makes no difference to the result.
+    n_jobs : int, default=None
+        How many stacks are trained at the same time, each by one thread. On a GPU leave it. A
+        ``joblib.parallel_config`` sends them to processes, or to the workers of a cluster.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    list of MixupClassifier
+        `estimators`.
+
+    Raises
+    ------
+    ValueError
+        If the lists are not of one length, `max_fused` is not as said above, or a net cannot be
+        fitted: what its own ``fit`` raises.
+
+    Warns
+    -----
+    UserWarning
+        If nets cannot be fused, with the reasons; these are fitted one by one. So it is with
+        callbacks, `train_split`, torch Datasets, subclasses, optimizers like LBFGS, and modules
+        that :func:`torch.func.vmap` does not take.
+
+    See Also
+    --------
+    FusedGridSearchCV : GridSearchCV, all nets of which are trained this way.
+
+    References
+    ----------
+    .. [1] Wang et al., "Horizontally Fused Training Array: An Effective Hardware Utilization
+       Squeezer for Training Novel Deep Learning Models", MLSys 2021.
+
+    Examples
+    --------
+    Five seeds of a net at once:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_mixup import MixupClassifier, fit_fused
+    >>> X, y = load_iris(return_X_y=True)
+    >>> nets = [MixupClassifier(max_epochs=20, random_state=seed) for seed in range(5)]
+    >>> nets = fit_fused(nets, [X] * 5, [y] * 5)
+    >>> all(net.score(X, y) > 0.8 for net in nets)
+    True
+    """
+    weights = [None] * len(estimators) if sample_weights is None else sample_weights
+    lengths = {"estimators": len(estimators), "Xs": len(Xs), "ys": len(ys)}
+    if len({*lengths.values(), len(weights)}) > 1:
+        raise ValueError(
+            "`estimators`, `Xs`, `ys` and `sample_weights` must have an entry for each net; got "
+            f"{lengths}, and {len(weights)} weights."
+        )
+    if len({id(estimator) for estimator in estimators}) < len(estimators):
+        raise ValueError("Each of `estimators` must be another object; got one twice. Clone it.")
+    params = [{} if weight is None else {"sample_weight": weight} for weight in weights]
+    outcomes = fit_together(
+        estimators, Xs, ys, params, max_fused=max_fused, n_jobs=n_jobs, verbose=verbose
+    )
+    for result, _ in outcomes:
+        if isinstance(result, Exception):
+            raise result
+    return list(estimators)

@@ -1,0 +1,421 @@
+"""Nets of one shape in step with each other: each draws for itself, all are trained as one stack.
+
+The flow of a minibatch: a `Lane` prepares its net as the net's own ``fit`` would, and draws the
+rows, lam and partners of an epoch. A `Group` gathers and mixes the rows of a few steps of all its
+lanes at once, and takes the steps: ``backward`` of the stack, ``step`` of its optimizers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import Dataset
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from sklearn_mixup._stack import (
+    DropoutMasks,
+    StackedMLP,
+    StackedModules,
+    StackOptimizer,
+    describe,
+)
+from sklearn_mixup._targets import is_plain_cross_entropy
+from sklearn_mixup.callbacks import LRDecay, decay_factor
+from sklearn_mixup.minibatches import bytes_per_row, map_tensors
+from sklearn_mixup.modules import MLP
+from sklearn_mixup.vicinal import mix
+
+# Random numbers that are drawn for the dropout of a net in one go, and numbers that are gathered
+# for a stack; those of a step are the least.
+_NUMBERS_AHEAD = 2**16
+_NUMBERS_GATHERED = 2**18
+
+
+class Shared:
+    """What nets that are handed the same data share: the checks of it, and its tensors."""
+
+    def __init__(self) -> None:
+        self.checked: dict[Any, Any] = {}
+        self.datasets: dict[Any, tuple[Dataset, dict]] = {}
+
+    def check(self, net: Any, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Check the data of a fit as the net does, and let it learn what it learns of them."""
+        key = id(X), id(y), id(sample_weight), net.alpha != 0, repr(net.classes)
+        if key not in self.checked:
+            with net._unlearn_on_error():
+                found = net._check_fit(X, y, sample_weight, True, None)
+            learned = {name: vars(net)[name] for name in _LEARNED if name in vars(net)}
+            self.checked[key] = found, learned, (X, y, sample_weight)  # Which keeps the ids theirs.
+        found, learned, _ = self.checked[key]
+        for name in _LEARNED:
+            vars(net).pop(name, None)
+        vars(net).update(learned)
+        return found
+
+    def dataset(self, net: Any, X: Any, y: Any) -> tuple[Dataset, dict]:
+        """Get the data set, and the tensors of it that lie on the device."""
+        key = id(X), id(y), net._module_dtype(), net.n_outputs_, repr(net.classes)
+        if key not in self.datasets:
+            self.datasets[key] = net.get_dataset(X, y), {}
+        return self.datasets[key]
+
+
+_LEARNED = (
+    "n_features_in_",
+    "feature_names_in_",
+    "classes_inferred_",
+    "target_type_",
+    "n_outputs_",
+    "_n_features_",
+)
+
+
+class Lane:
+    """One net of many: initialized, with its minibatches, and ready for its first step."""
+
+    def __init__(
+        self, net: Any, X: Any, y: Any, fit_params: Mapping[str, Any], shared: Shared
+    ) -> None:
+        self.net = net
+        state = net.random_state
+        self.rng_state = state.get_state() if isinstance(state, np.random.RandomState) else None
+        net._check_params()
+        X, y, sample_weight, labels = shared.check(net, X, y, fit_params.get("sample_weight"))
+        class_weight = net._weigh_classes(labels, sample_weight)
+        try:
+            with net._seeded(restart=True) as seeds:
+                training = net._start_training(
+                    seeds,
+                    n_epochs=net.max_epochs,
+                    sample_weight=sample_weight,
+                    class_weight=class_weight,
+                )
+                net.initialize()
+                noise_seed = int(torch.randint(2**62, ()))
+            net._prepare()
+            dataset, resident = shared.dataset(net, X, y)
+            training.bases, training.resident = [dataset], resident
+            self.minibatches = net.get_iterator(dataset, training=True)
+        except BaseException:
+            self.close(fitted=False)
+            raise
+        self.noise_rng = torch.Generator(training.device).manual_seed(noise_seed)
+        self.n_visits = max((stop for _, stop in self.minibatches.chunks()), default=0)
+        self.batch_size = self.minibatches.batch_size
+        has_weight = isinstance(self.minibatches.y, tuple)
+        y = self.minibatches.y
+        self.y: Tensor = y[0] if has_weight else y
+        self.weight: Tensor | None = y[1] if has_weight else None
+        (group, *_) = net.optimizer_.param_groups
+        self.lr, self.weight_decay = group["lr"], group.get("weight_decay", 0)
+        self.least_loss = np.inf
+        self.decays = any(isinstance(callback, LRDecay) for _, callback in net.callbacks_)
+
+    def draw(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Draw the next epoch: rows, weights lam, and how far off the partners are.
+
+        All have shape (n_visits,); without mixing the last two are None.
+        """
+        self.net.history.new_epoch()
+        visits = self.minibatches.draw_visits()
+        if visits is None:
+            visits = torch.arange(self.n_visits, device=self.y.device)
+        visits = visits[: self.n_visits]
+        if not self.net._mixes_now():
+            return visits, None, None
+        lams, partners = [], []
+        for start, stop in self.minibatches.chunks():
+            lam, partner = self.net._draw_mixing(stop - start, self.batch_size)
+            lams.append(lam)
+            partners.append(partner + start)
+        partner = torch.cat(partners) - torch.arange(self.n_visits, device=visits.device)
+        return visits, torch.cat(lams), partner
+
+    def factor(self, step: int) -> float:
+        """Tell what the learning rate is multiplied with at a step of the fit."""
+        return decay_factor(step, self.net.n_steps_) if self.decays else 1.0
+
+    def record(self, losses: list[float], seconds: float) -> None:
+        """Write an epoch into the history, as skorch and the default callbacks do."""
+        sizes = [self.batch_size] * len(losses)
+        sizes[-1] = self.n_visits - self.batch_size * (len(losses) - 1)
+        history = self.net.history
+        history[-1, "batches"].extend(
+            {"train_loss": loss, "train_batch_size": size}
+            for loss, size in zip(losses, sizes, strict=True)
+        )
+        history.record("train_batch_count", len(losses))
+        history.record("dur", seconds)
+        mean = np.average(losses, weights=sizes)
+        history.record("train_loss", mean)
+        history.record("train_loss_best", bool(mean < self.least_loss))
+        self.least_loss = min(mean, self.least_loss)
+        if self.decays:
+            last = len(history) * len(losses) - 1
+            history.record("event_lr", float(self.lr * self.factor(last)))
+
+    def close(self, *, fitted: bool) -> None:
+        """End the training; what was not finished is not fitted."""
+        self.net._training_ = None
+        self.net.initialized_ = fitted
+
+    def rewind(self) -> None:
+        """Make the net what it was before, but unfitted."""
+        self.close(fitted=False)
+        if self.rng_state is not None:
+            self.net.random_state.set_state(self.rng_state)
+
+    def key(self) -> str:
+        """Write down what nets of a stack have in common, now that they know their data."""
+        net = self.net
+        criterion = net.criterion_
+        parts = [describe(net.module_), describe(criterion), repr(criterion), net.n_outputs_]
+        X = self.minibatches.X
+        inputs = X if isinstance(X, Mapping) else {"X": X}
+        parts += [(name, part.shape[1:], part.dtype) for name, part in inputs.items()]
+        parts += [net.target_type_, self.y.dtype, self.decays]
+        if not is_plain_cross_entropy(criterion):
+            parts += [net.lam_per, self.weight is None]
+        return str(parts)
+
+
+class Group:
+    """Nets of one shape that are trained together."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        # Nets that still have minibatches are always the first of the stack.
+        lanes = sorted(lanes, key=lambda lane: (-lane.n_visits, lane.lr, lane.weight_decay))
+        self.lanes = lanes
+        net = self.net = lanes[0].net
+        if lanes[-1].n_visits == 0:
+            raise ValueError("a net has no minibatch to train on")
+        if any(True for _ in net.criterion_.parameters()):
+            raise ValueError("a criterion with parameters")
+        self.device = lanes[0].y.device
+        sizes = {lane.batch_size for lane in lanes}
+        # batch_size=-1: an epoch is one minibatch, of as many rows as each net has.
+        self.batch_size = sizes.pop() if len(sizes) == 1 else lanes[0].n_visits + 1
+        n_full = [lane.n_visits // self.batch_size for lane in lanes]
+        self.n_active = [sum(n > k for n in n_full) for k in range(n_full[0])]
+        self._collect_tables()
+        modules = [lane.net.module_ for lane in lanes]
+        first = self._gather_rows(torch.zeros(1, dtype=torch.int64, device=self.device))[0]
+        n_numbers = bytes_per_row(first) // 4 + net.n_outputs_
+        X = map_tensors(
+            lambda rows: rows.expand(lanes[0].batch_size, *rows.shape[1:]).unsqueeze(0), first
+        )
+        self.stack: StackedMLP | StackedModules
+        if all(type(module) is MLP for module in modules) and is_plain_cross_entropy(
+            net.criterion_
+        ):
+            self.stack = StackedMLP(modules)
+        else:
+            loss = partial(net.get_loss, X=None, training=True)
+            self.stack = StackedModules(modules, loss, X)
+        self.masks, n_dropped = None, 0
+        if (self.stack.p_dropout > 0).any():
+            rngs = [lane.noise_rng for lane in lanes]
+            self.masks = DropoutMasks(rngs, self.stack.p_dropout, net._module_dtype())
+            n_dropped = sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
+        # Powers of two, so that one divides the other. What is drawn must not depend on how many
+        # nets there are; what is gathered should stay in the cache.
+        n_rows = lanes[0].batch_size
+        self.n_ahead = _power_of_two(_NUMBERS_AHEAD // n_dropped) if n_dropped else 2**30
+        n_gathered = _NUMBERS_GATHERED // (n_numbers * n_rows * len(lanes))
+        self.n_gathered = min(_power_of_two(n_gathered), self.n_ahead)
+        counts = [lane.n_visits for lane in lanes]
+        starts = [i for i, count in enumerate(counts) if counts.index(count) == i]
+        self.cohorts = list(itertools.pairwise([*starts, len(lanes)]))
+        # Nets with as many full and shorter minibatches take their steps together.
+        kinds = [(count // self.batch_size, count % self.batch_size > 0) for count in counts]
+        starts = [i for i, kind in enumerate(kinds) if kinds.index(kind) == i]
+        self.optimizers = [
+            self._make_optimizer(*ends) for ends in itertools.pairwise([*starts, len(lanes)])
+        ]
+
+    def _collect_tables(self) -> None:
+        """Put the data of all nets into one table, and note where those of each begin."""
+        tables = {id(lane.y): lane for lane in self.lanes}
+        ends = np.cumsum([len(lane.y) for lane in tables.values()]).tolist()
+        starts = dict(zip(tables, [0, *ends], strict=False))
+        firsts = list(tables.values())
+        if len(firsts) == 1:
+            self.X, self.y = firsts[0].minibatches.X, firsts[0].y
+        else:
+            Xs = [lane.minibatches.X for lane in firsts]
+            if isinstance(Xs[0], Mapping):
+                self.X = {name: torch.cat([X[name] for X in Xs]) for name in Xs[0]}
+            else:
+                self.X = torch.cat(Xs)
+            self.y = torch.cat([lane.y for lane in firsts])
+        offsets = [starts[id(lane.y)] for lane in self.lanes]
+        self.offsets = torch.tensor(offsets, device=self.device).unsqueeze(1)
+        self.weight = None
+        if any(lane.weight is not None for lane in self.lanes):
+            weights = [
+                lane.y.new_ones(len(lane.y), dtype=self.net._module_dtype())
+                if lane.weight is None
+                else lane.weight
+                for lane in self.lanes
+            ]
+            self.weight = pad_sequence(weights, batch_first=True)
+        for lane in self.lanes:  # The data lie on the device once.
+            lane.minibatches.X = lane.minibatches.y = None
+            lane.net._training_.resident = {}
+
+    def _make_optimizer(self, start: int, stop: int) -> StackOptimizer:
+        lanes = self.lanes[start:stop]
+
+        def make(named_parameters: Any) -> torch.optim.Optimizer:
+            net = lanes[0].net
+            args, kwargs = net.get_params_for_optimizer("optimizer", named_parameters)
+            return net.optimizer(*args, **kwargs)
+
+        lr, weight_decay = [lane.lr for lane in lanes], [lane.weight_decay for lane in lanes]
+        return StackOptimizer(self.stack, start, stop, make, lr, weight_decay)
+
+    # -- an epoch ---------------------------------------------------------------------------
+
+    def fit(self, progress: Callable[[int], None]) -> None:
+        """Train the nets for all their epochs."""
+        for epoch in range(self.net.max_epochs):
+            start = time.perf_counter()
+            self._draw()
+            n_steps = max(len(lane.minibatches) for lane in self.lanes)
+            losses = self.y.new_zeros(n_steps, len(self.lanes), dtype=self.net._module_dtype())
+            self._run_full(epoch, losses, progress)
+            self._run_last(epoch, losses, progress)
+            rows = losses.T.tolist()
+            seconds = (time.perf_counter() - start) / len(self.lanes)
+            for lane, row in zip(self.lanes, rows, strict=True):
+                lane.record(row[: len(lane.minibatches)], seconds)
+        self.stack.write_back()
+        for optimizer in self.optimizers:
+            for i in range(optimizer.start, optimizer.stop):
+                net, held = self.lanes[i].net, optimizer.state_of(i)
+                named = net.module_.named_parameters()
+                net.optimizer_.state.update({p: held[name] for name, p in named if name in held})
+
+    def _draw(self) -> None:
+        """Draw the next epoch of all nets; what is drawn has shape (n_modules, n_visits)."""
+        visits, lams, distances = zip(*(lane.draw() for lane in self.lanes), strict=True)
+        self.visits = pad_sequence(list(visits), batch_first=True)
+        self.lam = None
+        if any(lam is not None for lam in lams):
+            found = next(lam for lam in lams if lam is not None)
+            ones = [found.new_ones(len(rows)) for rows in visits]
+            zeros = [torch.zeros_like(rows) for rows in visits]
+            self.lam = pad_sequence(
+                [one if lam is None else lam for lam, one in zip(lams, ones, strict=True)],
+                batch_first=True,
+                padding_value=1.0,
+            )
+            self.distance = pad_sequence(
+                [zero if d is None else d for d, zero in zip(distances, zeros, strict=True)],
+                batch_first=True,
+            )
+
+    def _gather_rows(self, places: Tensor) -> tuple[Any, Tensor]:
+        """Copy rows of the table."""
+        X = map_tensors(lambda part: part.index_select(0, places), self.X)
+        return X, self.y.index_select(0, places)
+
+    def _gather(self, start: int, stop: int, first: int, n_steps: int, batch_size: int) -> Any:
+        """Gather and mix the rows of some steps of nets `start` to `stop`.
+
+        Returns inputs and targets of shape (n_modules, n_steps, batch_size, ...).
+        """
+        n_modules, n_rows = stop - start, n_steps * batch_size
+        here = slice(start, stop), slice(first, first + n_rows)
+        visits = self.visits[here]
+        X, y = self._gather_rows((visits + self.offsets[start:stop]).flatten())
+        weight = None
+        if self.weight is not None:
+            weight = self.weight[start:stop].gather(1, visits).flatten()
+        partner = torch.arange(len(y), device=self.device)
+        lam = None
+        if self.lam is not None:
+            lam = self.lam[here].flatten()
+            partner = partner + self.distance[here].flatten()
+            X = map_tensors(partial(mix, partner=partner, lam=lam), X)
+        if lam is not None or weight is not None or isinstance(self.stack, StackedMLP):
+            if lam is None:
+                lam = torch.ones(len(y), device=self.device)
+            y = self.net._mix_targets(y, weight, partner, lam, batch_size)
+        shape = (n_modules, n_steps, batch_size)
+        return map_tensors(lambda part: part.unflatten(0, shape), (X, y))
+
+    def _backward(self, start: int, stop: int, rows: Any, bits: Tensor | None) -> Tensor:
+        """Compute losses and gradients of nets `start` to `stop` on a minibatch of each."""
+        X, targets = rows
+        masks: list[Tensor] = []
+        if self.masks is not None and bits is not None:
+            masks = self.masks.make(start, bits, self.stack.mask_shapes(X))
+        return self.stack.backward(start, stop, X, targets, masks)
+
+    def _update(self, epoch: int, k: int, start: int, stop: int) -> None:
+        """Let the optimizers of nets `start` to `stop` take step `k` of an epoch."""
+        for optimizer in self.optimizers:
+            if start <= optimizer.start < stop:
+                lane = self.lanes[optimizer.start]
+                optimizer.step(lane.factor(epoch * len(lane.minibatches) + k))
+
+    def _draw_bits(self, start: int, stop: int, X: Any, n_steps: int) -> Tensor | None:
+        """Draw the random bits of dropout for some steps."""
+        if self.masks is None:
+            return None
+        n_numbers = sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
+        return self.masks.draw(start, stop, n_steps, n_numbers)
+
+    def _run_full(self, epoch: int, losses: Tensor, progress: Callable[[int], None]) -> None:
+        """Take the steps on full minibatches."""
+        bits = None
+        for first in range(0, len(self.n_active), self.n_gathered):
+            active = self.n_active[first : first + self.n_gathered]
+            rows = self._gather(0, active[0], first * self.batch_size, len(active), self.batch_size)
+            if self.masks is not None and first % self.n_ahead == 0:
+                X, _ = map_tensors(partial(_step_of, ahead=0, stop=active[0]), rows)
+                # All that may be needed: how many it is must not depend on the other nets.
+                bits = self._draw_bits(0, active[0], X, self.n_ahead)
+            for ahead, stop in enumerate(active):
+                k = first + ahead
+                chosen = map_tensors(partial(_step_of, ahead=ahead, stop=stop), rows)
+                here = bits if bits is None else bits[:stop, k % self.n_ahead]
+                losses[k, :stop] = self._backward(0, stop, chosen, here)
+                self._update(epoch, k, 0, stop)
+            progress(sum(active))
+
+    def _run_last(self, epoch: int, losses: Tensor, progress: Callable[[int], None]) -> None:
+        """Take the last step of the nets whose last minibatch is shorter."""
+        for start, stop in self.cohorts:
+            n_visits = self.lanes[start].n_visits
+            k, n_rows = divmod(n_visits, self.batch_size)
+            if n_rows > 0:
+                rows = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
+                rows = map_tensors(partial(_step_of, ahead=0, stop=stop - start), rows)
+                bits = self._draw_bits(start, stop, rows[0], 1)
+                bits = bits if bits is None else bits[:, 0]
+                losses[k, start:stop] = self._backward(start, stop, rows, bits)
+                progress(stop - start)
+        for optimizer in self.optimizers:
+            k, n_rows = divmod(self.lanes[optimizer.start].n_visits, self.batch_size)
+            if n_rows > 0:
+                self._update(epoch, k, optimizer.start, optimizer.stop)
+
+
+def _power_of_two(n: int) -> int:
+    """Round down to a power of two, 1 at least."""
+    return 1 << max(n.bit_length() - 1, 0)
+
+
+def _step_of(rows: Tensor, *, ahead: int, stop: int) -> Tensor:
+    """Take the rows of one step, shape (n_modules, ...), from those of several."""
+    return rows.select(1, ahead)[:stop]

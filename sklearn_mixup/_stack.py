@@ -1,0 +1,409 @@
+"""Modules of one shape as one: stacked parameters, their gradients, and one optimizer for all.
+
+Horizontally fused training [1]_: the operations of many small modules, each on a minibatch of its
+own, are one batched operation each. A *stack* has its modules along the first axis.
+
+References
+----------
+.. [1] Wang et al., "Horizontally Fused Training Array: An Effective Hardware Utilization Squeezer
+   for Training Novel Deep Learning Models", MLSys 2021.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from sklearn_mixup._targets import LogCoefficients
+from sklearn_mixup.minibatches import Rows, map_tensors
+from sklearn_mixup.modules import MLP
+
+# What a layer of dropout multiplies its input with, for each call of one in a step.
+Masks = Sequence[Tensor]
+
+# Those that drop whole channels, with the rank of the minibatch that they take.
+_CHANNELWISE: dict[type, int] = {nn.Dropout1d: 3, nn.Dropout2d: 4, nn.Dropout3d: 5}
+_DROPOUT = (nn.Dropout, *_CHANNELWISE)
+
+
+def describe(part: nn.Module) -> str:
+    """Write down all that a module is, but for its numbers and how much its dropout drops."""
+    internals = vars(nn.Module()).keys()
+    lines = []
+    for name, module in part.named_modules():
+        dropped = {*internals, "p"} if isinstance(module, _DROPOUT) else internals
+        own = sorted(
+            f"{key}={value!r}" for key, value in vars(module).items() if key not in dropped
+        )
+        lines.append(f"{name}: {type(module)} {own}")
+    trained = {key for key, parameter in part.named_parameters() if parameter.requires_grad}
+    for name, tensor in part.state_dict().items():
+        lines.append(f"{name}: {tuple(tensor.shape)} {tensor.dtype} {name in trained}")
+    return "\n".join(lines)
+
+
+class DropoutMasks:
+    """Masks for the dropout of a stack, those of a module drawn from a generator of its own.
+
+    How many modules there are in the stack makes no difference to any of them. A number is kept
+    if its 16 random bits are below a threshold: p is met to 1 / 131072, and the scale of what is
+    kept makes up for the rest, so that the mean of the masks is exactly 1.
+
+    Parameters
+    ----------
+    rngs : list of torch.Generator
+        One for each module.
+    p : Tensor of shape (n_modules, n_calls)
+        How much each call of dropout in a step drops.
+    dtype : torch.dtype
+        Of the masks.
+    """
+
+    def __init__(self, rngs: Sequence[torch.Generator], p: Tensor, dtype: torch.dtype) -> None:
+        self.rngs = rngs
+        self.device, self.dtype = rngs[0].device, dtype
+        self.drops = (p > 0).any(1).tolist()
+        kept = ((1 - p.double()) * 2**16).round().clamp(1, 2**16 - 1)
+        kept = torch.where(p > 0, kept, 2**16)
+        # Random bits are signed. A module that drops nothing has all bits at the least.
+        below = (kept - 2**15).clamp(max=2**15 - 1).to(self.device, torch.int16)
+        scale = (2**16 / kept).to(self.device, dtype)
+        self.calls = list(
+            zip(below.unsqueeze(2).unbind(1), scale.unsqueeze(2).unbind(1), strict=True)
+        )
+
+    def draw(self, start: int, stop: int, n_steps: int, n_numbers: int) -> Tensor:
+        """Draw the bits of some steps, shape (n_modules, n_steps, n_numbers)."""
+        n_words = -(-n_steps * n_numbers // 4)
+        words = torch.empty(stop - start, n_words, dtype=torch.int64, device=self.device)
+        for i, row in enumerate(words, start):
+            if self.drops[i]:
+                row.random_(-(2**63), None, generator=self.rngs[i])
+            else:
+                row.view(torch.int16).fill_(-(2**15))
+        bits = words.view(torch.int16)[:, : n_steps * n_numbers]
+        return bits.unflatten(1, (n_steps, n_numbers))
+
+    def make(self, start: int, bits: Tensor, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+        """Turn the bits of a step of modules from `start` on into a mask for each call."""
+        masks = []
+        here = slice(start, start + len(bits))
+        parts = bits.split([math.prod(shape) for shape in shapes], 1)
+        for part, (below, scale), shape in zip(parts, self.calls, shapes, strict=True):
+            mask = torch.empty(part.shape, dtype=self.dtype, device=self.device)
+            # Straight into floats is three times faster than by way of bools.
+            torch.lt(part, below[here], out=mask)
+            masks.append(mask.mul_(scale[here]).unflatten(1, tuple(shape)))
+        return masks
+
+
+class _Stack:
+    """The parameters, gradients and buffers of modules of one shape, stacked."""
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self.modules = modules
+        named = [dict(module.named_parameters()) for module in modules]
+        self.params = {
+            name: torch.stack([params[name].detach() for params in named]) for name in named[0]
+        }
+        self.trained = [name for name, param in named[0].items() if param.requires_grad]
+        self.grads = {name: torch.zeros_like(self.params[name]) for name in self.trained}
+        held = [dict(module.named_buffers()) for module in modules]
+        self.buffers = {name: torch.stack([buffers[name] for buffers in held]) for name in held[0]}
+
+    def write_back(self) -> None:
+        """Give every module what the stack has learned."""
+        with torch.no_grad():
+            for i, module in enumerate(self.modules):
+                own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+                stacked = {**self.params, **self.buffers}
+                torch._foreach_copy_(list(own.values()), [stacked[name][i] for name in own])
+
+
+class StackedMLP(_Stack):
+    """A stack of :class:`MLP`, with the gradient of the cross-entropy written out."""
+
+    def __init__(self, modules: Sequence[MLP]) -> None:
+        super().__init__(modules)
+        n_hidden = len(modules[0].hidden)
+        layers = [*(f"hidden.{i}" for i in range(n_hidden)), "output"]
+        self.weights = [self.params[f"{layer}.weight"] for layer in layers]
+        # (n_modules, 1, width): a row for all rows of a minibatch.
+        self.biases = [self.params[f"{layer}.bias"].unsqueeze(1) for layer in layers]
+        self.weight_grads = [self.grads[f"{layer}.weight"] for layer in layers]
+        self.bias_grads = [self.grads[f"{layer}.bias"] for layer in layers]
+        self.p_dropout = torch.tensor([[module.dropout.p] * n_hidden for module in modules])
+
+    def mask_shapes(self, X: Tensor) -> list[tuple[int, int]]:
+        """Tell the shapes of the masks that a minibatch of each module needs."""
+        return [(X.shape[1], weight.shape[1]) for weight in self.weights[:-1]]
+
+    def backward(
+        self, start: int, stop: int, X: Tensor, targets: LogCoefficients, masks: Masks
+    ) -> Tensor:
+        """Compute the losses and gradients of modules `start` to `stop`.
+
+        X has shape (n_modules, batch_size, ...), and the targets are stacked likewise.
+        """
+        here = slice(start, stop)
+        with torch.no_grad():
+            return _mlp_backward(
+                X.flatten(2),
+                targets.rows,
+                masks,
+                [weight[here] for weight in self.weights],
+                [bias[here] for bias in self.biases],
+                [grad[here] for grad in self.weight_grads],
+                [grad[here] for grad in self.bias_grads],
+            )
+
+
+def _mlp_backward(
+    X: Tensor,
+    coefficients: Tensor,
+    masks: Masks,
+    weights: Sequence[Tensor],
+    biases: Sequence[Tensor],
+    weight_grads: Sequence[Tensor],
+    bias_grads: Sequence[Tensor],
+) -> Tensor:
+    """Write the gradients of ``(coefficients * log_softmax(logits)).sum()``; return the losses."""
+    inputs = [X]
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        X = torch.baddbmm(bias, X, weight.mT)
+        if i < len(weights) - 1:
+            X = X.relu_()
+            if masks:
+                X = X.mul_(masks[i])
+            inputs.append(X)
+    log_p = X.log_softmax(-1)
+    losses = (coefficients * log_p).sum((1, 2))
+    # Of the logits: coefficients - softmax(logits) * coefficients.sum() of the row.
+    grad = torch.addcmul(coefficients, log_p.exp_(), coefficients.sum(-1, keepdim=True), value=-1)
+    for i in reversed(range(len(weights))):
+        torch.bmm(grad.mT, inputs[i], out=weight_grads[i])
+        torch.sum(grad, 1, out=bias_grads[i])
+        if i:
+            grad = torch.bmm(grad, weights[i])
+            if masks:
+                grad = grad.mul_(masks[i - 1])
+            # What ReLU let through and dropout kept is above zero.
+            grad = torch.ops.aten.threshold_backward(grad, inputs[i], 0)
+    return losses
+
+
+class _GivenMasks(nn.Module):
+    """A layer of dropout that takes its masks from outside, one for each call."""
+
+    def __init__(self, source: StackedModules) -> None:
+        super().__init__()
+        self.source = [source]  # In a list, or it would be taken for a part.
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Drop what the next mask says."""
+        return X * next(self.source[0].masks)
+
+
+class StackedModules(_Stack):
+    """A stack of any modules that ``torch.func.vmap`` takes, with any loss.
+
+    ``loss(output, targets)`` is that of one module, shape (). A module that draws random numbers
+    otherwise than in a layer of dropout raises RuntimeError.
+    """
+
+    def __init__(
+        self, modules: Sequence[nn.Module], loss: Callable[[Any, Any], Tensor], X: Rows
+    ) -> None:
+        super().__init__(modules)
+        self.loss = loss
+        # Its own numbers are never used.
+        self.plain = copy.deepcopy(modules[0]).to("meta").train()
+        self.template = copy.deepcopy(self.plain)
+        for name, layer in list(self.template.named_modules()):
+            if isinstance(layer, _DROPOUT):
+                self.template.set_submodule(name, _GivenMasks(self))
+        self.masks: Iterator[Tensor] = iter(())
+        self.calls: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+        layers = [name for name, _ in self._trace(X)]
+        self.p_dropout = torch.tensor(
+            [[module.get_submodule(name).p for name in layers] for module in modules]
+        )
+
+    def _trace(self, X: Rows) -> list[tuple[str, tuple[int, ...]]]:
+        """Find the calls of dropout in a step, X stacked, with the shapes of their masks."""
+        X = map_tensors(lambda part: part[0].to("meta"), X)
+        calls = []
+
+        def note(name: str, layer: nn.Module, args: tuple[Tensor]) -> None:
+            shape = tuple(args[0].shape)
+            if type(layer) is not nn.Dropout:  # whole channels
+                if len(shape) != _CHANNELWISE[type(layer)]:
+                    raise RuntimeError(f"{type(layer).__name__} is applied to shape {shape}")
+                shape = shape[:2] + (1,) * (len(shape) - 2)
+            calls.append((name, shape))
+
+        handles = [
+            self.plain.get_submodule(name).register_forward_pre_hook(functools.partial(note, name))
+            for name, layer in self.plain.named_modules()
+            if isinstance(layer, _DROPOUT)
+        ]
+        try:
+            with torch.no_grad():
+                apply(self.plain, X)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return calls
+
+    def mask_shapes(self, X: Rows) -> list[tuple[int, ...]]:
+        """Tell the shapes of the masks that a minibatch of each module needs."""
+        if not self.p_dropout.shape[1]:
+            return []
+        key = str([part.shape[1:] for part in (X.values() if isinstance(X, Mapping) else [X])])
+        if key not in self.calls:
+            self.calls[key] = self._trace(X)
+        return [shape for _, shape in self.calls[key]]
+
+    def backward(self, start: int, stop: int, X: Rows, targets: Any, masks: Masks) -> Tensor:
+        """Compute the losses and gradients of modules `start` to `stop`.
+
+        X has shape (n_modules, batch_size, ...), and the targets are stacked likewise.
+        """
+        params = {name: stacked[start:stop].detach() for name, stacked in self.params.items()}
+        for name in self.trained:
+            params[name].requires_grad_()
+        buffers = {name: stacked[start:stop] for name, stacked in self.buffers.items()}
+        losses = vmap(self._loss_of_one, randomness="error")(
+            params, buffers, X, targets, list(masks)
+        )
+        grads = torch.autograd.grad(losses.sum(), [params[name] for name in self.trained])
+        torch._foreach_copy_([self.grads[name][start:stop] for name in self.trained], list(grads))
+        return losses.detach()
+
+    def _loss_of_one(
+        self, params: Any, buffers: Any, X: Rows, targets: Any, masks: Sequence[Tensor]
+    ) -> Tensor:
+        """Compute the loss of one module; vmap calls it with all of them at once."""
+        self.masks = iter(masks or itertools.repeat(torch.ones(())))
+        return self.loss(apply(self.template, X, (params, buffers)), targets)
+
+
+def apply(module: nn.Module, X: Rows, state: Any = None) -> Any:
+    """Call a module, as skorch does: the entries of a dict are its arguments."""
+    args, kwargs = ((), dict(X)) if isinstance(X, Mapping) else ((X,), {})
+    return (
+        module(*args, **kwargs) if state is None else functional_call(module, state, args, kwargs)
+    )
+
+
+class StackOptimizer:
+    """One optimizer for the modules `start` to `stop` of a stack, each with its own lr and decay.
+
+    The step of an optimizer of :data:`SCALED` is proportional to the learning rate: where these
+    differ it is taken at 1, from zero, and scaled.
+
+    Parameters
+    ----------
+    stack : StackedMLP or StackedModules
+    start, stop : int
+        The modules.
+    make : callable
+        ``make(named_parameters)`` makes the optimizer, as the first module alone would have it.
+    lr, weight_decay : list of float
+        Of each module.
+    """
+
+    def __init__(
+        self,
+        stack: Any,
+        start: int,
+        stop: int,
+        make: Callable[[list[tuple[str, nn.Parameter]]], torch.optim.Optimizer],
+        lr: Sequence[float],
+        weight_decay: Sequence[float],
+    ) -> None:
+        self.start, self.stop = start, stop
+        self.own = {name: stack.params[name][start:stop] for name in stack.trained}
+        self.grads = {name: stack.grads[name][start:stop] for name in stack.trained}
+        self.is_scaled = len({*zip(lr, weight_decay, strict=True)}) > 1
+        zeros = torch.zeros_like if self.is_scaled else (lambda stacked: stacked)
+        self.params = {name: nn.Parameter(zeros(own)) for name, own in self.own.items()}
+        for name, param in self.params.items():
+            param.grad = self.grads[name]
+        self.optimizer = make(list(self.params.items()))
+        groups = self.optimizer.param_groups
+        if self.is_scaled:
+            (group,) = groups
+            # AdamW shrinks the parameters themselves, the others add to the gradient.
+            self.decays_apart = type(self.optimizer) is torch.optim.AdamW
+            group["lr"], group["weight_decay"] = 1.0, 0.0
+            first = next(iter(self.own.values()))
+            self.lr = first.new_tensor(lr)
+            self.weight_decay = first.new_tensor(weight_decay) if any(weight_decay) else None
+        self.base_lrs = [group["lr"] for group in groups]
+
+    def step(self, factor: float) -> None:
+        """Take a step with the gradients of the stack, and the learning rates times a factor."""
+        if self.is_scaled:
+            self._step_scaled(factor)
+            return
+        for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = lr * factor
+        self.optimizer.step()
+
+    def _step_scaled(self, factor: float) -> None:
+        for name, own in self.own.items():
+            if self.weight_decay is not None and not self.decays_apart:
+                self.grads[name].addcmul_(own, _beside(self.weight_decay, own))
+            self.params[name].detach().zero_()
+        self.optimizer.step()
+        for name, own in self.own.items():
+            if self.weight_decay is not None and self.decays_apart:
+                own.mul_(1 - factor * _beside(self.lr * self.weight_decay, own))
+            own.addcmul_(self.params[name].detach(), _beside(self.lr, own), value=factor)
+
+    def state_of(self, i: int) -> dict[str, dict[str, Any]]:
+        """Tell what an optimizer of module `i` alone would hold of each parameter."""
+        held = {}
+        for name, param in self.params.items():
+            held[name] = {
+                key: (value[i - self.start] if _is_stacked(value, param) else value).clone()
+                if isinstance(value, Tensor)
+                else copy.copy(value)
+                for key, value in self.optimizer.state.get(param, {}).items()
+            }
+        return held
+
+
+def _is_stacked(value: Tensor, param: Tensor) -> bool:
+    """Whether a state of an optimizer has an entry for each number of a parameter."""
+    return value.shape == param.shape
+
+
+def _beside(values: Tensor, own: Tensor) -> Tensor:
+    """View a value for each module so that it broadcasts."""
+    return values.view(-1, *[1] * (own.ndim - 1))
+
+
+# Optimizers that treat each number of a parameter alone, so that many modules are as one.
+ELEMENTWISE = (
+    torch.optim.SGD,
+    torch.optim.Adam,
+    torch.optim.AdamW,
+    torch.optim.Adamax,
+    torch.optim.Adagrad,
+    torch.optim.Adadelta,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+)
+# Those of them whose step is proportional to lr, and whose weight_decay is one of two kinds.
+SCALED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
