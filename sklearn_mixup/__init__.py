@@ -3,5 +3,12 @@
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused import fit_fused
 from sklearn_mixup._gan import MixupGAN
+from sklearn_mixup._search import FusedGridSearchCV, FusedRandomizedSearchCV
 
-__all__ = ["MixupClassifier", "MixupGAN", "fit_fused"]
+__all__ = [
+    "FusedGridSearchCV",
+    "FusedRandomizedSearchCV",
+    "MixupClassifier",
+    "MixupGAN",
+    "fit_fused",
+]

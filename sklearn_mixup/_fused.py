@@ -248,10 +248,14 @@ def fit_together(
     for group in groups.values():
         chunks += _cut(group, jobs, max_fused, n_workers)
     outcomes: dict[int, _Outcome] = {}
-    shares_memory = n_workers == 1 or get_active_backend(prefer="threads")[0].supports_sharedmem
+    backend, _ = get_active_backend(prefer="threads")
+    shares_memory = n_workers == 1 or getattr(backend, "supports_sharedmem", False)
+    # Results as they come, for the bar; ray's and multiprocessing's backends give them at the end.
+    as_they_come = getattr(backend, "supports_return_generator", False)
     with _Progress(jobs, len(chunks), verbose, is_told=shares_memory) as progress:
         n_threads = torch.get_num_threads()
-        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        return_as = "generator" if as_they_come else "list"
+        parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as=return_as)
         done = parallel(
             delayed(_run_chunk)(
                 [jobs[i] for i in chunk],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -124,7 +125,9 @@ class Lane:
 
         All have shape (n_visits,); without mixing the last two are None.
         """
-        self.net.history.new_epoch()
+        history = self.net.history
+        history.new_epoch()
+        history.record("epoch", len(history))
         visits = self.minibatches.draw_visits()
         if visits is None:
             visits = torch.arange(self.n_visits, device=self.y.device)
@@ -147,20 +150,20 @@ class Lane:
         """Write an epoch into the history, as skorch and the default callbacks do."""
         sizes = [self.batch_size] * len(losses)
         sizes[-1] = self.n_visits - self.batch_size * (len(losses) - 1)
-        history = self.net.history
-        history[-1, "batches"].extend(
+        epoch = self.net.history[-1]
+        epoch["batches"].extend(
             {"train_loss": loss, "train_batch_size": size}
             for loss, size in zip(losses, sizes, strict=True)
         )
-        history.record("train_batch_count", len(losses))
-        history.record("dur", seconds)
-        mean = np.average(losses, weights=sizes)
-        history.record("train_loss", mean)
-        history.record("train_loss_best", bool(mean < self.least_loss))
-        self.least_loss = min(mean, self.least_loss)
+        epoch["train_batch_count"] = len(losses)
+        epoch["dur"] = seconds
+        mean = np.float64(sum(map(operator.mul, losses, sizes)) / self.n_visits)
+        epoch["train_loss"] = mean
+        epoch["train_loss_best"] = is_best = bool(mean < self.least_loss)
+        self.least_loss = mean if is_best else self.least_loss
         if self.decays:
-            last = len(history) * len(losses) - 1
-            history.record("event_lr", float(self.lr * self.factor(last)))
+            last = len(self.net.history) * len(losses) - 1
+            epoch["event_lr"] = float(self.lr * self.factor(last))
 
     def close(self, *, fitted: bool) -> None:
         """End the training; what was not finished is not fitted."""

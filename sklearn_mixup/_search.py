@@ -1,0 +1,581 @@
+"""Searches over settings of MixupClassifier that train all their nets together."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy, deepcopy
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    ParameterGrid,
+    ParameterSampler,
+    RandomizedSearchCV,
+    check_cv,
+    cross_validate,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._fused import fit_together
+
+__all__ = ["FusedGridSearchCV", "FusedRandomizedSearchCV"]
+
+_CONSTRAINTS: dict[str, list[Any]] = {
+    "max_fused": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
+}
+
+
+class _Recorder(BaseEstimator):
+    """Stands where a net will be, and notes what that would be fitted on."""
+
+    def __init__(self, net: Any) -> None:
+        self.net = net
+
+    def __sklearn_clone__(self) -> _Recorder:
+        return _Recorder(self.net)
+
+    def __sklearn_tags__(self) -> Any:
+        return get_tags(self.net)  # a pairwise X is cut by columns too
+
+    def get_metadata_routing(self) -> Any:
+        """Ask for what the net asks for."""
+        return self.net.get_metadata_routing()
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> _Recorder:
+        """Note the arguments, as they are."""
+        self.X, self.y, self.fit_params = X, y, fit_params
+        return self
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Score nothing; scikit-learn wants a number."""
+        return 0.0
+
+
+class _Failed(BaseEstimator):
+    """Fails to fit, in the way that an estimator failed before."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        # Python lengthens the traceback of an error each time that it is raised.
+        self.traceback = error.__traceback__
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> None:
+        """Raise the error."""
+        raise self.error.with_traceback(self.traceback)
+
+
+class _Trained(BaseEstimator):
+    """Hands out the estimators of a search, trained already, in the order they are scored.
+
+    scikit-learn asks for ``clone(estimator).set_params(**candidate)`` once for each candidate and
+    split, the splits of a candidate in a row, then once more for the refit. It goes on with what
+    ``set_params`` returns: a genuine estimator, which it scores, or fits if `ready` has None or
+    nothing left.
+    """
+
+    def __init__(self, estimator: Any, ready: deque[Any]) -> None:
+        self.estimator = estimator
+        self.ready = ready
+
+    def __sklearn_clone__(self) -> _Trained:
+        return self
+
+    def set_params(self, **params: Any) -> Any:
+        """Return the next estimator; those scored are not kept."""
+        trained = self.ready.popleft() if self.ready else None
+        return clone(self.estimator).set_params(**params) if trained is None else trained
+
+
+class _Replay(GridSearchCV):
+    """GridSearchCV of estimators that are trained already: it scores, ranks and refits."""
+
+    def __init__(
+        self,
+        search: Any,
+        trained: _Trained,
+        candidates: Sequence[Mapping[str, Any]],
+        *,
+        splits: Sequence[Any],
+        routed_params: Any,
+        fit_times_s: Sequence[float],
+    ) -> None:
+        super().__init__(
+            trained,
+            # A grid of one setting for each candidate: their order is the order of the list.
+            [{name: [value] for name, value in params.items()} for params in candidates],
+            scoring=search.scoring,
+            n_jobs=1,
+            refit=search.refit,
+            cv=splits,
+            verbose=search.verbose if search.verbose > 1 else 0,
+            error_score=search.error_score,
+            return_train_score=search.return_train_score,
+        )
+        self.search = search
+        self.trained = trained
+        self.candidates = candidates
+        self.splits = splits
+        self.routed_params = routed_params
+        self.fit_times_s = fit_times_s
+
+    def _get_scorers(self) -> Any:
+        """Get the scorers of the search, which knows the genuine estimator."""
+        return self.search._get_scorers()
+
+    def _get_routed_params_for_fit(self, params: Any) -> Any:
+        """Pass on what the search routed; the splits are made."""
+        return self.routed_params
+
+    def _format_results(
+        self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None
+    ) -> Any:
+        """Count the seconds that it took to train each estimator as its fit time."""
+        for scored, fit_time_s in zip(out, self.fit_times_s, strict=True):
+            scored["fit_time"] += fit_time_s
+        return super()._format_results(candidate_params, n_splits, out, more_results)
+
+
+class _Prepared:
+    """What the nets share whose candidates differ in nothing before the net, on one split."""
+
+    def __init__(self, estimator: Any, fold: _Recorder) -> None:
+        """Fit what comes before the net in `estimator`, if anything, on the rows of `fold`."""
+        self.estimator = clone(_replace_net(estimator, _Recorder(_final_step(estimator))))
+        self.recorder: _Recorder = _final_step(self.estimator)
+        self.failed: _Failed | None = None
+        self.n_nets = 0
+        start = time.perf_counter()
+        # A transformer may write to its input (copy=False), which is that of other settings too.
+        X = deepcopy(fold.X) if isinstance(self.estimator, Pipeline) else fold.X
+        try:
+            self.estimator.fit(X, fold.y, **fold.fit_params)
+        except Exception as error:
+            self.failed = _Failed(error)
+        self.fit_time_s = time.perf_counter() - start
+
+    def share_s(self) -> float:
+        """Seconds of the fit that fall on each net."""
+        return self.fit_time_s / self.n_nets
+
+
+def _final_step(estimator: Any) -> Any:
+    """Find the last step of a Pipeline, also of one at the end of another."""
+    while isinstance(estimator, Pipeline) and estimator.steps:
+        estimator = estimator.steps[-1][-1]
+    return estimator
+
+
+def _replace_net(estimator: Any, net: Any) -> Any:
+    """Put `net` in the place of the last step, in a copy that shares all other steps."""
+    if not isinstance(estimator, Pipeline):
+        return net
+    *before, (name, last) = estimator.steps
+    pipeline = copy(estimator)
+    pipeline.steps = [*before, (name, _replace_net(last, net))]
+    return pipeline
+
+
+def _setting_before_net(estimator: Any, params: Mapping[str, Any]) -> Any:
+    """Make a key of all that a candidate sets but the net: equal keys, equal transformers."""
+    prefix, step = "", estimator
+    while isinstance(step, Pipeline):
+        name, step = step.steps[-1]
+        prefix += f"{name}__"
+    key: list[Any] = [str(step.get_metadata_routing())]  # Pipelines route by it
+    for name, value in params.items():
+        if not f"{name}__".startswith(prefix):
+            plain = value is None or isinstance(value, str | int | float | np.generic)
+            # Candidates share the objects of a grid, and keep them alive.
+            key.append((name, type(value), repr(value) if plain else id(value)))
+    return tuple(key)
+
+
+def _as_fitted(estimator: Any) -> Any:
+    """Let the next call of ``fit``, which is scikit-learn's, leave a trained estimator as it is."""
+
+    def fit(*args: Any, **kwargs: Any) -> Any:
+        del vars(estimator)["fit"]
+        return estimator
+
+    vars(estimator)["fit"] = fit
+    return estimator
+
+
+class _FusedSearch(BaseEstimator):
+    """What both searches share: train every net first, then let scikit-learn search as ever."""
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Train the nets of all candidates and splits together, score them, refit the best.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Inputs: whatever the estimator takes that has rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
+        **params : dict of str -> object
+            Passed to ``fit`` of the estimator, to the scorer and to the splitter, as scikit-learn's
+            searches do: ``groups`` goes to the splitter, ``sample_weight`` to a net, and
+            ``net__sample_weight`` to the step `net` of a Pipeline. With metadata routing enabled
+            it goes where it is requested. What has an entry for each sample is cut with X.
+
+        Returns
+        -------
+        FusedGridSearchCV or FusedRandomizedSearchCV
+            The search itself.
+
+        Raises
+        ------
+        ValueError
+            As :class:`sklearn.model_selection.GridSearchCV` does; what a net or a transformer
+            raises, if `error_score` is "raise" or all of them fail.
+        """
+        from joblib import parallel_config
+
+        self._validate_params()
+        self._get_scorers()  # raises before training if there are none
+        routed_params = self._get_routed_params_for_fit(params)
+        # In scikit-learn's order, which matters to a RandomState that several of them share.
+        estimator = clone(self.estimator)
+        candidates = list(self._candidates())
+        splits = self._split(X, y, routed_params.splitter.split)
+        routed_params.splitter.split = {}
+        # Here and below, joblib must not send to other processes what has to stay in this one.
+        with parallel_config("sequential"):
+            folds = self._cut(estimator, X, y, splits, routed_params.estimator.fit)
+        ready, fit_times_s = self._train(estimator, candidates, folds)
+        replay = _Replay(
+            self,
+            _Trained(estimator, ready),
+            candidates,
+            splits=splits,
+            routed_params=routed_params,
+            fit_times_s=fit_times_s,
+        )
+        for name in {"_skl_callbacks", "_parent_callback_ctx"} & vars(self).keys():
+            setattr(replay, name, getattr(self, name))  # callbacks of scikit-learn 1.9
+        with parallel_config("sequential"):
+            replay.fit(X, y, **params)
+        for name, value in vars(replay).items():
+            if name.endswith("_") and not name.startswith("_"):
+                setattr(self, name, value)
+        return self
+
+    def _split(self, X: Any, y: Any, params: Mapping[str, Any]) -> list[Any]:
+        """Make the splits, once."""
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        n_splits = cv.get_n_splits(X, y, **params)
+        splits = list(cv.split(X, y, **params))
+        if len(splits) != n_splits:
+            raise ValueError(
+                "cv.split and cv.get_n_splits return inconsistent results. Expected "
+                f"{n_splits} splits, got {len(splits)}"
+            )
+        return splits
+
+    def _cut(
+        self, estimator: Any, X: Any, y: Any, splits: Sequence[Any], fit_params: Any
+    ) -> list[_Recorder]:
+        """Let scikit-learn cut X, y and the fit parameters by the training rows of each split."""
+        if not splits:
+            return []
+        with config_context(enable_metadata_routing=False):  # they are routed
+            return cross_validate(
+                _Recorder(estimator),
+                X,
+                y,
+                cv=splits,
+                params=fit_params,
+                error_score="raise",
+                return_estimator=True,
+            )["estimator"]
+
+    def _train(
+        self, estimator: Any, candidates: Sequence[Mapping[str, Any]], folds: Sequence[_Recorder]
+    ) -> tuple[deque[Any], list[float]]:
+        """Train the net of each candidate on each fold; return what `_Trained` hands out."""
+        configured = [
+            clone(estimator).set_params(**clone(params, safe=False)) for params in candidates
+        ]
+        self._warn_of_others([_final_step(candidate) for candidate in configured])
+        prepared: dict[Any, _Prepared] = {}
+        pairs: list[tuple[Any, _Prepared | None]] = []
+        for candidate, params in zip(configured, candidates, strict=True):
+            net = _final_step(candidate)
+            if not isinstance(net, MixupClassifier):
+                pairs += [(net, None)] * len(folds)  # left to scikit-learn
+                continue
+            setting = _setting_before_net(candidate, params)
+            for split, fold in enumerate(folds):
+                if (setting, split) not in prepared:
+                    prepared[setting, split] = _Prepared(candidate, fold)
+                prepared[setting, split].n_nets += 1
+                pairs.append((net, prepared[setting, split]))
+        failures = [before.failed for before in prepared.values() if before.failed is not None]
+        if failures and self.error_score == "raise":
+            failures[0].fit(None)
+
+        ready: list[Any] = [None if before is None else before.failed for _, before in pairs]
+        fit_times_s = [0.0 if before is None else before.share_s() for _, before in pairs]
+        to_train = [
+            (index, clone(net), before)
+            for index, (net, before) in enumerate(pairs)
+            if before is not None and before.failed is None
+        ]
+        outcomes = fit_together(
+            [net for _, net, _ in to_train],
+            [before.recorder.X for *_, before in to_train],
+            [before.recorder.y for *_, before in to_train],
+            [before.recorder.fit_params for *_, before in to_train],
+            max_fused=self.max_fused,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        for (index, _, before), (outcome, fit_time_s) in zip(to_train, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                ready[index] = _Failed(outcome)
+            else:
+                ready[index] = _as_fitted(_replace_net(before.estimator, outcome))
+            fit_times_s[index] += fit_time_s
+        return deque(ready), fit_times_s
+
+    def _warn_of_others(self, last_steps: Sequence[Any]) -> None:
+        """Name what cannot be trained together."""
+        others = [step for step in last_steps if not isinstance(step, MixupClassifier)]
+        if others:
+            kinds = {repr(s) if isinstance(s, str) else type(s).__name__ for s in others}
+            warnings.warn(
+                f"{type(self).__name__} trains together what is a MixupClassifier or a Pipeline "
+                f"that ends in one. {len(others)} of {len(last_steps)} candidates end in "
+                f"{' or '.join(sorted(kinds))}: they are fitted one by one, as by scikit-learn.",
+                stacklevel=4,
+            )
+
+
+class FusedGridSearchCV(_FusedSearch, GridSearchCV):
+    """:class:`~sklearn.model_selection.GridSearchCV` that trains all nets of a grid at once [1]_.
+
+    Same parameters, same attributes, same results, less time: the nets of all candidates and
+    splits are trained side by side, those of the same shape as one stack, then scored by
+    scikit-learn, which also refits the best. The transformers of a Pipeline are fitted once for
+    each split and each setting of theirs, not once for each candidate.
+
+    Parameters
+    ----------
+    estimator : MixupClassifier or Pipeline that ends in one
+        What is tuned. Any other estimator, and candidates that put another in its place, are
+        fitted one by one, with a warning.
+    param_grid : dict or list of dicts
+        Names of parameters, and the settings to try of each.
+    scoring : str, callable, list, tuple or dict, default=None
+        How to score; None is the estimator's own ``score``.
+    n_jobs : int, default=None
+        Processes that train; None is 1, unless :func:`joblib.parallel_config` says otherwise.
+        Scoring, transformers and what is fitted one by one stay in this process.
+    refit : bool, str or callable, default=True
+        Whether to refit the best candidate on all rows; by which score, if there are several; or a
+        function of ``cv_results_`` that returns the index of the best.
+    cv : int, cross-validation generator or iterable, default=None
+        The splits; None is 5 stratified folds.
+    verbose : int, default=0
+        1 shows the progress of training; above that, also a line of scikit-learn's for each score.
+    pre_dispatch : int or str, default="2*n_jobs"
+        Not used; it is here because scikit-learn's search has it.
+    error_score : "raise" or float, default=np.nan
+        Score of a candidate that fails to fit; "raise" raises its error.
+    return_train_score : bool, default=False
+        Whether to score the training rows too.
+    max_fused : int or "auto", default="auto"
+        Number of nets in a stack, at most.
+
+    Attributes
+    ----------
+    cv_results_ : dict of str -> ndarray
+        As GridSearchCV has it. A fit time is the share of the net in the training of its stack,
+        plus its share in the fit of the transformers before it, in seconds.
+    best_estimator_ : estimator
+        The best candidate, fitted on all rows. Only with `refit`.
+    best_score_ : float
+        Its mean score over the splits.
+    best_params_ : dict
+        Its parameters.
+    best_index_ : int
+        Its place in ``cv_results_``.
+    scorer_ : callable or dict
+        The scorer, or the scorers by name.
+    n_splits_ : int
+        Number of splits.
+    refit_time_ : float
+        Seconds of the refit.
+    multimetric_ : bool
+        Whether there are several scores.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, as ``best_estimator_`` has them.
+    n_features_in_ : int
+        Number of features, as ``best_estimator_`` has it.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, if X was a DataFrame.
+
+    See Also
+    --------
+    FusedRandomizedSearchCV : Tries settings drawn at random.
+
+    Notes
+    -----
+    All trained nets are kept until they are scored: their weights have to fit in memory together.
+
+    References
+    ----------
+    .. [1] Wang et al., "Horizontally Fused Training Array: An Effective Hardware Utilization
+       Squeezer for Training Novel Deep Learning Models", MLSys 2021.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_mixup import FusedGridSearchCV, MixupClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = make_pipeline(StandardScaler(), MixupClassifier(max_epochs=32, random_state=0))
+    >>> search = FusedGridSearchCV(clf, {"mixupclassifier__alpha": [0, 0.1, 0.2, 0.4]}, cv=3)
+    >>> search.fit(X, y).cv_results_["mean_test_score"].shape
+    (4,)
+    >>> bool(search.best_score_ > 0.9)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **GridSearchCV._parameter_constraints,
+        **_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any,
+        *,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        max_fused: int | str = "auto",
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.max_fused = max_fused
+
+    def _candidates(self) -> Iterable[dict[str, Any]]:
+        return ParameterGrid(self.param_grid)
+
+
+class FusedRandomizedSearchCV(_FusedSearch, RandomizedSearchCV):
+    """:class:`~sklearn.model_selection.RandomizedSearchCV` that trains all nets at once.
+
+    What :class:`FusedGridSearchCV` is to GridSearchCV: same parameters, same draws, same results.
+
+    Parameters
+    ----------
+    estimator : MixupClassifier or Pipeline that ends in one
+        What is tuned. Any other estimator, and candidates that put another in its place, are
+        fitted one by one, with a warning.
+    param_distributions : dict or list of dicts
+        Names of parameters, and a list of settings of each, or a distribution with a method
+        ``rvs``, such as those of ``scipy.stats``.
+    n_iter : int, default=10
+        Number of candidates.
+    scoring, n_jobs, refit, cv, verbose, pre_dispatch, error_score, return_train_score
+        As :class:`FusedGridSearchCV` has them.
+    random_state : int, RandomState instance or None, default=None
+        Governs which candidates are drawn.
+    max_fused : int or "auto", default="auto"
+        Number of nets in a stack, at most.
+
+    Attributes
+    ----------
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, \
+refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
+        As :class:`FusedGridSearchCV` has them.
+
+    See Also
+    --------
+    FusedGridSearchCV : Tries all combinations of the settings given.
+
+    Examples
+    --------
+    >>> from scipy.stats import loguniform
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_mixup import FusedRandomizedSearchCV, MixupClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = MixupClassifier(max_epochs=8, random_state=0)
+    >>> settings = {"alpha": [0, 0.1, 0.2], "optimizer__weight_decay": loguniform(1e-5, 1e-2)}
+    >>> search = FusedRandomizedSearchCV(clf, settings, n_iter=4, cv=3, random_state=0)
+    >>> len(search.fit(X, y).cv_results_["params"])
+    4
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **RandomizedSearchCV._parameter_constraints,
+        **_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_distributions: Any,
+        *,
+        n_iter: int = 10,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        max_fused: int | str = "auto",
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_distributions,
+            n_iter=n_iter,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            random_state=random_state,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.max_fused = max_fused
+
+    def _candidates(self) -> Iterable[dict[str, Any]]:
+        return ParameterSampler(
+            self.param_distributions, self.n_iter, random_state=self.random_state
+        )
