@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import json
 import os
 import platform
@@ -46,11 +47,15 @@ class Task:
         All else that its result depends on. A finished run counts only while they are the same.
     work : callable
         ``work() -> dict``, the results. Pickled to another process if there are several jobs.
+    group : str, default=None
+        Tasks of one group that are pending are done together, by one call: ``work(keys) -> list
+        of dict``, where `work` is that of the first of them, and `keys` are those of all.
     """
 
     key: Mapping[str, Any]
     settings: Mapping[str, Any]
-    work: Callable[[], Mapping[str, Any]]
+    work: Callable[..., Any]
+    group: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -87,10 +92,21 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def _do(task: Task) -> tuple[Task, Mapping[str, Any]]:
-    """Do the work of a task, here or in a process of its own."""
+def _group(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Put tasks of one group together, where the first of them was."""
+    groups: dict[int | str, list[Task]] = {}
+    for number, task in enumerate(tasks):
+        groups.setdefault(number if task.group is None else task.group, []).append(task)
+    return list(groups.values())
+
+
+def _do(tasks: Sequence[Task]) -> list[tuple[Task, Mapping[str, Any]]]:
+    """Do the work of a task, or of a group, here or in a process of its own."""
+    work = tasks[0].work
     with one_thread():
-        return task, task.work()
+        is_group = tasks[0].group is not None
+        results = work([task.key for task in tasks]) if is_group else [work()]
+    return list(zip(tasks, results, strict=True))
 
 
 # -- the table ------------------------------------------------------------------------------------
@@ -183,7 +199,7 @@ class RunTable:
         title: str = "",
         extra: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Do what is pending, each run in one thread, and return the runs of all tasks.
+        """Do what is pending, each run or group in one thread, and return the runs of all tasks.
 
         Parameters
         ----------
@@ -203,13 +219,13 @@ class RunTable:
         """
         pending = self.pending(tasks)
         if n_jobs == 1:
-            finished = map(_do, pending)
+            finished = map(_do, _group(pending))
         else:
             parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered")
-            finished = parallel(delayed(_do)(task) for task in pending)
+            finished = parallel(delayed(_do)(tasks) for tasks in _group(pending))
         n_done = len(tasks) - len(pending)
         with tqdm(total=len(tasks), initial=n_done, desc=title, unit="run") as bar:
-            for task, results in finished:
+            for task, results in itertools.chain.from_iterable(finished):
                 row = {**task.key, **results, **(extra or {}), "fingerprint": task.fingerprint}
                 self.append(row)
                 bar.update()

@@ -251,7 +251,9 @@ def notes_on_fixed(comparison: pd.DataFrame, n_splits: int) -> str:
         f"{recipe.lr:g} without decay, {sizes} ReLU units. {n_splits} random splits, "
         f"{1 - TEST_SHARE:.0%} to train on and {TEST_SHARE:.0%} to test on"
         f"{stratified if unstratified else ', stratified by class'}; ERM and mixup have the same "
-        "splits, initial weights and shuffles. Errors are in %, differences (mixup - ERM) in "
+        "splits, initial weights and shuffles. All nets of a table, features and epochs are "
+        "trained together, by fit_fused: fit_time_s in the CSV file is a net's share of the time "
+        "that took. Errors are in %, differences (mixup - ERM) in "
         "percentage points, each ± its standard error over the splits. p is that of the corrected "
         "resampled t-test (Nadeau and Bengio, 2003), which allows for the rows that random splits "
         'share; "p uncorr." is that of the ordinary paired t-test. Neither is adjusted for the '
@@ -264,10 +266,10 @@ def notes_on_tuned(n_splits: int, grid: Mapping[str, Sequence[float]]) -> str:
     """Say how the tuned numbers came about."""
     searched = ", ".join(f"{name} {{{', '.join(map(str, v))}}}" for name, v in grid.items())
     return (
-        f"Tuned: {n_splits} splits, standardised features. GridSearchCV with 3 folds inside each "
-        f"training split over {searched}, around MixupClassifier's default recipe; ERM is the same "
-        "search with alpha = 0 alone. MLPClassifier has two hidden layers of 128 and is otherwise, "
-        "like HistGradientBoostingClassifier, at its defaults."
+        f"Tuned: {n_splits} splits, standardised features. FusedGridSearchCV with 3 folds inside "
+        f"each training split over {searched}, around MixupClassifier's default recipe; ERM is the "
+        "same search with alpha = 0 alone. MLPClassifier has two hidden layers of 128 and is "
+        "otherwise, like HistGradientBoostingClassifier, at its defaults."
     )
 
 

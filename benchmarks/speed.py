@@ -13,7 +13,10 @@ All take turns, round after round, and the median of the ratios within a round i
 else the machine does then weighs on all of them alike. Then the peak memory of a fit, in a process
 of its own, beyond what it took before: at most the data once and one chunk of mixed rows.
 
-And `MixupGAN` beside a hand-written loop of the same two networks, with the settings of Figure 5.
+Then `MixupGAN` beside a hand-written loop of the same two networks, with the settings of Figure 5.
+
+And many nets at once: `FusedGridSearchCV` beside `GridSearchCV` on four tables, `fit_fused` by the
+number of nets, and where its time goes.
 """
 
 from __future__ import annotations
@@ -36,15 +39,14 @@ import pandas as pd
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
-from skorch import NeuralNetClassifier
 from torch import nn
 
 from benchmarks import recipes
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._speed_gan import SETTINGS, gan_table, time_gan_round
+from benchmarks._speed_search import SCALES, make_skorch, run_section
 from benchmarks.datasets import available, fetch_abalone
 from sklearn_mixup import MixupClassifier
-from sklearn_mixup.modules import MLP
 
 _KEY = ("measure", "round")
 _ALPHA = 0.2
@@ -171,40 +173,10 @@ def _make_sequential(n_features: int, n_classes: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(widths[-1], n_classes))
 
 
-class _MixingNet(NeuralNetClassifier):
-    """skorch's classifier with the mixing of the released code in its training step."""
-
-    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Mix a minibatch and compute its loss."""
-        self._set_training(True)
-        X, y = batch[0].to(self.device), batch[1].to(self.device)
-        lam = np.random.beta(_ALPHA, _ALPHA)  # noqa: NPY002, as the released code has it
-        partner = torch.randperm(len(X), device=X.device)
-        logits = self.infer(lam * X + (1 - lam) * X[partner], **fit_params)
-        loss = lam * self.criterion_(logits, y) + (1 - lam) * self.criterion_(logits, y[partner])
-        loss.backward()
-        return {"loss": loss, "y_pred": logits}
-
-
 def _fit_skorch(X: np.ndarray, y: np.ndarray, *, max_epochs: int, device: str) -> None:
     """Fit skorch's net on the module that ours has."""
-    recipe = recipes.TABLE_4
-    _MixingNet(
-        MLP,
-        module__n_features=X.shape[1],
-        module__n_classes=int(y.max()) + 1,
-        module__hidden_sizes=recipe.hidden_sizes,
-        criterion=nn.CrossEntropyLoss,
-        optimizer=recipe.optimizer,
-        optimizer__fused=True,
-        lr=recipe.lr,
-        max_epochs=max_epochs,
-        batch_size=recipe.batch_size,
-        iterator_train__shuffle=True,
-        train_split=None,
-        verbose=0,
-        device=device,
-    ).fit(X, y)
+    n_classes = int(y.max()) + 1
+    make_skorch(X.shape[1], n_classes, alpha=_ALPHA, max_epochs=max_epochs, device=device).fit(X, y)
 
 
 def _fit_scikit_learn(X: np.ndarray, y: np.ndarray, *, max_epochs: int) -> None:
@@ -498,14 +470,24 @@ def run(args: argparse.Namespace) -> None:
         f"its peak, the most of {scale.n_processes} processes. GANs take {scale.n_iter} generator "
         "iterations. " + ", ".join(f"{name} {value}" for name, value in versions.items()) + "."
     )
+    together = run_section(
+        *(run_table, SCALES[args.scale or "small"]),
+        n_rounds=args.seeds,
+        device=device,
+        data_home=data_home,
+        versions=versions,
+        figure=out / "speed_fused.png",
+    )
     tables = [times, gans, memories]
-    print(*(f"\n{terminal_table(table)}" for table in tables), "", notes, sep="\n")
+    for part in (*tables, notes, *together):
+        print("", part if isinstance(part, str) else terminal_table(part), sep="\n")
     write_markdown(
-        *(out / "speed.md", "Time and memory of a fit with mixup"),
-        *(notes, "![Time and memory](speed.png)", *tables),
+        *(out / "speed.md", "Time and memory of a fit with mixup, and of many"),
+        *(notes, "![Time and memory](speed.png)", *tables, *together),
     )
     plot(timed, ratios, found, out / "speed.png")
-    print(f"\nWritten: {', '.join(str(out / f'speed.{ext}') for ext in ('csv', 'md', 'png'))}")
+    names = ("speed.csv", "speed.md", "speed.png", "speed_fused.png")
+    print(f"\nWritten: {', '.join(str(out / name) for name in names)}")
 
 
 def _warm_up(device: str) -> None:

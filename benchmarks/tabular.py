@@ -13,6 +13,9 @@ Without --scale: 20 splits, 10 epochs as in the paper. A longer training is anot
 --epochs 10 100 (part of --scale paper) answers both. With --tuned also searches alpha, dropout and
 epochs inside each training split, beside two classifiers of scikit-learn.
 
+All nets of a table, features and epochs are trained together (`fit_fused`), and those of a search
+(`FusedGridSearchCV`): without dropout each ends as it would alone, to rounding.
+
 References
 ----------
 [1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 3.6.
@@ -41,7 +44,7 @@ from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -66,7 +69,7 @@ from benchmarks._tabular_report import (
     versions_used,
 )
 from benchmarks.datasets import FETCHERS, available
-from sklearn_mixup import MixupClassifier
+from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 
 _KEY = ("recipe", "table", "features", "method", "alpha", "max_epochs", "split")
 
@@ -196,12 +199,9 @@ def make_preprocessor(table: Table, features: str) -> ColumnTransformer:
 # -- runs -----------------------------------------------------------------------------------------
 
 
-def _evaluate(estimator: Any, table: Table, split: int) -> dict[str, Any]:
-    """Fit on the training rows of a split; measure the error on its test rows."""
+def _evaluate(estimator: Any, table: Table, split: int, fit_time_s: float) -> dict[str, Any]:
+    """Measure the error of a fitted estimator on the test rows of a split."""
     train, test = split_rows(table, split)
-    start = time.perf_counter()
-    estimator.fit(table.X.iloc[train], table.y[train])
-    fit_time_s = time.perf_counter() - start
     errors = estimator.predict(table.X.iloc[test]) != table.y[test]
     return {
         "test_error": float(errors.mean()),
@@ -211,26 +211,52 @@ def _evaluate(estimator: Any, table: Table, split: int) -> dict[str, Any]:
     }
 
 
+def _fit_and_evaluate(estimator: Any, table: Table, split: int) -> dict[str, Any]:
+    """Fit on the training rows of a split; measure the error on its test rows."""
+    train, _ = split_rows(table, split)
+    start = time.perf_counter()
+    estimator.fit(table.X.iloc[train], table.y[train])
+    return _evaluate(estimator, table, split, time.perf_counter() - start)
+
+
 def run_fixed(
     name: str,
     features: str,
-    alpha: float,
     max_epochs: int,
-    split: int,
+    runs: Sequence[Mapping[str, Any]],
     *,
     device: str,
     data_home: str | None,
-) -> dict[str, Any]:
-    """Train with the paper's settings on one split; the same seed for every alpha."""
+) -> list[dict[str, Any]]:
+    """Train a net for ``alpha`` and ``split`` of each run, all together, with the paper's settings.
+
+    The split is the seed, whatever alpha. ``fit_time_s`` is a net's share of the time of all.
+    """
     table = load_table(name, data_home)
-    classifier = MixupClassifier(
-        alpha=alpha,
-        max_epochs=max_epochs,
-        random_state=split,
-        device=device,
-        **recipes.TABLE_4.params(),
-    )
-    return _evaluate(make_pipeline(make_preprocessor(table, features), classifier), table, split)
+    start = time.perf_counter()
+    prepared = {}
+    for split in {run["split"] for run in runs}:
+        train, _ = split_rows(table, split)
+        preprocessor = make_preprocessor(table, features)
+        X = preprocessor.fit_transform(table.X.iloc[train])
+        prepared[split] = preprocessor, X, table.y[train]
+    classifiers = [
+        MixupClassifier(
+            alpha=run["alpha"],
+            max_epochs=max_epochs,
+            random_state=run["split"],
+            device=device,
+            **recipes.TABLE_4.params(),
+        )
+        for run in runs
+    ]
+    preprocessors, Xs, ys = zip(*(prepared[run["split"]] for run in runs), strict=True)
+    fit_fused(classifiers, Xs, ys, n_jobs=1)
+    fit_time_s = (time.perf_counter() - start) / len(runs)
+    return [
+        _evaluate(make_pipeline(preprocessor, classifier), table, run["split"], fit_time_s)
+        for run, preprocessor, classifier in zip(runs, preprocessors, classifiers, strict=True)
+    ]
 
 
 def run_tuned(
@@ -253,35 +279,41 @@ def run_tuned(
         with warnings.catch_warnings():
             # MLPClassifier stops after 200 epochs; that is its default, and what is compared.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return _evaluate(estimator, table, split)
+            return _fit_and_evaluate(estimator, table, split)
     if method == "ERM":
         grid = {**grid, "alpha": (0.0,)}
     train, _ = split_rows(table, split)
     _, counts = np.unique(table.y[train], return_counts=True)
     folds = StratifiedKFold if counts.min() >= 3 else KFold
     classifier = MixupClassifier(random_state=split, device=device)
-    search = GridSearchCV(
+    search = FusedGridSearchCV(
         make_pipeline(make_preprocessor(table, "standardised"), classifier),
         {f"mixupclassifier__{name}": list(values) for name, values in grid.items()},
         cv=folds(3, shuffle=True, random_state=split),
         error_score="raise",
     )
-    results = _evaluate(search, table, split)
+    results = _fit_and_evaluate(search, table, split)
     chosen = {name.removeprefix("mixupclassifier__"): v for name, v in search.best_params_.items()}
     return {**results, "chosen": json.dumps(chosen, sort_keys=True)}
 
 
 def _make_task(
-    table: Table, versions: Mapping[str, str], work: Any, settings: Mapping[str, Any], **key: Any
+    table: Table,
+    versions: Mapping[str, str],
+    work: Any,
+    settings: Mapping[str, Any],
+    *,
+    group: str | None = None,
+    **key: Any,
 ) -> Task:
     """Describe a run; its key, and all else that its result depends on."""
     settings = {**settings, **versions, "source": table.source, "test_share": TEST_SHARE}
     key = {"table": table.name, **key}
-    return Task(key, settings, work)
+    return Task(key, settings, work, group)
 
 
 def _load_by_cost(names: Sequence[str], data_home: str | None) -> list[Table]:
-    """Load tables, the one with the most rows first: the longest run of a split starts first."""
+    """Load tables, the one with the most rows first: what takes longest starts first."""
     tables = [load_table(name, data_home) for name in names]
     return sorted(tables, key=lambda table: -len(table.y))
 
@@ -295,7 +327,7 @@ def plan(
     device: str,
     data_home: str | None,
 ) -> list[Task]:
-    """List the runs with the paper's settings, split by split."""
+    """List the runs with the paper's settings, those that are trained together in a row."""
     versions = environment(device)
     tables = _load_by_cost(names, data_home)
     return [
@@ -304,11 +336,12 @@ def plan(
             versions,
             partial(
                 run_fixed,
-                *(table.name, features, alpha, max_epochs, split),
+                *(table.name, features, max_epochs),
                 device=device,
                 data_home=data_home,
             ),
             recipes.TABLE_4.describe(),
+            group=f"{table.name} {features} {max_epochs}",
             recipe="paper",
             features=features,
             method="mixup" if alpha else "ERM",
@@ -316,10 +349,10 @@ def plan(
             max_epochs=max_epochs,
             split=split,
         )
-        for split in range(n_splits)
-        for table in tables
         for max_epochs in sorted(epochs, reverse=True)
+        for table in tables
         for features in FEATURES
+        for split in range(n_splits)
         for alpha in alphas
     ]
 
@@ -347,7 +380,7 @@ def plan_tuned(
                 device=device,
                 data_home=data_home,
             ),
-            {"grid": searched if method in ("mixup", "ERM") else None},
+            {"grid": searched, "search": "fused"} if method in ("mixup", "ERM") else {"grid": None},
             recipe="tuned",
             features="standardised",
             method=method,

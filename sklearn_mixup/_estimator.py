@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -55,6 +56,8 @@ class Training:
     # The data sets that are trained and validated on stay on the device; no other does.
     bases: list[Any] = field(default_factory=list)
     resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
+    # The place of each row of these in the order by content.
+    ranks: dict[int, np.ndarray] = field(default_factory=dict)
 
     def holds(self, x: Any) -> bool:
         """Whether a minibatch is where and what the module takes: most are, and this is cheap."""
@@ -64,6 +67,24 @@ class Training:
 def count_rows(batch_size: Any, rows: Sized) -> int:
     """Count the rows of a minibatch; -1 means all there are."""
     return len(rows) if batch_size == -1 else int(batch_size)
+
+
+def draw_seeds(random_state: np.random.RandomState) -> list[int]:
+    """Draw what a training is seeded by: the global generators, the shuffle and the mixing."""
+    return random_state.randint(2**31 - 1, size=3).tolist()
+
+
+@functools.cache
+def _can_be_fused(optimizer: Callable[..., Any], device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether torch has a fused kernel of an optimizer for such parameters, found by trying."""
+    try:
+        optimizer([nn.Parameter(torch.empty(1, device=device, dtype=dtype))], fused=True)
+    except (RuntimeError, TypeError, ValueError):
+        return False
+    return True
+
+
+_signature = functools.cache(inspect.signature)
 
 
 def _check_range(rows: Tensor) -> Tensor:
@@ -152,15 +173,20 @@ class NetEstimator(NeuralNet):
     # -- seeding ----------------------------------------------------------------------------
 
     @contextmanager
-    def _seeded(self, *, restart: bool) -> Iterator[tuple[int, int]]:
-        """Seed the global generators by `random_state`, anew or going on; yield two more seeds."""
+    def _seeded(
+        self, *, restart: bool, seeds: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, int]]:
+        """Seed the global generators by `random_state`, anew or going on; yield two more seeds.
+
+        `seeds` are three that were drawn from it before.
+        """
         if restart or "_rng_" not in self.__dict__:
             # None means a seed that nobody knows, not the global generator: that is left alone.
             state = self.random_state
             self._rng_ = np.random.RandomState() if state is None else check_random_state(state)
-        seed, *seeds = self._rng_.randint(2**31 - 1, size=3).tolist()
+        seed, shuffle_seed, vicinal_seed = draw_seeds(self._rng_) if seeds is None else seeds
         with isolated_rng(seed, self.device):
-            yield tuple(seeds)
+            yield shuffle_seed, vicinal_seed
 
     def _start_training(
         self, seeds: tuple[int, int], *, n_epochs: int | None, **needed: Any
@@ -265,7 +291,7 @@ class NetEstimator(NeuralNet):
         kwargs = self.get_params_for(part)
         source = getattr(self, part)
         if not isinstance(source, nn.Module):
-            named = inspect.signature(source).parameters
+            named = _signature(source).parameters
             for name in learned.keys() & named.keys() - kwargs.keys():
                 if learned[name] is not None:
                     kwargs[name] = learned[name]
@@ -282,12 +308,9 @@ class NetEstimator(NeuralNet):
         choices = {"fused", "foreach", "capturable", "differentiable"}
         optimizer = getattr(self, prefix, None)
         if optimizer in (torch.optim.Adam, torch.optim.AdamW) and not choices & kwargs.keys():
-            groups = [dict(group) for group in args[0]]  # The trial below writes into them.
-            try:
-                optimizer(groups, *args[1:], **kwargs, fused=True)
-            except (RuntimeError, TypeError, ValueError):
-                pass  # Not on this device or dtype, or an argument that the optimizer itself names.
-            else:
+            parameters = [parameter for group in args[0] for parameter in group["params"]]
+            kinds = {(parameter.device, parameter.dtype) for parameter in parameters}
+            if all(_can_be_fused(optimizer, *kind) for kind in kinds):
                 kwargs["fused"] = True
         return args, kwargs
 

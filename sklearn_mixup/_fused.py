@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -20,8 +24,10 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._device import isolated_rng
+from sklearn_mixup._estimator import draw_seeds
 from sklearn_mixup._lockstep import Group, Lane, Shared
-from sklearn_mixup._stack import ELEMENTWISE, SCALED, apply, describe
+from sklearn_mixup._stack import ELEMENTWISE, SCALED, apply, describe, fingerprint
 from sklearn_mixup.minibatches import Minibatches, bytes_per_row, map_tensors
 
 __all__ = ["fit_fused"]
@@ -41,8 +47,8 @@ _FUSED = {
 }
 # On a CPU, parameters, gradients and Adam's two averages of a stack should stay in the cache; but
 # with fewer nets than this, the time goes into starting operations.
-_CACHE_BYTES = 12 * 2**20
-_N_LEAST = 16
+_CACHE_BYTES = 10 * 2**20
+_N_LEAST = 12
 
 
 def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
@@ -77,8 +83,8 @@ def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
     return None
 
 
-# A net to train, its X and y, and the keyword arguments of its fit.
-_Job = tuple[Any, Any, Any, Mapping[str, Any]]
+# A net to train, its X and y, the keyword arguments of its fit, and its seeds if they are drawn.
+_Job = tuple[Any, Any, Any, Mapping[str, Any], "list[int] | None"]
 # The net, or what it raised; its share of the time, in seconds; why it was trained alone, if so.
 _Outcome = tuple[Any, float, "str | None"]
 
@@ -89,13 +95,25 @@ def _ignore(n_steps: int) -> None:
 
 def _fit_alone(job: _Job, reason: str) -> _Outcome:
     """Fit one net by its own ``fit``."""
-    net, X, y, fit_params = job
+    net, X, y, fit_params, _ = job
     start = time.perf_counter()
     try:
         result = net.fit(X, y, **fit_params)
     except Exception as error:
         result = error
     return result, time.perf_counter() - start, reason
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Collect no garbage while many objects are made that stay: a search through all takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _fit_chunk(jobs: Sequence[_Job], progress: Callable[[int], None]) -> list[_Outcome]:
@@ -105,11 +123,12 @@ def _fit_chunk(jobs: Sequence[_Job], progress: Callable[[int], None]) -> list[_O
     start = time.perf_counter()
     try:
         shared = Shared()
-        for i, (net, X, y, fit_params) in enumerate(jobs):
-            try:
-                lanes[i] = Lane(net, X, y, fit_params, shared)
-            except Exception as error:  # noqa: PERF203
-                outcomes[i] = error, time.perf_counter() - start, None
+        with _without_gc():
+            for i, job in enumerate(jobs):
+                try:
+                    lanes[i] = Lane(*job, shared)
+                except Exception as error:  # noqa: PERF203
+                    outcomes[i] = error, time.perf_counter() - start, None
         del shared
         groups: dict[str, list[int]] = {}
         for i, lane in lanes.items():
@@ -139,21 +158,13 @@ def _settings(net: Any, X: Any) -> str:
     """Write down what nets must have in common to be trained together, as far as it is known."""
     scaled = net.optimizer in SCALED and "optimizer__param_groups" not in vars(net)
     fused = _FUSED if scaled else _FUSED - {"lr", "optimizer__lr", "optimizer__weight_decay"}
-    shown = sorted(
-        f"{name}={describe(value) if isinstance(value, nn.Module) else repr(value)}"
-        for name, value in net.get_params(deep=False).items()
-        if name not in fused
-    )
+    values = {name: v for name, v in net.get_params(deep=False).items() if name not in fused}
+    if isinstance(net.module, nn.Module):  # Instances may start from other numbers.
+        values["module"] = describe(net.module)
+    shown = fingerprint(values)
     inputs = X if isinstance(X, Mapping) else {"X": X}
     shapes = [(name, getattr(part, "shape", (0, 0))[1:]) for name, part in inputs.items()]
     return f"{shown} {shapes}"
-
-
-def _count_minibatches(net: Any, X: Any) -> int:
-    """Tell about how many minibatches the fit of a net has."""
-    n_rows = len(X) if is_dataset(X) and not hasattr(X, "__iter__") else get_len(X)
-    size = n_rows if net.batch_size == -1 else net.batch_size
-    return net.max_epochs * -(-n_rows // size)
 
 
 def _cut(
@@ -166,15 +177,15 @@ def _cut(
         # Each worker as many, so that none waits for another's last chunk.
         n_chunks = min(-(-n_chunks // n_workers) * n_workers, len(group))
     # Nets that drop nothing are quicker among themselves.
-    group = sorted(group, key=lambda i: jobs[i][0].dropout or 0)
+    group = sorted(group, key=lambda i: bool(jobs[i][0].dropout))
     return [part.tolist() for part in np.array_split(group, n_chunks)]
 
 
 def _find_size(job: _Job, n_workers: int) -> int:
     """Tell how many nets like this one fit into the memory that is there, and into the cache."""
-    net, X, y, fit_params = job
+    net, X, y, fit_params, _ = job
     try:
-        lane = Lane(clone(net), X, y, fit_params, Shared())
+        lane = Lane(clone(net), X, y, fit_params, None, Shared())
     except Exception:
         return _N_LEAST  # It will raise again where that is noted.
     lane.close(fitted=False)
@@ -188,21 +199,21 @@ def _find_size(job: _Job, n_workers: int) -> int:
 
 def _bytes_of_step(lane: Lane) -> int:
     """Count the bytes of what all layers put out for a minibatch, found without computing it."""
-    module = copy.deepcopy(lane.net.module_).to("meta")
     counts: list[int] = []
 
     def count(layer: nn.Module, args: Any, output: Any) -> None:
         if isinstance(output, Tensor):
             counts.append(output.numel() * output.element_size())
 
-    for layer in module.modules():
-        layer.register_forward_hook(count)
     X = map_tensors(
         lambda part: torch.empty(lane.batch_size, *part.shape[1:], dtype=part.dtype, device="meta"),
         lane.minibatches.X,
     )
     try:
-        with torch.no_grad():
+        module = copy.deepcopy(lane.net.module_).to("meta")
+        for layer in module.modules():
+            layer.register_forward_hook(count)
+        with torch.no_grad(), isolated_rng(0, "cpu"):
             apply(module, X)
     except Exception:
         return 64 * bytes_per_row(lane.minibatches.X) * lane.batch_size
@@ -235,14 +246,21 @@ def fit_together(
     """
     if not (max_fused == "auto" or (isinstance(max_fused, Integral) and max_fused >= 1)):
         raise ValueError(f'`max_fused` must be "auto" or an int >= 1; got {max_fused!r}.')
-    jobs: list[_Job] = list(zip(estimators, Xs, ys, fit_params, strict=True))
+    states = Counter(id(getattr(net, "random_state", None)) for net in estimators)
+    jobs: list[_Job] = []
     groups: dict[str, list[int]] = {}
     reasons: dict[int, str] = {}
-    for i, (net, X, _, params) in enumerate(jobs):
+    for i, (net, X, y, params) in enumerate(zip(estimators, Xs, ys, fit_params, strict=True)):
+        seeds = None
         if (reason := _why_alone(net, X, params)) is not None:
             reasons[i] = reason
         else:
             groups.setdefault(_settings(net, X), []).append(i)
+            state = net.random_state
+            if isinstance(state, np.random.RandomState) and states[id(state)] > 1:
+                # Nets that share one draw from it in their order, whatever that of the stacks.
+                seeds = draw_seeds(state)
+        jobs.append((net, X, y, params, seeds))
     n_workers = effective_n_jobs(n_jobs)
     chunks = [[i] for i in reasons]
     for group in groups.values():
@@ -252,7 +270,7 @@ def fit_together(
     shares_memory = n_workers == 1 or getattr(backend, "supports_sharedmem", False)
     # Results as they come, for the bar; ray's and multiprocessing's backends give them at the end.
     as_they_come = getattr(backend, "supports_return_generator", False)
-    with _Progress(jobs, len(chunks), verbose, is_told=shares_memory) as progress:
+    with _Progress(jobs, len(chunks), verbose) as progress:
         n_threads = torch.get_num_threads()
         return_as = "generator" if as_they_come else "list"
         parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as=return_as)
@@ -262,14 +280,14 @@ def fit_together(
                 reasons.get(chunk[0]),
                 # Two threads that fight over two busy cores are slower than one.
                 n_threads=1 if n_workers > 1 else None,
-                progress=progress.advance if shares_memory else _ignore,
+                progress=partial(progress.advance, chunk[0]) if shares_memory else _ignore,
             )
             for chunk in chunks
         )
         try:
             for chunk, results in zip(chunks, done, strict=True):
                 outcomes.update(zip(chunk, results, strict=True))
-                progress.finish(chunk)
+                progress.finish(chunk, results)
         finally:
             torch.set_num_threads(n_threads)
     for i, (net, *_) in enumerate(jobs):
@@ -305,20 +323,21 @@ def _run_chunk(
 class _Progress:
     """A progress bar over the minibatches of all nets."""
 
-    def __init__(self, jobs: Sequence[_Job], n_chunks: int, verbose: int, *, is_told: bool) -> None:
-        self.counts = [_count_minibatches(net, X) for net, X, *_ in jobs]
-        self.n_chunks, self.n_done, self.is_told = n_chunks, 0, is_told
+    def __init__(self, jobs: Sequence[_Job], n_chunks: int, verbose: int) -> None:
+        self.n_chunks, self.n_done = n_chunks, 0
+        self.told: Counter[int] = Counter()
         self.bar: Any = None
         if verbose:
             from tqdm import tqdm
 
+            self.expected = [_guess_minibatches(net, X) for net, X, *_ in jobs]
             self.bar = tqdm(
-                total=sum(self.counts),
+                total=sum(self.expected),
                 desc=f"{len(jobs)} nets",
                 unit=" minibatches",
                 unit_scale=True,
+                postfix=f"0/{n_chunks} chunks",
             )
-            self.finish([])
 
     def __enter__(self) -> _Progress:
         return self
@@ -327,19 +346,32 @@ class _Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def advance(self, n_minibatches: int) -> None:
-        """Count minibatches that were trained on."""
+    def advance(self, chunk: int, n_minibatches: int) -> None:
+        """Count minibatches that a chunk was trained on, told as it goes."""
         if self.bar is not None:
+            self.told[chunk] += n_minibatches
             self.bar.update(n_minibatches)
 
-    def finish(self, chunk: Sequence[int]) -> None:
-        """Count a chunk; one that was trained in another process told nothing before."""
+    def finish(self, chunk: Sequence[int], outcomes: Sequence[_Outcome]) -> None:
+        """Count a chunk, and set right what was guessed of it or not told."""
         if self.bar is None:
             return
-        self.n_done += bool(chunk)
-        self.bar.set_postfix_str(f"{self.n_done}/{self.n_chunks} chunks")
-        if not self.is_told:
-            self.bar.update(sum(self.counts[i] for i in chunk))
+        nets = [result for result, *_ in outcomes if not isinstance(result, Exception)]
+        done = sum(epoch.get("train_batch_count", 0) for net in nets for epoch in net.history)
+        self.n_done += 1
+        self.bar.total += done - sum(self.expected[i] for i in chunk)
+        self.bar.set_postfix_str(f"{self.n_done}/{self.n_chunks} chunks", refresh=False)
+        self.bar.update(done - self.told[chunk[0]])
+        self.bar.refresh()
+
+
+def _guess_minibatches(net: Any, X: Any) -> int:
+    """Tell about how many minibatches the fit of a net has."""
+    try:
+        n_rows = get_len(X)
+        return net.max_epochs * -(-n_rows // (n_rows if net.batch_size == -1 else net.batch_size))
+    except Exception:  # Its own fit will say what is wrong.
+        return 0
 
 
 def fit_fused(

@@ -27,10 +27,12 @@ from sklearn_mixup._stack import (
     StackedModules,
     StackOptimizer,
     describe,
+    fingerprint,
+    is_plain_mlp,
 )
 from sklearn_mixup._targets import is_plain_cross_entropy
 from sklearn_mixup.callbacks import LRDecay, decay_factor
-from sklearn_mixup.minibatches import bytes_per_row, map_tensors
+from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors
 from sklearn_mixup.modules import MLP
 from sklearn_mixup.vicinal import mix
 
@@ -45,27 +47,30 @@ class Shared:
 
     def __init__(self) -> None:
         self.checked: dict[Any, Any] = {}
-        self.datasets: dict[Any, tuple[Dataset, dict]] = {}
+        self.datasets: dict[Any, tuple[Dataset, dict, dict]] = {}
 
     def check(self, net: Any, X: Any, y: Any, sample_weight: Any) -> Any:
-        """Check the data of a fit as the net does, and let it learn what it learns of them."""
-        key = id(X), id(y), id(sample_weight), net.alpha != 0, repr(net.classes)
-        if key not in self.checked:
-            with net._unlearn_on_error():
-                found = net._check_fit(X, y, sample_weight, True, None)
-            learned = {name: vars(net)[name] for name in _LEARNED if name in vars(net)}
-            self.checked[key] = found, learned, (X, y, sample_weight)  # Which keeps the ids theirs.
-        found, learned, _ = self.checked[key]
-        for name in _LEARNED:
-            vars(net).pop(name, None)
-        vars(net).update(learned)
-        return found
+        """Check the data of a fit as the net does, and let it learn what it learns of them.
 
-    def dataset(self, net: Any, X: Any, y: Any) -> tuple[Dataset, dict]:
-        """Get the data set, and the tensors of it that lie on the device."""
+        Returns the inputs, the targets, the weights of the rows and the weights of the classes.
+        """
+        key = id(X), id(y), id(sample_weight), net.alpha != 0, repr(net.classes)
+        with net._unlearn_on_error():
+            if key not in self.checked:
+                found = net._check_fit(X, y, sample_weight, True, None)
+                learned = {name: vars(net)[name] for name in _LEARNED if name in vars(net)}
+                self.checked[key] = found, learned, (X, y, sample_weight)  # The ids stay theirs.
+            (X, y, sample_weight, labels), learned, _ = self.checked[key]
+            for name in _LEARNED:
+                vars(net).pop(name, None)
+            vars(net).update(learned)
+            return X, y, sample_weight, net._weigh_classes(labels, sample_weight)
+
+    def dataset(self, net: Any, X: Any, y: Any) -> tuple[Dataset, dict, dict]:
+        """Get the data set, the tensors of it that lie on the device, and the order of its rows."""
         key = id(X), id(y), net._module_dtype(), net.n_outputs_, repr(net.classes)
         if key not in self.datasets:
-            self.datasets[key] = net.get_dataset(X, y), {}
+            self.datasets[key] = net.get_dataset(X, y), {}, {}
         return self.datasets[key]
 
 
@@ -83,18 +88,24 @@ class Lane:
     """One net of many: initialized, with its minibatches, and ready for its first step."""
 
     def __init__(
-        self, net: Any, X: Any, y: Any, fit_params: Mapping[str, Any], shared: Shared
+        self,
+        net: Any,
+        X: Any,
+        y: Any,
+        fit_params: Mapping[str, Any],
+        seeds: Sequence[int] | None,
+        shared: Shared,
     ) -> None:
         self.net = net
         state = net.random_state
         self.rng_state = state.get_state() if isinstance(state, np.random.RandomState) else None
         net._check_params()
-        X, y, sample_weight, labels = shared.check(net, X, y, fit_params.get("sample_weight"))
-        class_weight = net._weigh_classes(labels, sample_weight)
+        sample_weight = fit_params.get("sample_weight")
+        X, y, sample_weight, class_weight = shared.check(net, X, y, sample_weight)
         try:
-            with net._seeded(restart=True) as seeds:
+            with net._seeded(restart=True, seeds=seeds) as others:
                 training = net._start_training(
-                    seeds,
+                    others,
                     n_epochs=net.max_epochs,
                     sample_weight=sample_weight,
                     class_weight=class_weight,
@@ -102,8 +113,8 @@ class Lane:
                 net.initialize()
                 noise_seed = int(torch.randint(2**62, ()))
             net._prepare()
-            dataset, resident = shared.dataset(net, X, y)
-            training.bases, training.resident = [dataset], resident
+            dataset, training.resident, training.ranks = shared.dataset(net, X, y)
+            training.bases = [dataset]
             self.minibatches = net.get_iterator(dataset, training=True)
         except BaseException:
             self.close(fitted=False)
@@ -117,7 +128,9 @@ class Lane:
         self.weight: Tensor | None = y[1] if has_weight else None
         (group, *_) = net.optimizer_.param_groups
         self.lr, self.weight_decay = group["lr"], group.get("weight_decay", 0)
-        self.least_loss = np.inf
+        if (watcher := dict(net.callbacks_).get("train_loss")) is not None:
+            watcher.on_train_begin(net)  # It knows of no loss yet.
+        self.callbacks = dict(net.callbacks_)
         self.decays = any(isinstance(callback, LRDecay) for _, callback in net.callbacks_)
 
     def draw(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -156,11 +169,14 @@ class Lane:
             for loss, size in zip(losses, sizes, strict=True)
         )
         epoch["train_batch_count"] = len(losses)
-        epoch["dur"] = seconds
-        mean = np.float64(sum(map(operator.mul, losses, sizes)) / self.n_visits)
-        epoch["train_loss"] = mean
-        epoch["train_loss_best"] = is_best = bool(mean < self.least_loss)
-        self.least_loss = mean if is_best else self.least_loss
+        if "epoch_timer" in self.callbacks:
+            epoch["dur"] = seconds
+        if "train_loss" in self.callbacks:
+            callback = self.callbacks["train_loss"]
+            mean = np.float64(sum(map(operator.mul, losses, sizes)) / self.n_visits)
+            epoch["train_loss"] = mean
+            epoch["train_loss_best"] = is_best = bool(mean < callback.best_score_)
+            callback.best_score_ = mean if is_best else callback.best_score_
         if self.decays:
             last = len(self.net.history) * len(losses) - 1
             epoch["event_lr"] = float(self.lr * self.factor(last))
@@ -180,13 +196,15 @@ class Lane:
         """Write down what nets of a stack have in common, now that they know their data."""
         net = self.net
         criterion = net.criterion_
-        parts = [describe(net.module_), describe(criterion), repr(criterion), net.n_outputs_]
+        parts = [describe(net.module_), fingerprint(criterion), net.n_outputs_]
         X = self.minibatches.X
         inputs = X if isinstance(X, Mapping) else {"X": X}
         parts += [(name, part.shape[1:], part.dtype) for name, part in inputs.items()]
         parts += [net.target_type_, self.y.dtype, self.decays]
         if not is_plain_cross_entropy(criterion):
-            parts += [net.lam_per, self.weight is None]
+            # The two terms of a mixed loss are not, for every criterion, the plain loss at lam = 1.
+            parts += [self.weight is None, net.alpha > 0]
+            parts += [net.lam_per, net.erm_epochs] if net.alpha > 0 else []
         return str(parts)
 
 
@@ -203,9 +221,10 @@ class Group:
         if any(True for _ in net.criterion_.parameters()):
             raise ValueError("a criterion with parameters")
         self.device = lanes[0].y.device
-        sizes = {lane.batch_size for lane in lanes}
-        # batch_size=-1: an epoch is one minibatch, of as many rows as each net has.
-        self.batch_size = sizes.pop() if len(sizes) == 1 else lanes[0].n_visits + 1
+        self.batch_size = lanes[0].batch_size
+        if net.get_params_for("iterator_train").get("batch_size", net.batch_size) == -1:
+            # An epoch is one minibatch, of as many rows as each net has: the last one.
+            self.batch_size = lanes[0].n_visits + 1
         n_full = [lane.n_visits // self.batch_size for lane in lanes]
         self.n_active = [sum(n > k for n in n_full) for k in range(n_full[0])]
         self._collect_tables()
@@ -216,10 +235,12 @@ class Group:
             lambda rows: rows.expand(lanes[0].batch_size, *rows.shape[1:]).unsqueeze(0), first
         )
         self.stack: StackedMLP | StackedModules
-        if all(type(module) is MLP for module in modules) and is_plain_cross_entropy(
-            net.criterion_
+        if (
+            all(is_plain_mlp(module) for module in modules)
+            and is_plain_cross_entropy(net.criterion_)
+            and isinstance(X, Tensor)
         ):
-            self.stack = StackedMLP(modules)
+            self.stack = StackedMLP([module for module in modules if isinstance(module, MLP)])
         else:
             loss = partial(net.get_loss, X=None, training=True)
             self.stack = StackedModules(modules, loss, X)
@@ -231,9 +252,9 @@ class Group:
         # Powers of two, so that one divides the other. What is drawn must not depend on how many
         # nets there are; what is gathered should stay in the cache.
         n_rows = lanes[0].batch_size
-        self.n_ahead = _power_of_two(_NUMBERS_AHEAD // n_dropped) if n_dropped else 2**30
-        n_gathered = _NUMBERS_GATHERED // (n_numbers * n_rows * len(lanes))
-        self.n_gathered = min(_power_of_two(n_gathered), self.n_ahead)
+        self.n_gathered = _power_of_two(_NUMBERS_GATHERED // (n_numbers * n_rows * len(lanes)))
+        self.n_ahead = _power_of_two(_NUMBERS_AHEAD // n_dropped) if n_dropped else self.n_gathered
+        self.n_gathered = min(self.n_gathered, self.n_ahead)
         counts = [lane.n_visits for lane in lanes]
         starts = [i for i, count in enumerate(counts) if counts.index(count) == i]
         self.cohorts = list(itertools.pairwise([*starts, len(lanes)]))
@@ -292,20 +313,23 @@ class Group:
         for epoch in range(self.net.max_epochs):
             start = time.perf_counter()
             self._draw()
-            n_steps = max(len(lane.minibatches) for lane in self.lanes)
-            losses = self.y.new_zeros(n_steps, len(self.lanes), dtype=self.net._module_dtype())
-            self._run_full(epoch, losses, progress)
-            self._run_last(epoch, losses, progress)
-            rows = losses.T.tolist()
+            self.losses: list[tuple[int, Tensor]] = []
+            self._run_full(epoch, progress)
+            self._run_last(epoch, progress)
+            rows: list[list[float]] = [[] for _ in self.lanes]
+            values = iter(torch.cat([loss for _, loss in self.losses]).tolist())
+            for first, loss in self.losses:
+                for row in rows[first : first + len(loss)]:
+                    row.append(next(values))
             seconds = (time.perf_counter() - start) / len(self.lanes)
             for lane, row in zip(self.lanes, rows, strict=True):
-                lane.record(row[: len(lane.minibatches)], seconds)
+                lane.record(row, seconds)
         self.stack.write_back()
         for optimizer in self.optimizers:
             for i in range(optimizer.start, optimizer.stop):
                 net, held = self.lanes[i].net, optimizer.state_of(i)
                 named = net.module_.named_parameters()
-                net.optimizer_.state.update({p: held[name] for name, p in named if name in held})
+                net.optimizer_.state.update({p: held[name] for name, p in named if held.get(name)})
 
     def _draw(self) -> None:
         """Draw the next epoch of all nets; what is drawn has shape (n_modules, n_visits)."""
@@ -334,7 +358,7 @@ class Group:
     def _gather(self, start: int, stop: int, first: int, n_steps: int, batch_size: int) -> Any:
         """Gather and mix the rows of some steps of nets `start` to `stop`.
 
-        Returns inputs and targets of shape (n_modules, n_steps, batch_size, ...).
+        Returns inputs and targets of each step, of shape (n_modules, batch_size, ...).
         """
         n_modules, n_rows = stop - start, n_steps * batch_size
         here = slice(start, stop), slice(first, first + n_rows)
@@ -354,15 +378,15 @@ class Group:
                 lam = torch.ones(len(y), device=self.device)
             y = self.net._mix_targets(y, weight, partner, lam, batch_size)
         shape = (n_modules, n_steps, batch_size)
-        return map_tensors(lambda part: part.unflatten(0, shape), (X, y))
+        return cut_rows(lambda part: part.unflatten(0, shape).unbind(1), (X, y))
 
-    def _backward(self, start: int, stop: int, rows: Any, bits: Tensor | None) -> Tensor:
+    def _backward(self, start: int, stop: int, rows: Any, bits: Tensor | None) -> None:
         """Compute losses and gradients of nets `start` to `stop` on a minibatch of each."""
         X, targets = rows
-        masks: list[Tensor] = []
+        masks: Sequence[Tensor] = []
         if self.masks is not None and bits is not None:
-            masks = self.masks.make(start, bits, self.stack.mask_shapes(X))
-        return self.stack.backward(start, stop, X, targets, masks)
+            masks = self.masks.make(start, bits[: stop - start], self.stack.mask_shapes(X))
+        self.losses.append((start, self.stack.backward(start, stop, X, targets, masks)))
 
     def _update(self, epoch: int, k: int, start: int, stop: int) -> None:
         """Let the optimizers of nets `start` to `stop` take step `k` of an epoch."""
@@ -371,42 +395,39 @@ class Group:
                 lane = self.lanes[optimizer.start]
                 optimizer.step(lane.factor(epoch * len(lane.minibatches) + k))
 
-    def _draw_bits(self, start: int, stop: int, X: Any, n_steps: int) -> Tensor | None:
+    def _draw_bits(self, start: int, stop: int, X: Any, n_steps: int) -> Sequence[Any]:
         """Draw the random bits of dropout for some steps."""
         if self.masks is None:
-            return None
+            return [None] * n_steps
         n_numbers = sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
-        return self.masks.draw(start, stop, n_steps, n_numbers)
+        return self.masks.draw(start, stop, n_steps, n_numbers).unbind(1)
 
-    def _run_full(self, epoch: int, losses: Tensor, progress: Callable[[int], None]) -> None:
+    def _run_full(self, epoch: int, progress: Callable[[int], None]) -> None:
         """Take the steps on full minibatches."""
-        bits = None
+        bits: Sequence[Any] = []
         for first in range(0, len(self.n_active), self.n_gathered):
             active = self.n_active[first : first + self.n_gathered]
-            rows = self._gather(0, active[0], first * self.batch_size, len(active), self.batch_size)
-            if self.masks is not None and first % self.n_ahead == 0:
-                X, _ = map_tensors(partial(_step_of, ahead=0, stop=active[0]), rows)
+            n_drawn = active[0]
+            rows = self._gather(0, n_drawn, first * self.batch_size, len(active), self.batch_size)
+            if first % self.n_ahead == 0:
                 # All that may be needed: how many it is must not depend on the other nets.
-                bits = self._draw_bits(0, active[0], X, self.n_ahead)
-            for ahead, stop in enumerate(active):
-                k = first + ahead
-                chosen = map_tensors(partial(_step_of, ahead=ahead, stop=stop), rows)
-                here = bits if bits is None else bits[:stop, k % self.n_ahead]
-                losses[k, :stop] = self._backward(0, stop, chosen, here)
+                bits = self._draw_bits(0, n_drawn, rows[0][0], self.n_ahead)
+            for k, (stop, chosen) in enumerate(zip(active, rows, strict=True), start=first):
+                if stop < n_drawn:
+                    chosen = map_tensors(operator.itemgetter(slice(stop)), chosen)
+                self._backward(0, stop, chosen, bits[k % self.n_ahead])
                 self._update(epoch, k, 0, stop)
             progress(sum(active))
 
-    def _run_last(self, epoch: int, losses: Tensor, progress: Callable[[int], None]) -> None:
+    def _run_last(self, epoch: int, progress: Callable[[int], None]) -> None:
         """Take the last step of the nets whose last minibatch is shorter."""
         for start, stop in self.cohorts:
             n_visits = self.lanes[start].n_visits
-            k, n_rows = divmod(n_visits, self.batch_size)
+            n_rows = n_visits % self.batch_size
             if n_rows > 0:
-                rows = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
-                rows = map_tensors(partial(_step_of, ahead=0, stop=stop - start), rows)
-                bits = self._draw_bits(start, stop, rows[0], 1)
-                bits = bits if bits is None else bits[:, 0]
-                losses[k, start:stop] = self._backward(start, stop, rows, bits)
+                ((X, targets),) = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
+                (bits,) = self._draw_bits(start, stop, X, 1)
+                self._backward(start, stop, (X, targets), bits)
                 progress(stop - start)
         for optimizer in self.optimizers:
             k, n_rows = divmod(self.lanes[optimizer.start].n_visits, self.batch_size)
@@ -417,8 +438,3 @@ class Group:
 def _power_of_two(n: int) -> int:
     """Round down to a power of two, 1 at least."""
     return 1 << max(n.bit_length() - 1, 0)
-
-
-def _step_of(rows: Tensor, *, ahead: int, stop: int) -> Tensor:
-    """Take the rows of one step, shape (n_modules, ...), from those of several."""
-    return rows.select(1, ahead)[:stop]

@@ -129,8 +129,9 @@ class VicinalNet(NetEstimator):
         table = getattr(base, "X", None)
         if kwargs["shuffle"] and isinstance(table, np.ndarray) and table.ndim == 2:
             # The rank of all rows in that order, then of those chosen: no copy of the table.
-            rank = content_order(X, y).argsort().cpu().numpy()
-            rows = rows[rank[rows].argsort()]
+            if id(y) not in training.ranks:
+                training.ranks[id(y)] = content_order(X, y).argsort().cpu().numpy()
+            rows = rows[training.ranks[id(y)][rows].argsort()]
         rows, weight = self._weigh(rows, y)
         kwargs["batch_size"] = count_rows(kwargs["batch_size"], rows)
         training.weighs_loss = weight is not None

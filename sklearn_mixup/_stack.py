@@ -13,15 +13,20 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import itertools
 import math
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from numbers import Number
+from typing import Any, TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._targets import LogCoefficients
 from sklearn_mixup.minibatches import Rows, map_tensors
 from sklearn_mixup.modules import MLP
@@ -31,7 +36,32 @@ Masks = Sequence[Tensor]
 
 # Those that drop whole channels, with the rank of the minibatch that they take.
 _CHANNELWISE: dict[type, int] = {nn.Dropout1d: 3, nn.Dropout2d: 4, nn.Dropout3d: 5}
-_DROPOUT = (nn.Dropout, *_CHANNELWISE)
+_DROPOUT = {nn.Dropout, *_CHANNELWISE}
+
+
+def is_dropout(module: nn.Module) -> TypeGuard[nn.Dropout]:
+    """Whether a layer is one whose masks can be drawn here: a subclass may do more."""
+    return type(module) in _DROPOUT
+
+
+def fingerprint(value: Any) -> str:
+    """Write down what a value is, so that two of the same fingerprint do the same."""
+    if isinstance(value, nn.Module):
+        tensors = fingerprint({**dict(value.named_parameters()), **dict(value.named_buffers())})
+        return describe(value) + tensors
+    if isinstance(value, Tensor):
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(value, Mapping):
+        return str({str(key): fingerprint(part) for key, part in value.items()})
+    if isinstance(value, list | tuple):
+        return f"{type(value)} {[fingerprint(part) for part in value]}"
+    if value is None or isinstance(value, str | bytes | Number | torch.dtype | torch.device):
+        return f"{type(value)} {value!r}"
+    # Classes and functions, and whatever else, are the same if they are one object. All of them
+    # belong to nets that are there while this is compared.
+    return f"{type(value)} {id(value)}"
 
 
 def describe(part: nn.Module) -> str:
@@ -39,15 +69,32 @@ def describe(part: nn.Module) -> str:
     internals = vars(nn.Module()).keys()
     lines = []
     for name, module in part.named_modules():
-        dropped = {*internals, "p"} if isinstance(module, _DROPOUT) else internals
-        own = sorted(
-            f"{key}={value!r}" for key, value in vars(module).items() if key not in dropped
-        )
-        lines.append(f"{name}: {type(module)} {own}")
+        dropped = {*internals, "p"} if is_dropout(module) else internals
+        own = {key: part for key, part in vars(module).items() if key not in dropped}
+        lines.append(f"{name}: {fingerprint(type(module))} {fingerprint(own)}")
     trained = {key for key, parameter in part.named_parameters() if parameter.requires_grad}
     for name, tensor in part.state_dict().items():
         lines.append(f"{name}: {tuple(tensor.shape)} {tensor.dtype} {name in trained}")
     return "\n".join(lines)
+
+
+def is_plain_mlp(module: nn.Module) -> bool:
+    """Whether a module is an MLP as it was made: all of it trained, and nothing replaced."""
+    return (
+        type(module) is MLP
+        and all(type(layer) is nn.Linear for layer in (*module.hidden, module.output))
+        and type(module.dropout) is nn.Dropout
+        and all(parameter.requires_grad for parameter in module.parameters())
+        and not _has_hooks(module)
+    )
+
+
+def _has_hooks(part: nn.Module) -> bool:
+    """Whether anybody is called when a module is, or when its gradient is known."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(vars(module)[name] for module in part.modules() for name in hooks) or any(
+        parameter._backward_hooks for parameter in part.parameters()
+    )
 
 
 class DropoutMasks:
@@ -74,11 +121,9 @@ class DropoutMasks:
         kept = ((1 - p.double()) * 2**16).round().clamp(1, 2**16 - 1)
         kept = torch.where(p > 0, kept, 2**16)
         # Random bits are signed. A module that drops nothing has all bits at the least.
-        below = (kept - 2**15).clamp(max=2**15 - 1).to(self.device, torch.int16)
-        scale = (2**16 / kept).to(self.device, dtype)
-        self.calls = list(
-            zip(below.unsqueeze(2).unbind(1), scale.unsqueeze(2).unbind(1), strict=True)
-        )
+        self.below = (kept - 2**15).clamp(max=2**15 - 1).to(self.device, torch.int16)
+        self.scale = (2**16 / kept).to(self.device, dtype)
+        self.made: dict[Any, Any] = {}
 
     def draw(self, start: int, stop: int, n_steps: int, n_numbers: int) -> Tensor:
         """Draw the bits of some steps, shape (n_modules, n_steps, n_numbers)."""
@@ -92,17 +137,25 @@ class DropoutMasks:
         bits = words.view(torch.int16)[:, : n_steps * n_numbers]
         return bits.unflatten(1, (n_steps, n_numbers))
 
-    def make(self, start: int, bits: Tensor, shapes: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Turn the bits of a step of modules from `start` on into a mask for each call."""
-        masks = []
-        here = slice(start, start + len(bits))
-        parts = bits.split([math.prod(shape) for shape in shapes], 1)
-        for part, (below, scale), shape in zip(parts, self.calls, shapes, strict=True):
-            mask = torch.empty(part.shape, dtype=self.dtype, device=self.device)
-            # Straight into floats is three times faster than by way of bools.
-            torch.lt(part, below[here], out=mask)
-            masks.append(mask.mul_(scale[here]).unflatten(1, tuple(shape)))
-        return masks
+    def make(self, start: int, bits: Tensor, shapes: Sequence[tuple[int, ...]]) -> Sequence[Tensor]:
+        """Turn the bits of a step of modules from `start` on into a mask for each call.
+
+        The masks of the step before are overwritten.
+        """
+        key = start, len(bits), *shapes
+        if key not in self.made:
+            here = slice(start, start + len(bits))
+            sizes = torch.tensor([math.prod(shape) for shape in shapes], device=self.device)
+            each = [x[here].repeat_interleave(sizes, 1) for x in (self.below, self.scale)]
+            mask = torch.empty_like(each[1])
+            parts = mask.split(sizes.tolist(), 1)
+            calls = [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
+            self.made[key] = *each, mask, calls
+        below, scale, mask, calls = self.made[key]
+        # Straight into floats is three times faster than by way of bools.
+        torch.lt(bits, below, out=mask)
+        mask.mul_(scale)
+        return calls
 
 
 class _Stack:
@@ -141,6 +194,7 @@ class StackedMLP(_Stack):
         self.weight_grads = [self.grads[f"{layer}.weight"] for layer in layers]
         self.bias_grads = [self.grads[f"{layer}.bias"] for layer in layers]
         self.p_dropout = torch.tensor([[module.dropout.p] * n_hidden for module in modules])
+        self.views: dict[tuple[int, int], list[list[Tensor]]] = {}
 
     def mask_shapes(self, X: Tensor) -> list[tuple[int, int]]:
         """Tell the shapes of the masks that a minibatch of each module needs."""
@@ -153,17 +207,12 @@ class StackedMLP(_Stack):
 
         X has shape (n_modules, batch_size, ...), and the targets are stacked likewise.
         """
-        here = slice(start, stop)
+        if (start, stop) not in self.views:
+            stacked = self.weights, self.biases, self.weight_grads, self.bias_grads
+            self.views[start, stop] = [[part[start:stop] for part in parts] for parts in stacked]
+        X = X if X.ndim == 3 else X.flatten(2)
         with torch.no_grad():
-            return _mlp_backward(
-                X.flatten(2),
-                targets.rows,
-                masks,
-                [weight[here] for weight in self.weights],
-                [bias[here] for bias in self.biases],
-                [grad[here] for grad in self.weight_grads],
-                [grad[here] for grad in self.bias_grads],
-            )
+            return _mlp_backward(X, targets.rows, masks, *self.views[start, stop])
 
 
 def _mlp_backward(
@@ -203,6 +252,8 @@ def _mlp_backward(
 class _GivenMasks(nn.Module):
     """A layer of dropout that takes its masks from outside, one for each call."""
 
+    p = 0.5  # A module may look whether a layer drops anything.
+
     def __init__(self, source: StackedModules) -> None:
         super().__init__()
         self.source = [source]  # In a list, or it would be taken for a part.
@@ -224,11 +275,18 @@ class StackedModules(_Stack):
     ) -> None:
         super().__init__(modules)
         self.loss = loss
+        if any(_has_hooks(module) for module in modules):
+            raise ValueError("a module with hooks")
         # Its own numbers are never used.
-        self.plain = copy.deepcopy(modules[0]).to("meta").train()
-        self.template = copy.deepcopy(self.plain)
-        for name, layer in list(self.template.named_modules()):
-            if isinstance(layer, _DROPOUT):
+        self.template = copy.deepcopy(modules[0]).train()
+        if not all(layer.training for layer in self.template.modules()):
+            raise ValueError("a module with a layer that train() leaves in evaluation mode")
+        self.plain = copy.deepcopy(self.template).to("meta")
+        for name, layer in list(self.plain.named_modules()):
+            if is_dropout(layer):
+                if layer.inplace:
+                    raise ValueError("a layer of dropout with inplace=True")
+                layer.p = _GivenMasks.p  # It is called, whether the first net drops or not.
                 self.template.set_submodule(name, _GivenMasks(self))
         self.masks: Iterator[Tensor] = iter(())
         self.calls: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
@@ -253,14 +311,20 @@ class StackedModules(_Stack):
         handles = [
             self.plain.get_submodule(name).register_forward_pre_hook(functools.partial(note, name))
             for name, layer in self.plain.named_modules()
-            if isinstance(layer, _DROPOUT)
+            if is_dropout(layer)
         ]
+        before = describe(self.plain)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), isolated_rng(0, "cpu"):
+                states = _random_states()
                 apply(self.plain, X)
+                if _random_states() != states:
+                    raise ValueError("a module that draws random numbers on the host")
         finally:
             for handle in handles:
                 handle.remove()
+        if describe(self.plain) != before:
+            raise ValueError("a module whose forward changes its attributes")
         return calls
 
     def mask_shapes(self, X: Rows) -> list[tuple[int, ...]]:
@@ -294,6 +358,11 @@ class StackedModules(_Stack):
         """Compute the loss of one module; vmap calls it with all of them at once."""
         self.masks = iter(masks or itertools.repeat(torch.ones(())))
         return self.loss(apply(self.template, X, (params, buffers)), targets)
+
+
+def _random_states() -> str:
+    """Write down the states of the global generators."""
+    return fingerprint((torch.get_rng_state(), np.random.get_state(), random.getstate()))  # noqa: NPY002
 
 
 def apply(module: nn.Module, X: Rows, state: Any = None) -> Any:
@@ -343,12 +412,19 @@ class StackOptimizer:
         if self.is_scaled:
             (group,) = groups
             # AdamW shrinks the parameters themselves, the others add to the gradient.
-            self.decays_apart = type(self.optimizer) is torch.optim.AdamW
+            self.decays_apart = _decays_apart(self.optimizer)
+            self.sign = -1 if group.get("maximize") else 1
             group["lr"], group["weight_decay"] = 1.0, 0.0
             first = next(iter(self.own.values()))
             self.lr = first.new_tensor(lr)
             self.weight_decay = first.new_tensor(weight_decay) if any(weight_decay) else None
         self.base_lrs = [group["lr"] for group in groups]
+        self.take_step: Callable[[], Any] = self._take_first_step
+
+    def _take_first_step(self) -> None:
+        """Let the optimizer make its state; for the steps that follow there may be a short way."""
+        self.optimizer.step()
+        self.take_step = _find_kernel(self.optimizer) or self.optimizer.step
 
     def step(self, factor: float) -> None:
         """Take a step with the gradients of the stack, and the learning rates times a factor."""
@@ -357,14 +433,15 @@ class StackOptimizer:
             return
         for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group["lr"] = lr * factor
-        self.optimizer.step()
+        self.take_step()
 
     def _step_scaled(self, factor: float) -> None:
         for name, own in self.own.items():
             if self.weight_decay is not None and not self.decays_apart:
-                self.grads[name].addcmul_(own, _beside(self.weight_decay, own))
+                decay = _beside(self.weight_decay, own)
+                self.grads[name].addcmul_(own, decay, value=self.sign)
             self.params[name].detach().zero_()
-        self.optimizer.step()
+        self.take_step()
         for name, own in self.own.items():
             if self.weight_decay is not None and self.decays_apart:
                 own.mul_(1 - factor * _beside(self.lr * self.weight_decay, own))
@@ -381,6 +458,50 @@ class StackOptimizer:
                 for key, value in self.optimizer.state.get(param, {}).items()
             }
         return held
+
+
+def _decays_apart(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether weight decay shrinks the parameters, apart from the gradient."""
+    (group, *_) = optimizer.param_groups
+    return bool(group.get("decoupled_weight_decay", type(optimizer) is torch.optim.AdamW))
+
+
+def _find_kernel(optimizer: torch.optim.Optimizer) -> Callable[[], None] | None:
+    """Find the kernel that a step of a fused Adam ends in; the way there takes as long again."""
+    kernel = torch._fused_adamw_ if _decays_apart(optimizer) else torch._fused_adam_
+    (group, *others) = optimizer.param_groups
+    unusual = ("amsgrad", "maximize", "differentiable", "capturable")
+    if (
+        others
+        or type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW)
+        or not group["fused"]
+        or any(group[name] for name in unusual)
+        or isinstance(group["lr"], Tensor)
+    ):
+        return None
+    states = [optimizer.state[param] for param in group["params"]]
+    steps, averages, squares = (
+        [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
+    )
+    params = [param.detach() for param in group["params"]]
+    grads = [param.grad for param in group["params"]]
+    beta1, beta2 = group["betas"]
+    kernel = functools.partial(
+        kernel,
+        *(params, grads, averages, squares, [], steps),
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=group["weight_decay"],
+        eps=group["eps"],
+        amsgrad=False,
+        maximize=False,
+    )
+
+    def step() -> None:
+        torch._foreach_add_(steps, 1)
+        kernel(lr=group["lr"])
+
+    return step
 
 
 def _is_stacked(value: Tensor, param: Tensor) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -77,15 +78,15 @@ def content_order(*parts: Tensor) -> Tensor:
     return key.argsort(stable=True)
 
 
-def _split(rows: Rows, batch_size: int) -> Sequence[Rows]:
-    """Cut the rows into consecutive minibatches, each a view."""
+def cut_rows(cut: Callable[[Tensor], Sequence[Tensor]], rows: Rows) -> Sequence[Rows]:
+    """Cut the tensor, or all tensors of the dict or tuple alike, into pieces."""
     if isinstance(rows, Mapping):
-        parts = zip(*(_split(part, batch_size) for part in rows.values()), strict=True)
+        parts = zip(*(cut_rows(cut, part) for part in rows.values()), strict=True)
         return [dict(zip(rows, part, strict=True)) for part in parts]
     if isinstance(rows, tuple | list):
-        parts = zip(*(_split(part, batch_size) for part in rows), strict=True)
+        parts = zip(*(cut_rows(cut, part) for part in rows), strict=True)
         return [_like(rows, part) for part in parts]
-    return rows.split(batch_size)
+    return cut(rows)
 
 
 class Minibatches:
@@ -203,7 +204,7 @@ class Minibatches:
             X, y = map_tensors(partial(_gather, visits, start, stop), (self.X, self.y))
             if self.transform is not None:
                 X, y = self.transform(X, y)
-            yield from zip(_split(X, self.batch_size), _split(y, self.batch_size), strict=True)
+            yield from cut_rows(methodcaller("split", self.batch_size), (X, y))
             del X, y  # or the next chunk would be made beside this one
 
 

@@ -66,6 +66,40 @@ def test_finished_runs_are_not_done_again(tmp_path):
     pd.testing.assert_frame_equal(second[:4], first)
 
 
+def measure_all(log: Path, keys: list) -> list[dict]:
+    with log.open("a") as file:
+        file.write(f"{[(key['alpha'], key['split']) for key in keys]}\n")
+    return [measure(**key) for key in keys]
+
+
+def make_groups(n_splits: int, log: Path) -> list[Task]:
+    return [
+        Task(task.key, task.settings, partial(measure_all, log), f"alpha {task.key['alpha']}")
+        for task in make_tasks(n_splits)
+    ]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_group_is_done_by_one_call_with_those_that_are_pending(tmp_path, n_jobs):
+    log, table = tmp_path / "log", tmp_path / "runs.csv"
+    RunTable(table, KEY).complete(make_groups(1, log), n_jobs=n_jobs)
+    assert sorted(log.read_text().splitlines()) == ["[(0.0, 0)]", "[(0.2, 0)]"]
+    log.unlink()
+    frame = RunTable(table, KEY).complete(make_groups(3, log), n_jobs=n_jobs)
+    assert sorted(log.read_text().splitlines()) == [
+        "[(0.0, 1), (0.0, 2)]",
+        "[(0.2, 1), (0.2, 2)]",
+    ]
+    alone = RunTable(tmp_path / "alone.csv", KEY).complete(make_tasks(3))
+    pd.testing.assert_frame_equal(frame, alone)
+
+
+def test_a_group_that_leaves_out_a_result_is_an_error(tmp_path):
+    tasks = [Task({"alpha": 0.0, "split": i}, {}, lambda keys: [{}], "all") for i in range(2)]
+    with pytest.raises(ValueError, match="shorter"):
+        RunTable(tmp_path / "runs.csv", KEY).complete(tasks)
+
+
 def test_other_settings_are_run_anew_and_kept_apart(tmp_path):
     log, table = tmp_path / "log", tmp_path / "runs.csv"
     RunTable(table, KEY).complete(make_tasks(1, log, lr=0.1))

@@ -4,9 +4,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import _speed_search
 from benchmarks.__main__ import main
 from benchmarks._speed_gan import SETTINGS, gan_table
+from benchmarks._speed_search import (
+    FUSED,
+    FUSED_ALONE,
+    GRID,
+    GRID_ALONE,
+    SCALES,
+    SKORCH,
+    count_seconds,
+    count_table,
+    make_skorch,
+    search_tables,
+    time_search_round,
+)
 from benchmarks.speed import compute_ratios, load_rows, memory_table, time_table
+from sklearn_mixup import FusedGridSearchCV
 
 
 def make_rounds(**seconds: list[float]) -> pd.DataFrame:
@@ -16,9 +31,8 @@ def make_rounds(**seconds: list[float]) -> pd.DataFrame:
 
 def test_smoke_leaves_a_table_a_page_and_a_figure(tmp_path, capsys):
     main(["speed", "--scale", "smoke", "--data-home", str(tmp_path), "--out", str(tmp_path)])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        f"speed.{ext}" for ext in ("csv", "md", "png")
-    ]
+    names = ["speed.csv", "speed.md", "speed.png", "speed_fused.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
     runs = pd.read_csv(tmp_path / "speed.csv").set_index("measure")
     names = ("mixup", "ERM", "bare loop", "skorch", "scikit-learn")
     assert (runs.loc["time", [f"fit_time_s {name}" for name in names]] > 0).all()
@@ -29,7 +43,17 @@ def test_smoke_leaves_a_table_a_page_and_a_figure(tmp_path, capsys):
     assert told.count("<= ") == 6  # three ratios, those of two GANs, and the memory
     gans = [f"fit_time_s {name} {who}" for name in SETTINGS for who in ("MixupGAN", "bare loop")]
     assert (runs.loc["GAN", gans] > 0).all()
-    assert "bare loop" in (tmp_path / "speed.md").read_text(encoding="utf-8")
+    contenders = [f"fit_time_s {name}" for name in (FUSED, FUSED_ALONE, GRID, GRID_ALONE, SKORCH)]
+    assert (runs.loc["search iris", contenders] > 0).all()
+    counts = [f"fit_time_s fused {n}" for n in (1, 2, 5)]
+    assert (runs.loc["nets iris", [*counts, "fit_time_s one by one 2"]] > 0).all()
+    shares = runs.loc["profile iris"].filter(like="share ").astype(float)
+    assert shares.sum() == pytest.approx(1)
+    used = shares.drop("share dropout masks")  # There is no dropout.
+    assert used.between(0, 1, inclusive="neither").all()
+    page = (tmp_path / "speed.md").read_text(encoding="utf-8")
+    for part in ("bare loop", "geometric mean", "(speed_fused.png)", "share of the time"):
+        assert part in page
 
 
 def test_ratio_is_the_median_of_the_ratios_within_a_round():
@@ -94,3 +118,88 @@ def test_a_gan_that_takes_longer_than_its_loop_allows_fails():
     assert table.ratio.to_dict() == {"paper": "1.20", "steady": "1.00"}
     assert table.met.to_dict() == {"paper": "FAIL", "steady": "pass"}
     assert table.loc["paper", "ms an iteration"] == "12.0"
+
+
+# -- many nets at once ----------------------------------------------------------------------------
+
+
+def make_searches(name: str, fused: list[float], grid: list[float], skorch: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "measure": f"search {name}",
+            f"fit_time_s {FUSED}": fused,
+            f"fit_time_s {FUSED_ALONE}": 1.0,
+            f"fit_time_s {GRID}": grid,
+            f"fit_time_s {GRID_ALONE}": 3.0,
+            f"fit_time_s {SKORCH}": skorch,
+            "largest_difference": 0.001,
+            "n_rows": 150,
+            "n_features": 4,
+        }
+    )
+
+
+@pytest.mark.parametrize(("grid", "mean", "met"), [(6.25, "5.0", "pass"), (6.0, "4.9", "FAIL")])
+def test_searches_are_judged_by_the_geometric_mean_of_the_tables(grid, mean, met):
+    # Within the rounds of Iris: 4, 4, 40.
+    iris = make_searches("iris", [1.0, 10.0, 1.0], [4.0, 40.0, 40.0], skorch=8.0)
+    abalone = make_searches("abalone", [1.0], [grid], skorch=2.0)
+    times, ratios = search_tables(pd.concat([iris, abalone]))
+    assert times["rounds"].tolist() == ["3", "1"]
+    assert times[f"{GRID} (s)"].tolist() == ["40.00", f"{grid:.2f}"]
+    ratios = ratios.set_index("search")
+    assert ratios[f"over {GRID}"].tolist()[::2] == ["4.0", mean]
+    assert ratios[f"over {GRID_ALONE}"].tolist() == ["3.0"] * 3
+    assert ratios[f"over {SKORCH}"].tolist() == ["8.0", "2.0", "4.0"]
+    assert ratios["met"].tolist() == ["", "", met]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_a_search_with_other_scores_is_an_error_only_without_dropout(monkeypatch, dropout):
+    def pretend(search, X, y):
+        (dropouts,) = (values for name, values in search.param_grid.items() if "dropout" in name)
+        scores = np.full(len(dropouts), 0.5)
+        if isinstance(search, FusedGridSearchCV):
+            scores[np.equal(dropouts, dropout)] -= 0.1
+        search.cv_results_ = {
+            "param_net__dropout": np.ma.array(dropouts, dtype=object),
+            "mean_test_score": scores,
+        }
+        return 1.0
+
+    monkeypatch.setattr(_speed_search, "_time", pretend)
+
+    def time_it():
+        return time_search_round("iris", SCALES["small"], turn=1, device="cpu", data_home=None)
+
+    if dropout:
+        assert time_it()["largest_difference"] == 0
+    else:
+        with pytest.raises(RuntimeError, match=r"iris differ by up to 0\.1000"):
+            time_it()
+
+
+def test_nets_that_were_not_timed_one_by_one_leave_a_gap():
+    runs = [
+        {"measure": "nets iris", "fit_time_s fused 1": 1.0, "fit_time_s fused 2": 1.0}
+        | {"fit_time_s fused 5": fused, "fit_time_s one by one 1": 1.0}
+        | {"fit_time_s one by one 2": 2.0}
+        for fused in (1.0, 2.0)
+    ]
+    seconds = count_seconds(pd.DataFrame(runs), SCALES["smoke"])
+    assert seconds["iris"]["fused"].tolist() == [1.0, 1.0, 1.5]
+    table = count_table(seconds).set_index("nets")
+    assert table["Iris, one by one (s)"].tolist() == ["1.00", "2.00", ""]
+    assert table["Iris, ratio"].tolist() == ["1.0", "2.0", ""]
+
+
+def test_skorchs_net_has_alpha_for_a_parameter(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(np.random, "beta", lambda a, b: drawn.append((a, b)) or 0.5)
+    X, y = np.zeros((32, 3), np.float32), np.arange(32) % 2
+    net = make_skorch(3, 2, max_epochs=1, device="cpu", alpha=0.7)
+    assert net.get_params()["alpha"] == 0.7
+    net.fit(X, y)
+    assert drawn == [(0.7, 0.7)] * 2
+    net.set_params(alpha=0.0).fit(X, y)
+    assert len(drawn) == 2

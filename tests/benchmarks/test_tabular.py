@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
 
 from benchmarks import recipes, tabular
@@ -14,6 +15,7 @@ from benchmarks.__main__ import BENCHMARKS, main, make_parser
 from benchmarks._tabular_report import alpha_table, compare, compare_tuned, conclude, main_table
 from benchmarks.datasets import available
 from benchmarks.tabular import Table, load_table, make_preprocessor, plan, run_fixed, split_rows
+from sklearn_mixup import MixupClassifier
 
 DATA_HOME = os.environ.get("SKLEARN_MIXUP_DATA") or str(
     Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -62,11 +64,15 @@ def test_each_run_tells_what_it_was_done_with(smoke):
     assert runs[told].notna().all(axis=None)
 
 
+def pretend(runs) -> list[dict]:
+    return [{"test_error": 0.5} for _ in runs]
+
+
 def test_a_second_run_does_nothing_and_a_fresh_one_all(smoke, tmp_path, monkeypatch):
     (tmp_path / "tabular.csv").write_bytes((smoke / "tabular.csv").read_bytes())
     done = []
     monkeypatch.setattr(
-        tabular, "run_fixed", lambda *args, **kwargs: done.append(args) or {"test_error": 0.5}
+        tabular, "run_fixed", lambda *args, **kwargs: done.extend(args[-1]) or pretend(args[-1])
     )
     command = ["tabular", "--scale", "smoke", "--out", str(tmp_path)]
     main(command)
@@ -78,7 +84,7 @@ def test_a_second_run_does_nothing_and_a_fresh_one_all(smoke, tmp_path, monkeypa
 
 def test_missing_tables_are_named_with_the_way_to_get_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SKLEARN_MIXUP_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setattr(tabular, "run_fixed", lambda *args, **kwargs: {"test_error": 0.5})
+    monkeypatch.setattr(tabular, "run_fixed", lambda *args, **kwargs: pretend(args[-1]))
     main(["tabular", "--scale", "small", "--seeds", "2", "--out", str(tmp_path / "out")])
     told = " ".join(capsys.readouterr().out.split())
     missing, tables = told.split("Test error in %", maxsplit=1)
@@ -119,34 +125,58 @@ def test_bad_options_are_refused(option, capsys):
 class Spy(ClassifierMixin, BaseEstimator):
     """Stands in for MixupClassifier and notes what it is given."""
 
-    seen: list[tuple] = []  # noqa: RUF012, one list for all
+    seen: list[list] = []  # noqa: RUF012, one list for all
 
     def __init__(self, **params):  # no clone is made of it
         self.params = params
 
     def fit(self, X, y):
         seeds = self.params.pop("alpha"), self.params.pop("random_state")
-        Spy.seen.append((*seeds, X.tobytes(), y.tobytes(), self.params))
+        self.given = [*seeds, X.tobytes(), y.tobytes(), self.params]
+        Spy.seen.append(self.given)
         self.is_fitted_ = True
         return self
 
     def predict(self, X):
-        Spy.seen[-1] = (*Spy.seen[-1], X.tobytes())
+        self.given.append(X.tobytes())
         return np.zeros(len(X))
+
+
+def fit_one_by_one(estimators, Xs, ys, **options):
+    return [estimator.fit(X, y) for estimator, X, y in zip(estimators, Xs, ys, strict=True)]
+
+
+RUNS = [{"alpha": alpha, "split": split} for split in (0, 1) for alpha in (0.0, 0.2, 1.0)]
 
 
 def test_methods_get_the_same_split_seed_and_settings(monkeypatch):
     monkeypatch.setattr(tabular, "MixupClassifier", Spy)
+    monkeypatch.setattr(tabular, "fit_fused", fit_one_by_one)
     monkeypatch.setattr(Spy, "seen", [])
-    for split in (0, 1):
-        for alpha in (0.0, 0.2, 1.0):
-            run_fixed("wine", "standardised", alpha, 10, split, device="cpu", data_home=None)
+    run_fixed("wine", "standardised", 10, RUNS, device="cpu", data_home=None)
     (first, *others), (second, *_) = Spy.seen[:3], Spy.seen[3:]
     assert [seen[0] for seen in Spy.seen] == [0.0, 0.2, 1.0] * 2
+    assert len(first) == 6
     for other in others:
         assert other[1:] == first[1:]
     assert second[1] != first[1]
     assert second[2] != first[2]
+
+
+def test_nets_trained_together_err_as_they_would_alone():
+    table = load_table("wine")
+    together = run_fixed("wine", "raw", 2, RUNS, device="cpu", data_home=None)
+    alone = []
+    for run in RUNS:
+        train, test = split_rows(table, run["split"])
+        net = MixupClassifier(
+            alpha=run["alpha"], random_state=run["split"], max_epochs=2, **recipes.TABLE_4.params()
+        )
+        net = make_pipeline(make_preprocessor(table, "raw"), net)
+        net.fit(table.X.iloc[train], table.y[train])
+        alone.append(1 - net.score(table.X.iloc[test], table.y[test]))
+    assert [row["test_error"] for row in together] == pytest.approx(alone)
+    assert len(set(alone)) > 3  # or it would say little
 
 
 def test_settings_are_those_of_the_paper():
@@ -163,7 +193,7 @@ def test_settings_are_those_of_the_paper():
     assert (group["lr"], group["betas"], group["weight_decay"]) == (1e-3, (0.9, 0.999), 0)
 
 
-def test_plan_has_every_run_once_split_by_split():
+def test_plan_has_every_run_once_and_trains_splits_and_alphas_together():
     tasks = plan(
         ["iris", "wine"],
         n_splits=2,
@@ -174,7 +204,10 @@ def test_plan_has_every_run_once_split_by_split():
     )
     keys = pd.DataFrame([task.key for task in tasks])
     assert len(keys) == len(keys.drop_duplicates()) == 2 * 2 * 2 * 2 * 2
-    assert keys["split"].is_monotonic_increasing
+    keys["group"] = [task.group for task in tasks]
+    by_group = keys.groupby("group", sort=False)
+    assert (by_group[["table", "features", "max_epochs"]].nunique() == 1).all(axis=None)
+    assert (by_group.size() == 2 * 2).all()
     assert keys["table"].iloc[0] == "wine"  # 178 rows, and 150 of Iris
     assert keys.groupby("method")["alpha"].unique().map(list).to_dict() == {
         "ERM": [0.0],

@@ -1,0 +1,990 @@
+"""What fit_fused claims: without dropout each net of a stack ends as it would have alone."""
+
+import gc
+import re
+import weakref
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from sklearn.base import clone
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from torch import nn
+from torch.testing import assert_close
+
+import sklearn_mixup._stack as stack_module
+from sklearn_mixup import MixupClassifier, fit_fused
+from sklearn_mixup._fused import fit_together
+from sklearn_mixup._lockstep import Group, Lane, Shared
+from sklearn_mixup._stack import DropoutMasks, StackedMLP
+from sklearn_mixup._targets import LogCoefficients
+from sklearn_mixup.modules import MLP
+from tests.recording import HostReads
+
+# Of the largest entry of a tensor. Adam magnifies a rounding error; what is computed otherwise,
+# such as another row in a minibatch, moves the parameters by 0.01 or more in as many steps.
+ROUNDING = {torch.float32: 1e-4, torch.float64: 1e-9}
+
+
+def make_net(**params):
+    small = {"module__hidden_sizes": (8,), "max_epochs": 4, "lr": 0.02, "random_state": 0}
+    return MixupClassifier(**{**small, "device": "cpu", **params})
+
+
+def make_folds(X, y, *lengths):
+    """Draw folds of these lengths, each of other rows in another order, from a table."""
+    rng = np.random.default_rng(0)
+    folds = [rng.permutation(len(X))[:n] for n in lengths]
+    return [(X[rows], y[rows]) for rows in folds]
+
+
+def fit_both(nets, folds, weights=None, **options):
+    """Fit nets, in place, as one stack, and copies of them one by one."""
+    alone = [clone(net) for net in nets]
+    weights = [None] * len(nets) if weights is None else weights
+    for net, (X, y), weight in zip(alone, folds, weights, strict=True):
+        net.fit(X, y, sample_weight=weight)
+    assert fit_fused(nets, *zip(*folds, strict=True), sample_weights=weights, **options) == nets
+    return list(zip(nets, alone, strict=True))
+
+
+def assert_near(actual, expected, rounding):
+    actual, expected = torch.as_tensor(actual), torch.as_tensor(expected)
+    bound = rounding * float(expected.abs().max()) if expected.numel() else 0
+    assert_close(actual, expected, rtol=0, atol=bound)
+
+
+def assert_same_history(one, other, rounding):
+    assert len(one.history) == len(other.history)
+    for row, expected in zip(one.history, other.history, strict=True):
+        assert list(row) == list(expected)
+        assert [list(step) for step in row["batches"]] == [list(s) for s in expected["batches"]]
+        for key in ("train_loss", "train_batch_size"):
+            pairs = zip(row["batches"], expected["batches"], strict=True)
+            steps = [(step[key], expect[key]) for step, expect in pairs]
+            np.testing.assert_allclose(*zip(*steps, strict=True), rtol=10 * rounding)
+        for key in row.keys() - {"batches", "dur"}:
+            assert type(row[key]) is type(expected[key])
+            assert row[key] == pytest.approx(expected[key], rel=10 * rounding, nan_ok=True)
+        assert "dur" not in row or row["dur"] > 0
+
+
+def assert_same_net(one, other, scale=1.0):
+    """Compare all that two nets have learned, the numbers to `scale` times rounding."""
+    (dtype,) = {p.dtype for p in other.module_.parameters()}
+    rounding = scale * ROUNDING[dtype]
+    expected = other.module_.state_dict()
+    assert list(one.module_.state_dict()) == list(expected)
+    for name, tensor in one.module_.state_dict().items():
+        assert_near(tensor, expected[name], rounding)
+    assert_same_history(one, other, rounding)
+    own, expected = one.optimizer_.state_dict(), other.optimizer_.state_dict()
+    assert own["param_groups"] == expected["param_groups"]
+    own, expected = (
+        {**state, "state": {i: held for i, held in state["state"].items() if held}}
+        for state in (own, expected)
+    )
+    assert own["state"].keys() == expected["state"].keys()
+    for i, held in own["state"].items():
+        assert held.keys() == expected["state"][i].keys()
+        for key, value in held.items():
+            # Averages of squares have twice the relative error.
+            assert type(value) is type(expected["state"][i][key])
+            if value is not None:
+                assert_near(value, expected["state"][i][key], 10 * rounding)
+    passing = {"_fixed_mode_", "_training_"}  # Of a fit while it lasts.
+    assert vars(one).keys() - passing == vars(other).keys() - passing
+    for name in ("classes_", "feature_names_in_"):
+        assert np.array_equal(getattr(one, name, 0), getattr(other, name, 0))
+    for name in ("n_features_in_", "target_type_", "n_outputs_", "_n_features_", "_training_"):
+        assert getattr(one, name, 0) == getattr(other, name, 0)
+    assert one.initialized_
+    assert one.n_steps_ is None
+
+
+def same_bits(one, other):
+    pairs = zip(one.module_.parameters(), other.module_.parameters(), strict=True)
+    return all(torch.equal(p, q) for p, q in pairs)
+
+
+def largest_difference(one, other):
+    pairs = zip(one.module_.parameters(), other.module_.parameters(), strict=True)
+    return max(float((p - q).abs().max().detach()) for p, q in pairs)
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def dtype(request):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(request.param)
+    yield request.param
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def table(request):
+    """A real table: the name comes from the test."""
+    if request.param == "website_phishing":
+        bunch = request.getfixturevalue("website_phishing")
+        return OneHotEncoder(sparse_output=False).fit_transform(bunch.X), bunch.y
+    X, y = request.getfixturevalue(request.param)
+    if request.param == "digits":
+        return X.reshape(len(X), -1), y
+    return StandardScaler().fit_transform(X), y
+
+
+# -- each net as alone --------------------------------------------------------------------------
+
+# All that the nets of a stack may differ in.
+VARIED = [
+    {"alpha": 0},
+    {"alpha": 0.2, "random_state": 1},
+    {"alpha": 1, "lam_per": "sample", "lr": 0.005},
+    {"alpha": 1, "erm_epochs": 4, "optimizer__weight_decay": 1e-3},
+    {"alpha": 0.2, "class_weight": "balanced", "random_state": 2},
+    {"alpha": 0.2, "lr": 0.01, "optimizer__weight_decay": 0.1},
+    {"alpha": 0, "class_weight": "balanced"},
+    {"alpha": np.inf, "random_state": 3},
+    {"alpha": 0.2, "erm_epochs": 20, "lam_per": "sample"},
+]
+# Four full minibatches; three, and one of 24 rows; of 1; none; two; and none full.
+LENGTHS = [128, 120, 97, 128, 96, 64, 120, 20, 97]
+
+
+def make_weights(folds):
+    """Weights of the loss, counts of rows, none, and weights that leave rows out."""
+    rng = np.random.default_rng(0)
+    kinds = [
+        lambda n: None,
+        lambda n: rng.uniform(0.2, 2, n),
+        lambda n: rng.integers(0, 3, n),
+        lambda n: rng.uniform(0.2, 2, n) * (np.arange(n) % 4 > 0),
+    ]
+    return [kinds[i % len(kinds)](len(y)) for i, (_, y) in enumerate(folds)]
+
+
+@pytest.mark.parametrize(
+    "table", ["iris", "wine", "breast_cancer", "digits", "website_phishing"], indirect=True
+)
+def test_each_net_of_a_stack_ends_as_alone(table, dtype, assert_unchanged):
+    folds = make_folds(*table, *LENGTHS)
+    weights = make_weights(folds)
+    nets = [make_net(max_epochs=10, **params) for params in VARIED]
+    with assert_unchanged(folds, weights):
+        pairs = fit_both(nets, folds, weights)
+    for one, other in pairs:
+        assert_same_net(one, other)
+        X = table[0]
+        assert_near(one.predict_proba(X), other.predict_proba(X), 10 * ROUNDING[dtype])
+        assert (one.predict(X) == other.predict(X)).mean() > 0.99
+
+
+@pytest.mark.parametrize("batch_size", [32, 24, 7, 1000, -1])
+def test_each_net_of_a_stack_ends_as_alone_whatever_the_minibatches(iris, batch_size):
+    nets = [make_net(batch_size=batch_size, **params) for params in VARIED]
+    for pair in fit_both(nets, make_folds(*iris, *LENGTHS)):
+        assert_same_net(*pair)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shuffle": False},
+        {"drop_last": True},
+        {"chunk_bytes": 1},
+        {"chunk_bytes": 2**14},
+        {"batch_size": 48},
+    ],
+    ids=str,
+)
+def test_each_net_of_a_stack_ends_as_alone_whatever_the_iterator(iris, options):
+    options = {f"iterator_train__{name}": value for name, value in options.items()}
+    nets = [make_net(batch_size=20, **options, **params) for params in VARIED]
+    for pair in fit_both(nets, make_folds(*iris, *LENGTHS)):
+        assert_same_net(*pair)
+
+
+@pytest.mark.parametrize("hidden_sizes", [(), (8,), (8, 8, 8)])
+@pytest.mark.parametrize("max_epochs", [0, 1, 3])
+def test_each_net_of_a_stack_ends_as_alone_whatever_the_depth(wine, hidden_sizes, max_epochs):
+    sizes = {"module__hidden_sizes": hidden_sizes, "max_epochs": max_epochs}
+    nets = [make_net(**sizes, **params) for params in VARIED]
+    for pair in fit_both(nets, make_folds(*wine, *LENGTHS)):
+        assert_same_net(*pair)
+
+
+def test_nets_of_several_shapes_and_tables_end_as_alone(iris, wine, digits):
+    names = np.array(["no", "yes"])
+    tables = [iris, wine, digits, (iris[0], names[(iris[1] > 0).astype(int)])]
+    params = [{}, {"module__hidden_sizes": (8, 8)}, {"batch_size": 50}, {"max_epochs": 2}]
+    nets = [make_net(**params[i // 4], random_state=i) for i in range(16)]
+    for pair in fit_both(nets, tables * 4):
+        assert_same_net(*pair)
+
+
+def test_nets_of_one_table_with_other_weights_and_targets_end_as_alone(iris):
+    X, y = iris
+    targets = [y, y, y, y[::-1].copy(), np.roll(y, 7), (y + 1) % 3]
+    weights = [None, np.linspace(0.1, 1, 150), np.arange(150) % 3, None, None, np.arange(150) % 2]
+    for pair in fit_both([make_net() for _ in targets], [(X, t) for t in targets], weights):
+        assert_same_net(*pair)
+
+
+def test_what_is_learned_of_the_columns_and_labels_is_that_of_each_net_alone(iris, iris_names):
+    X = pd.DataFrame(iris[0], columns=["sl", "sw", "pl", "pw"])
+    y = iris_names
+    folds = [(X, y), (X, y), (X[:90], y[:90]), (X.to_numpy(), iris[1]), (X.astype("float32"), y)]
+    folds += [(torch.as_tensor(iris[0].copy()), iris[1]), (iris[0].tolist(), y.tolist())]
+    nets = [make_net(random_state=i) for i in range(len(folds))]
+    nets[2].set_params(classes=["virginica", "versicolor", "setosa"])
+    for (one, other), (X_fitted, _) in zip(fit_both(nets, folds), folds, strict=True):
+        assert_same_net(one, other)
+        assert np.array_equal(one.predict(X_fitted), other.predict(X_fitted))
+    assert hasattr(nets[0], "feature_names_in_")
+    assert nets[2].classes_.tolist() == ["virginica", "versicolor", "setosa"]
+    assert {*nets[0].predict(X)} <= {*y}
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.SGD])
+def test_partial_fit_goes_on_as_after_a_fit_alone(iris, optimizer):
+    options = {"optimizer": optimizer, "module__dropout": 0.0}
+    if optimizer is torch.optim.SGD:
+        options["optimizer__momentum"] = 0.9
+    nets = [make_net(**options, **params) for params in VARIED]
+    for one, other in fit_both(nets, make_folds(*iris, *LENGTHS)):
+        for net in (one, other):
+            net.partial_fit(*iris)
+            net.set_params(max_epochs=2, lr=0.001).partial_fit(*iris)
+        assert_same_net(one, other, scale=5)
+
+
+def test_a_net_that_was_fitted_before_is_fitted_anew(iris, wine):
+    nets = [make_net(random_state=i).fit(*wine) for i in range(2)]
+    for pair in fit_both(nets, [iris] * 2):
+        assert_same_net(*pair)
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be fused")
+def test_a_net_without_a_single_minibatch_is_as_alone(iris):
+    nets = [make_net(batch_size=100, iterator_train__drop_last=True) for _ in range(2)]
+    for one, other in fit_both(nets, make_folds(*iris, 90, 150)):
+        assert same_bits(one, other) or len(one.history[0, "batches"]) == 1
+        assert [list(row) for row in one.history] == [list(row) for row in other.history]
+
+
+def test_optimizers_hold_what_they_hold_alone(iris):
+    nets = [make_net(optimizer=torch.optim.SGD), make_net(max_epochs=0), make_net()]
+    for one, other in fit_both(nets, [iris] * 3):
+        held, expected = (net.optimizer_.state_dict()["state"] for net in (one, other))
+        assert held.keys() == expected.keys()
+
+
+def test_no_nets_at_all_are_fitted():
+    assert fit_fused([], [], []) == []
+
+
+# -- optimizers ---------------------------------------------------------------------------------
+
+SCALES = [(0.02, 0), (0.02, 0.01), (0.005, 0.1), (0.01, 0)]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        ("SGD", {}),
+        ("SGD", {"momentum": 0.9}),
+        ("SGD", {"momentum": 0.9, "dampening": 0.5}),
+        ("SGD", {"momentum": 0.9, "nesterov": True}),
+        ("SGD", {"maximize": True}),
+        ("Adam", {}),
+        ("Adam", {"amsgrad": True, "betas": (0.8, 0.9)}),
+        ("Adam", {"fused": False, "foreach": False}),
+        ("Adam", {"decoupled_weight_decay": True}),
+        ("AdamW", {}),
+        ("AdamW", {"amsgrad": True}),
+        ("RMSprop", {}),
+        ("RMSprop", {"centered": True, "momentum": 0.5}),
+        ("Adagrad", {"lr_decay": 0.1}),
+        ("Adadelta", {}),
+        ("Adamax", {}),
+        ("NAdam", {}),
+        ("RAdam", {}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("several", [False, True], ids=["one scale", "several"])
+def test_optimizers_step_as_alone(iris, optimizer, options, several):
+    options = {f"optimizer__{name}": value for name, value in options.items()}
+    scales = SCALES if several else [(0.01, 0.01)] * 4
+    nets = [
+        make_net(
+            optimizer=getattr(torch.optim, optimizer),
+            lr=lr,
+            optimizer__weight_decay=weight_decay,
+            random_state=i,
+            **options,
+        )
+        for i, (lr, weight_decay) in enumerate(scales)
+    ]
+    # Divisions by small averages magnify a rounding error more than Adam's do.
+    scale = 10 if optimizer in ("RMSprop", "Adadelta", "RAdam") else 1
+    for pair in fit_both(nets, make_folds(*iris, 128, 120, 97, 128)):
+        assert_same_net(*pair, scale=scale)
+
+
+def test_groups_of_parameters_step_as_alone(iris):
+    groups = [("hidden.*", {"lr": 0.001, "weight_decay": 0.1}), ("*.bias", {"lr": 0.1})]
+    nets = [make_net(optimizer__param_groups=groups, random_state=i) for i in range(4)]
+    nets[3].set_params(lr=0.01)
+    for pair in fit_both(nets, make_folds(*iris, 150, 128, 97, 120)):
+        assert_same_net(*pair)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.NAdam])
+def test_a_constant_learning_rate_is_that_of_each_net_alone(iris, optimizer):
+    nets = [make_net(optimizer=optimizer, callbacks__lr_decay=None, random_state=i) for i in (0, 1)]
+    nets += [make_net(optimizer=optimizer, random_state=0)]
+    pairs = fit_both(nets, make_folds(*iris, 128, 120, 128))
+    for pair in pairs:
+        assert_same_net(*pair)
+    assert "event_lr" not in nets[0].history[-1]
+    assert "event_lr" in nets[2].history[-1]
+
+
+@pytest.mark.parametrize("name", ["train_loss", "epoch_timer", "valid_acc", "print_log"])
+def test_history_without_a_default_callback_is_that_of_each_net_alone(iris, name):
+    nets = [make_net(**{f"callbacks__{name}": None, "random_state": i}) for i in range(2)]
+    for pair in fit_both(nets, [iris] * 2):
+        assert_same_net(*pair)
+
+
+# -- criteria -----------------------------------------------------------------------------------
+
+
+class SquaredError(nn.Module):
+    """A criterion of the user's own, that averages; labels are codes."""
+
+    def forward(self, logits, y):
+        return ((logits.softmax(1) - nn.functional.one_hot(y, 3)) ** 2).sum(1).mean()
+
+
+# torch tells so where vmap takes an operation, but not all at once.
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        {"criterion__label_smoothing": 0.1},
+        {"criterion__weight": torch.tensor([0.2, 1.0, 3.0])},
+        {"criterion__ignore_index": 1},
+        {"criterion__reduction": "sum"},
+        {"criterion": nn.MultiMarginLoss},
+        {"criterion": nn.CrossEntropyLoss(label_smoothing=0.2)},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_criteria_are_minimised_as_alone(iris, criterion, weighted):
+    folds = make_folds(*iris, *LENGTHS)
+    nets = [make_net(**criterion, **params) for params in VARIED]
+    for pair in fit_both(nets, folds, make_weights(folds) if weighted else None):
+        assert_same_net(*pair)
+
+
+def test_a_criterion_of_the_user_s_own_is_minimised_as_alone(iris):
+    nets = [make_net(criterion=SquaredError, alpha=alpha) for alpha in (0, 0.2, 1)]
+    for pair in fit_both(nets, make_folds(*iris, 150, 128, 97)):
+        assert_same_net(*pair)
+
+
+@pytest.mark.parametrize("kind", ["multilabel", "probabilities"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_targets_in_columns_are_learned_as_alone(iris, kind, weighted):
+    X, y = iris
+    Y = np.eye(3)[y]
+    if kind == "multilabel":
+        Y = np.column_stack([Y[:, 0], X[:, 1] > 0, y > 0]).astype(int)
+    else:
+        Y = 0.9 * Y + 0.1 / 3
+    folds = make_folds(X, Y, *LENGTHS)
+    varied = [{k: v for k, v in params.items() if k != "class_weight"} for params in VARIED]
+    nets = [make_net(**params) for params in varied]
+    for pair in fit_both(nets, folds, make_weights(folds) if weighted else None):
+        assert_same_net(*pair)
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        [
+            {"criterion": nn.CrossEntropyLoss(weight=torch.tensor([1.0, 1.0, w]))}
+            for w in (0.1, 5.0)
+        ],
+        [{"criterion__weight": torch.tensor([0.001, 0.001, w])} for w in (0.00114, 0.00106)],
+    ],
+    ids=["instances", "numbers that print alike"],
+)
+def test_criteria_that_differ_in_their_numbers_are_not_taken_for_one(iris, criteria):
+    for pair in fit_both([make_net(**params) for params in criteria], [iris] * 2):
+        assert_same_net(*pair)
+
+
+class Tempered(nn.CrossEntropyLoss):
+    """A criterion that learns, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, logits, y):
+        return super().forward(logits * self.scale, y)
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be fused")
+def test_a_criterion_that_learns_learns_as_alone(iris):
+    for one, other in fit_both([make_net(criterion=Tempered) for _ in range(2)], [iris] * 2):
+        assert_close(one.criterion_.scale, other.criterion_.scale)
+        assert largest_difference(one, other) < 1e-4
+
+
+# -- dropout ------------------------------------------------------------------------------------
+
+DROPPED = [
+    {"dropout": 0.2},
+    {"dropout": 0.5, "alpha": 0},
+    {"dropout": 0.0},
+    {"dropout": 0.2, "random_state": 1, "lr": 0.005},
+    {"dropout": 0.9, "class_weight": "balanced"},
+    {"dropout": 0.2, "random_state": 2, "erm_epochs": 2},
+]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_fused": 1}, {"max_fused": 4}, {"max_fused": "auto", "n_jobs": 2}, {"n_jobs": 2}],
+    ids=str,
+)
+@pytest.mark.parametrize("batch_size", [7, 32, -1])
+def test_dropout_is_the_same_however_nets_are_stacked(iris, options, batch_size):
+    folds = make_folds(*iris, *LENGTHS[:6])
+    nets = [make_net(batch_size=batch_size, **params) for params in DROPPED]
+    others = [clone(net) for net in nets]
+    fit_fused(nets, *zip(*folds, strict=True))
+    fit_fused(others[::-1], *zip(*folds[::-1], strict=True), **options)
+    assert largest_difference(nets[0], others[1]) > 0.01
+    for one, other in zip(nets, others, strict=True):
+        assert_same_net(one, other)
+
+
+@pytest.mark.parametrize("batch_size", [32, -1])
+def test_dropout_is_the_same_whatever_other_nets_there_are(iris, batch_size):
+    folds = make_folds(*iris, 120, 150, 20)
+    nets = [make_net(dropout=0.3, batch_size=batch_size, random_state=i) for i in range(3)]
+    by_itself = clone(nets[0])
+    fit_fused(nets, *zip(*folds, strict=True))
+    fit_fused([by_itself], [folds[0][0]], [folds[0][1]])
+    assert_same_net(nets[0], by_itself)
+
+
+def make_masks(p, n_steps, shapes, seeds=None, dtype=torch.float32):
+    """Draw the masks of some steps, shape (n_modules, n_steps, ...) for each call."""
+    p = torch.tensor(p)
+    seeds = range(len(p)) if seeds is None else seeds
+    masks = DropoutMasks([torch.Generator().manual_seed(seed) for seed in seeds], p, dtype)
+    bits = masks.draw(0, len(p), n_steps, sum(int(np.prod(shape)) for shape in shapes))
+    # Those of a step are overwritten by the next.
+    steps = [[m.clone() for m in masks.make(0, bits[:, k], shapes)] for k in range(n_steps)]
+    return [torch.stack(call, 1) for call in zip(*steps, strict=True)]
+
+
+@pytest.mark.parametrize("p", [0.01, 0.1, 0.5, 0.9, 0.999])
+def test_masks_keep_the_share_and_are_one_on_average(p):
+    (masks,) = make_masks([[p]], 10, [(100, 200)], dtype=torch.float64)
+    n_kept, n = int((masks > 0).sum()), masks.numel()
+    kept = round((1 - p) * 2**16) / 2**16
+    assert kept == pytest.approx(1 - p, abs=2**-17)
+    # A right one fails once in 1e6.
+    assert stats.binomtest(n_kept, n, kept).pvalue > 1e-6
+    (value,) = masks[masks > 0].unique().tolist()
+    assert value * kept == 1
+
+
+def test_masks_of_modules_steps_and_calls_are_independent():
+    first, second = make_masks([[0.5, 0.5]] * 3, 4, [(64, 100), (64, 100)])
+    rows = torch.cat([first.flatten(2), second.flatten(2)]).flatten(0, 1)  # 3 * 4 * 2 rows
+    n = rows.shape[1]
+    correlations = torch.corrcoef(rows) - torch.eye(len(rows))
+    # Each of the 276 is normal with deviation n**-0.5: a right one fails once in 1e6 or so.
+    assert correlations.abs().max() < 6 / n**0.5
+    # So are neighbours of one row, whose bits are of one word, and rows of a minibatch.
+    for lag in (1, 2, 3, 100):
+        pairs = torch.stack([rows[:, lag:].flatten(), rows[:, :-lag].flatten()])
+        assert abs(float(torch.corrcoef(pairs)[0, 1])) < 5 / rows.numel() ** 0.5
+
+
+def test_masks_of_calls_that_drop_nothing_are_ones_and_draw_nothing():
+    rngs = [torch.Generator().manual_seed(i) for i in range(3)]
+    before = [rng.get_state() for rng in rngs]
+    masks = DropoutMasks(rngs, torch.tensor([[0.0, 0.0], [0.0, 0.5], [0.0, 0.0]]), torch.float32)
+    first, second = masks.make(0, masks.draw(0, 3, 1, 300)[:, 0], [(10, 10), (10, 20)])
+    assert (first == 1).all()
+    assert (second[[0, 2]] == 1).all()
+    assert sorted(second[1].unique().tolist()) == [0, 2]
+    drawn = [not torch.equal(r.get_state(), s) for r, s in zip(rngs, before, strict=True)]
+    assert drawn == [False, True, False]
+
+
+def test_masks_of_a_module_do_not_depend_on_the_others():
+    (one,) = make_masks([[0.3]], 2, [(7, 5)], seeds=[4])
+    (many,) = make_masks([[0.5], [0.3], [0.0]], 2, [(7, 5)], seeds=[9, 4, 2])
+    assert torch.equal(one[0], many[1])
+
+
+def test_nets_of_other_random_states_drop_otherwise(iris):
+    lanes = [Lane(make_net(random_state=i), *iris, {}, None, Shared()) for i in (0, 1, 0)]
+    seeds = [lane.noise_rng.initial_seed() for lane in lanes]
+    assert seeds[0] == seeds[2] != seeds[1]
+
+
+@pytest.mark.parametrize("hidden_sizes", [(), (7,), (7, 5, 6)])
+@pytest.mark.parametrize("drops", [False, True])
+def test_gradients_of_a_stack_are_those_of_autograd(hidden_sizes, drops):
+    torch.manual_seed(0)
+    modules = [MLP(4, 3, hidden_sizes).double() for _ in range(3)]
+    inside = StackedMLP(modules)
+    X, targets = torch.randn(3, 10, 4).double(), -torch.rand(3, 10, 3).double()
+    masks = [(torch.rand(3, 10, width) < 0.5).double() * 2 for width in hidden_sizes]
+    masks = masks if drops else []
+    # Of nets 1 and 2 only; whatever stood there before is overwritten.
+    inside.grads["output.weight"].fill_(7.0)
+    losses = inside.backward(1, 3, X[1:], LogCoefficients(targets[1:]), [m[1:] for m in masks])
+    for i in (1, 2):
+        hidden = X[i]
+        for k, layer in enumerate(modules[i].hidden):
+            hidden = torch.relu(layer(hidden)) * (masks[k][i] if drops else 1)
+        loss = (targets[i] * modules[i].output(hidden).log_softmax(1)).sum()
+        loss.backward()
+        assert_close(losses[i - 1], loss.detach())
+        for name, param in modules[i].named_parameters():
+            assert_close(inside.grads[name][i], param.grad)
+    assert (inside.grads["output.weight"][0] == 7).all()
+
+
+def test_dropout_trains_to_the_losses_of_nets_alone(iris):
+    nets = [make_net(dropout=0.5, alpha=0, random_state=i) for i in range(30)]
+    pairs = fit_both(nets, [iris] * 30)
+    # The pairs share initial weights and minibatches. A right one fails once in 1e4; without the
+    # scale of what is kept p is below 1e-10.
+    for measure in (lambda net: net.history[-1, "train_loss"], lambda net: net.score(*iris)):
+        one, other = np.array([[measure(net) for net in pair] for pair in pairs]).T
+        assert stats.ttest_rel(one, other).pvalue > 1e-4
+    dry = [make_net(alpha=0, random_state=i) for i in range(30)]
+    fit_fused(dry, [iris[0]] * 30, [iris[1]] * 30)
+    losses = [[net.history[-1, "train_loss"] for net in nets] for nets in (nets, dry)]
+    assert np.mean(losses[0]) > np.mean(losses[1]) + 0.05  # It does drop.
+
+
+# -- random_state -------------------------------------------------------------------------------
+
+
+def test_same_random_state_gives_the_same_bits(iris):
+    def fitted():
+        nets = [make_net(**params) for params in (*DROPPED, DROPPED[0])]
+        return fit_fused(nets, [iris[0]] * 7, [iris[1]] * 7)
+
+    nets = fitted()
+    assert all(map(same_bits, nets, fitted()))
+    assert_same_net(nets[0], nets[-1])  # To rounding: their places in memory differ.
+    assert not same_bits(nets[0], nets[3])
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+@pytest.mark.parametrize("params", [{}, {"module__hidden_sizes": (4,)}], ids=["one", "two"])
+def test_random_state_instances_move_on_as_alone(iris, is_shared, params):
+    def make():
+        states = [np.random.RandomState(0 if is_shared else i) for i in range(3)]
+        states = states[:1] * 3 if is_shared else states
+        varied = [{"dropout": 0.0}, params, {}]
+        # clone would copy the state.
+        nets = [
+            make_net(random_state=state, **more) for state, more in zip(states, varied, strict=True)
+        ]
+        return nets, states
+
+    (nets, states), (alone, states_alone) = make(), make()
+    fit_fused(nets, [iris[0]] * 3, [iris[1]] * 3)
+    for one, other in zip(nets, alone, strict=True):
+        assert_same_net(one, other.fit(*iris))
+    for state, other in zip(states, states_alone, strict=True):
+        assert state.randint(2**31) == other.randint(2**31)
+
+
+def test_random_state_none_differs_from_net_to_net(iris):
+    nets = [make_net(random_state=None) for _ in range(2)]
+    assert not same_bits(*fit_fused(nets, [iris[0]] * 2, [iris[1]] * 2))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_global_generators_are_left_as_they_were_found(iris, n_jobs):
+    numpy_before, torch_before = np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    nets = [make_net(random_state=state, dropout=0.2) for state in (0, None, 1)]
+    fit_fused(nets, [iris[0]] * 3, [iris[1]] * 3, n_jobs=n_jobs)
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    assert all(map(np.array_equal, np.random.get_state(), numpy_before))  # noqa: NPY002
+
+
+def test_number_of_threads_is_left_as_it_was_found(iris):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        fit_fused([make_net(), make_net()], [iris[0]] * 2, [iris[1]] * 2, n_jobs=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+# -- errors -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("max_fused", [0, -1, 1.5, "x", None])
+def test_max_fused_that_is_no_number_of_nets_is_refused(iris, max_fused):
+    with pytest.raises(ValueError, match=r"`max_fused` must be \"auto\" or an int >= 1; got"):
+        fit_fused([make_net()], [iris[0]], [iris[1]], max_fused=max_fused)
+
+
+@pytest.mark.parametrize("counts", [(2, 1, 1), (1, 2, 1), (1, 1, 2)])
+def test_lists_of_unequal_length_are_refused(iris, counts):
+    nets = [make_net() for _ in range(counts[0])]
+    with pytest.raises(ValueError, match="must have an entry for each net; got"):
+        fit_fused(nets, [iris[0]] * counts[1], [iris[1]] * counts[2])
+    with pytest.raises(ValueError, match="and 2 weights"):
+        fit_fused([make_net()], [iris[0]], [iris[1]], sample_weights=[None, None])
+
+
+def test_same_estimator_twice_is_refused(iris):
+    net = make_net()
+    with pytest.raises(ValueError, match="Clone it"):
+        fit_fused([net, net], [iris[0]] * 2, [iris[1]] * 2)
+
+
+BAD_NETS = [
+    {"alpha": -1},
+    {"alpha": "a"},
+    {"dropout": "a"},
+    {"dropout": 1.5},
+    {"lam_per": "row"},
+    {"erm_epochs": -1},
+    {"batch_size": 0},
+    {"batch_size": "a"},
+    {"batch_size": None},
+    {"max_epochs": -1},
+    {"max_epochs": None},
+    {"max_epochs": 2.5},
+    {"lr": -1},
+    {"random_state": "a"},
+    {"class_weight": {7: 1}},
+    {"device": "nowhere"},
+    {"module": None},
+    {"module__depth": 3},
+    {"criterion": None},
+    {"optimizer": None},
+    {"optimizer__decay": 3},
+]
+
+
+def assert_raises_as_alone(params, X, y, weight=None, beside=None):
+    """Fit a bad net among good ones: they are fitted, and it raises what it raises alone."""
+    alone, bad = make_net(**params), make_net(**params)
+    with pytest.raises(Exception) as expected:  # noqa: PT011
+        alone.fit(X, y, sample_weight=weight)
+    good = [make_net(), make_net(random_state=1)]
+    Xs, ys = [beside[0], X, beside[0]], [beside[1], y, beside[1]]
+    weights = [{}, {} if weight is None else {"sample_weight": weight}, {}]
+    results = [result for result, _ in fit_together([good[0], bad, good[1]], Xs, ys, weights)]
+    assert (type(results[1]), str(results[1])) == (expected.type, str(expected.value))
+    assert results[::2] == good
+    for net in good:
+        assert_same_net(net, clone(net).fit(*beside))
+    assert not bad.initialized_
+    assert bad._training_ is None
+    with pytest.raises(expected.type):
+        fit_fused(
+            [clone(net) for net in (*good, bad)],
+            [beside[0], beside[0], X],
+            [beside[1], beside[1], y],
+            sample_weights=[None, None, weight],
+        )
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be fused")
+@pytest.mark.parametrize("params", BAD_NETS, ids=str)
+def test_a_net_with_bad_parameters_raises_what_its_own_fit_raises(iris, params):
+    assert_raises_as_alone(params, *iris, beside=iris)
+
+
+def bad_data(X, y):
+    missing = X.copy()
+    missing[3, 1] = np.nan
+    return {
+        "NaN": (missing, y, None),
+        "X None": (None, y, None),
+        "X a number": (3.0, y, None),
+        "X 1-D": (X[:, 0], y, None),
+        "X a list of numbers": (X[:, 0].tolist(), y, None),
+        "X of strings": (np.full((150, 4), "a"), y, None),
+        "X ragged": ([[1.0], [2.0, 3.0]], y[:2], None),
+        "X empty": (X[:0], y[:0], None),
+        "X an empty dict": ({}, y, None),
+        "X too large for float32": (X * 1e200, y, None),
+        "X in 3-D of whole numbers": (np.ones((150, 2, 2), dtype=int), y, None),
+        "y None": (X, None, None),
+        "y too short": (X, y[:-1], None),
+        "y one class": (X, np.zeros(150), None),
+        "y continuous": (X, X[:, 0], None),
+        "weight negative": (X, y, -np.ones(150)),
+        "weight too short": (X, y, np.ones(149)),
+        "weight all zero": (X, y, np.zeros(150)),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be fused")
+@pytest.mark.parametrize("name", bad_data(np.zeros((150, 4)), np.zeros(150)))
+def test_a_net_with_bad_data_raises_what_its_own_fit_raises(iris, name):
+    assert_raises_as_alone({}, *bad_data(*iris)[name], beside=iris)
+
+
+@pytest.mark.parametrize("broken", ["class_weight", "X", "alpha"])
+def test_a_fitted_net_whose_new_data_are_refused_stays_as_after_its_own_fit(wine, iris, broken):
+    X, y = iris[0].copy(), (iris[1] > 0).astype(int)
+    params = {}
+    if broken == "X":
+        X[0, 0] = np.nan
+    else:
+        params = {"alpha": -1} if broken == "alpha" else {"class_weight": {"a": 1}}
+    nets = [make_net().fit(*wine).set_params(**params) for _ in range(2)]
+    with pytest.raises(ValueError, match=r".") as expected:
+        nets[0].fit(X, y)
+    with pytest.raises(ValueError, match=r".") as raised:
+        fit_fused([nets[1], make_net()], [X, iris[0]], [y, iris[1]])
+    assert str(raised.value) == str(expected.value)
+    assert nets[0].initialized_ == nets[1].initialized_
+    assert vars(nets[0]).keys() == vars(nets[1]).keys()
+    assert np.array_equal(nets[1].predict(wine[0]), nets[0].predict(wine[0]))
+
+
+class Interrupts(nn.Module):
+    """A module that cannot be made."""
+
+    def __init__(self, n_features, n_classes):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("when", ["first step", "later", "made", "recorded"])
+def test_an_interrupt_leaves_nets_unfitted_and_usable(iris, wine, when, monkeypatch):
+    calls = []
+
+    def interrupt(*args, **kwargs):
+        calls.append(1)
+        if len(calls) > (10 if when == "later" else 0):
+            raise KeyboardInterrupt
+        return backward(*args, **kwargs)
+
+    backward = StackedMLP.backward
+    # Tables of other widths are stacks of their own, of which the second has not begun.
+    nets = [make_net(random_state=i) for i in range(4)]
+    Xs = [iris[0].tolist(), iris[0].tolist(), wine[0].tolist(), wine[0].tolist()]
+    ys = [iris[1], iris[1], wine[1], wine[1]]
+    with monkeypatch.context() as patch:
+        if when == "made":
+            patch.setattr(Group, "__init__", interrupt)
+        elif when == "recorded":
+            patch.setattr(Lane, "record", interrupt)
+        else:
+            patch.setattr(StackedMLP, "backward", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fit_fused(nets, Xs, ys)
+    for net, X, y in zip(nets, Xs, ys, strict=True):
+        assert not net.initialized_
+        assert net._training_ is None
+        net.partial_fit(X, y)
+        assert_same_net(net, clone(net).partial_fit(X, y))
+        assert_same_net(net.fit(X, y), clone(net).fit(X, y))
+
+
+def test_an_interrupt_while_nets_are_made_leaves_them_unfitted(iris, monkeypatch):
+    nets = [make_net(random_state=i) for i in range(3)]
+    init, made = Lane.__init__, []
+
+    def interrupt(self, *args):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(init(self, *args))
+
+    monkeypatch.setattr(Lane, "__init__", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit_fused(nets, [iris[0]] * 3, [iris[1]] * 3, max_fused=3)
+    assert not any(net.initialized_ for net in nets)
+    assert all(net._training_ is None for net in nets)
+
+
+def test_a_stack_that_fails_in_a_step_is_trained_one_by_one(iris, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("out of memory")
+
+    nets = [make_net(random_state=np.random.RandomState(i)) for i in range(3)]
+    alone = [make_net(random_state=np.random.RandomState(i)).fit(*iris) for i in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr(StackedMLP, "backward", fail)
+        with pytest.warns(UserWarning, match="RuntimeError: out of memory") as told:
+            fit_fused(nets, [iris[0]] * 3, [iris[1]] * 3)
+    assert len(told) == 1
+    assert all(map(same_bits, nets, alone))
+
+
+# -- where the time and memory go ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"alpha": 0},
+        {},
+        {"lam_per": "sample", "dropout": 0.3},
+        {"class_weight": "balanced"},
+        {"criterion__label_smoothing": 0.1},
+    ],
+    ids=str,
+)
+def test_nothing_is_read_from_the_device_per_minibatch(iris, params):
+    counts = []
+    for batch_size in (5, 75):
+        nets = [make_net(batch_size=batch_size, max_epochs=2, **params) for _ in range(3)]
+        nets[1].set_params(lr=0.01)
+        folds = make_folds(*iris, 150, 150, 149)
+        with HostReads() as reads:
+            fit_fused(nets, *zip(*folds, strict=True))
+        assert len(nets[0].history[0, "batches"]) == 150 // batch_size
+        counts.append(reads.count)
+    assert counts[0] == counts[1]
+
+
+def test_the_step_of_a_stack_compiles_whole(iris, monkeypatch):
+    compiled = torch.compile(stack_module._mlp_backward, fullgraph=True, backend="aot_eager")
+    monkeypatch.setattr(stack_module, "_mlp_backward", compiled)
+    nets = [make_net(max_epochs=1, random_state=i) for i in range(2)]
+    for pair in fit_both(nets, [iris] * 2):
+        assert_same_net(*pair)
+
+
+def test_nets_of_one_table_hold_one_tensor_of_it(iris):
+    shared = Shared()
+    X, y = iris
+    lanes = [Lane(make_net(random_state=i), X, y, {}, None, shared) for i in range(4)]
+    (held,) = {id(lane.minibatches.X): lane.minibatches.X for lane in lanes}.values()
+    assert Group(lanes).X is held
+    other = [Lane(make_net(), X[::2], y[::2], {}, None, shared)]
+    lanes = [Lane(make_net(random_state=i), X, y, {}, None, shared) for i in range(4)]
+    assert len(Group(lanes + other).X) == 225
+
+
+def test_folds_lie_on_the_device_once(iris):
+    lanes = [Lane(make_net(), *fold, {}, None, Shared()) for fold in make_folds(*iris, 150, 128)]
+    tensors = [weakref.ref(lane.minibatches.X) for lane in lanes]
+    assert len(Group(lanes).X) == 150 + 128  # A table of all of them, in place of theirs.
+    gc.collect()
+    assert [tensor() for tensor in tensors] == [None, None]
+
+
+def test_a_net_keeps_no_training_data(iris):
+    nets = fit_fused([make_net(), make_net()], [iris[0]] * 2, [iris[1]] * 2)
+    for net in nets:
+        for param in net.module_.parameters():
+            assert param.untyped_storage().nbytes() == param.numel() * param.element_size()
+
+
+# -- progress and processes ---------------------------------------------------------------------
+
+
+def test_verbose_zero_prints_nothing(iris, capsys):
+    fit_fused([make_net(), make_net()], [iris[0]] * 2, [iris[1]] * 2)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("params", "weight", "n_minibatches"),
+    [
+        ({}, None, 4 * 5),
+        ({"batch_size": -1}, None, 4),
+        ({"iterator_train__drop_last": True}, None, 4 * 4),
+        ({"iterator_train__batch_size": 50}, None, 4 * 3),
+        ({}, np.repeat([2, 0], 75), 4 * 5),
+        ({}, np.repeat([4, 2], 75), 4 * 15),
+    ],
+    ids=["32", "all", "drop_last", "50", "left out", "counts"],
+)
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_verbose_shows_a_bar_that_reaches_its_total(
+    iris, capsys, params, weight, n_minibatches, n_jobs
+):
+    X, y = np.flip(iris[0], 1)[np.arange(150) * 7 % 150], iris[1][np.arange(150) * 7 % 150]
+    nets = [make_net(random_state=i, **params) for i in range(3)]
+    fit_fused(nets, [X] * 3, [y] * 3, sample_weights=[weight] * 3, n_jobs=n_jobs, verbose=1)
+    out, err = capsys.readouterr()
+    assert out == ""
+    last = err.split("\r")[-1]
+    assert "3 nets: 100%" in last
+    counts = re.search(r"([\d.]+)/([\d.]+) \[", last).groups()
+    assert [float(count) for count in counts] == [3 * n_minibatches] * 2
+
+
+def test_verbose_shows_progress_of_nets_that_are_not_fused(iris, capsys):
+    nets = [make_net(random_state=i) for i in range(3)]
+    nets[1].set_params(train_split=None, optimizer=torch.optim.LBFGS)
+    with pytest.warns(UserWarning, match="LBFGS"):
+        fit_fused(nets, [iris[0]] * 3, [iris[1]] * 3, verbose=1)
+    assert "100%" in capsys.readouterr().err.split("\r")[-1]
+
+
+def test_processes_end_with_the_same_nets(iris):
+    # Dropout as well; the last one is refused.
+    folds = make_folds(*iris, *LENGTHS[:6])
+    nets = [make_net(**params) for params in DROPPED]
+    here = [clone(net) for net in nets]
+    fit_fused(here, *zip(*folds, strict=True))
+    bad = make_net(alpha=-1)
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        outcomes = fit_together(
+            [*nets, bad], *zip(*folds, (iris[0], iris[1]), strict=True), [{}] * 7
+        )
+    assert [result for result, _ in outcomes[:-1]] == nets
+    assert "alpha" in str(outcomes[-1][0])
+    assert not bad.initialized_
+    for one, other in zip(nets, here, strict=True):
+        assert_same_net(one, other)
+        assert_same_net(one.partial_fit(*iris), other.partial_fit(*iris))
+
+
+# -- CUDA ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("params", [{}, {"criterion__label_smoothing": 0.1}], ids=str)
+def test_cuda_each_net_of_a_stack_ends_as_alone(iris, params):
+    folds = make_folds(*iris, *LENGTHS)
+    nets = [make_net(**{"device": "cuda", **params, **varied}) for varied in VARIED]
+    for one, other in fit_both(nets, folds, make_weights(folds)):
+        assert next(one.module_.parameters()).is_cuda
+        assert_same_net(one, other, scale=10)
+
+
+@pytest.mark.cuda
+def test_cuda_dropout_is_the_same_however_nets_are_stacked(iris):
+    nets = [make_net(device="cuda", **params) for params in DROPPED]
+    others = [clone(net) for net in nets]
+    before = torch.cuda.get_rng_state()
+    fit_fused(nets, [iris[0]] * 6, [iris[1]] * 6)
+    fit_fused(others, [iris[0]] * 6, [iris[1]] * 6, max_fused=2)
+    assert torch.equal(torch.cuda.get_rng_state(), before)
+    for pair in zip(nets, others, strict=True):
+        assert_same_net(*pair, scale=10)
