@@ -31,7 +31,8 @@ from benchmarks.datasets import available
 from benchmarks.tabular import load_table
 from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 from sklearn_mixup._lockstep import Group, Lane
-from sklearn_mixup._stack import DropoutMasks, StackedMLP, StackOptimizer
+from sklearn_mixup._stack import DropoutMasks, StackedMLP
+from sklearn_mixup._stack_optimizer import StackOptimizer
 from sklearn_mixup.modules import MLP
 
 TARGET = 5.0  # GridSearchCV over FusedGridSearchCV, both with two jobs

@@ -177,10 +177,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     # scikit-learn would put its own in their place.
     if hasattr(NeuralNetClassifier, "set_fit_request"):
         __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
-        __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {
-            "classes": UNUSED,
-            "sample_weight": UNUSED,
-        }
+        __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
 
     def __init__(
         self,

@@ -27,7 +27,8 @@ from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._estimator import draw_seeds
 from sklearn_mixup._lockstep import Group, Lane, Shared
-from sklearn_mixup._stack import ELEMENTWISE, SCALED, apply, describe, fingerprint
+from sklearn_mixup._stack import apply, describe, fingerprint
+from sklearn_mixup._stack_optimizer import ELEMENTWISE, SCALED
 from sklearn_mixup.minibatches import Minibatches, bytes_per_row, map_tensors
 
 __all__ = ["fit_fused"]
@@ -139,9 +140,15 @@ def _fit_chunk(jobs: Sequence[_Job], progress: Callable[[int], None]) -> list[_O
             try:
                 Group([lanes[i] for i in members]).fit(progress)
             except Exception as error:
-                # Whether it is the stack's or a net's own will show when each is trained alone.
                 for i in members:
                     lanes.pop(i).rewind()
+                if isinstance(error, torch.cuda.OutOfMemoryError) and len(members) > 1:
+                    for half in members[::2], members[1::2]:
+                        found = _fit_chunk([jobs[i] for i in half], progress)
+                        outcomes.update(zip(half, found, strict=True))
+                    continue
+                # Whether it is the stack's or a net's own will show when each is trained alone.
+                for i in members:
                     outcomes[i] = _fit_alone(jobs[i], f"{type(error).__name__}: {error}")
                 continue
             seconds = prepared + (time.perf_counter() - start) / len(members)

@@ -25,11 +25,11 @@ from sklearn_mixup._stack import (
     DropoutMasks,
     StackedMLP,
     StackedModules,
-    StackOptimizer,
     describe,
     fingerprint,
     is_plain_mlp,
 )
+from sklearn_mixup._stack_optimizer import StackOptimizer
 from sklearn_mixup._targets import is_plain_cross_entropy
 from sklearn_mixup.callbacks import LRDecay, decay_factor
 from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors

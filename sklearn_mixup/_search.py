@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy, deepcopy
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
+from joblib import parallel_config
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.model_selection import (
@@ -21,194 +20,27 @@ from sklearn.model_selection import (
     check_cv,
     cross_validate,
 )
-from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused import fit_together
+from sklearn_mixup._replay import (
+    Failed,
+    Prepared,
+    Recorder,
+    Replay,
+    Trained,
+    as_fitted,
+    final_step,
+    replace_net,
+    setting_before_net,
+)
 
 __all__ = ["FusedGridSearchCV", "FusedRandomizedSearchCV"]
 
 _CONSTRAINTS: dict[str, list[Any]] = {
     "max_fused": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
 }
-
-
-class _Recorder(BaseEstimator):
-    """Stands where a net will be, and notes what that would be fitted on."""
-
-    def __init__(self, net: Any) -> None:
-        self.net = net
-
-    def __sklearn_clone__(self) -> _Recorder:
-        return _Recorder(self.net)
-
-    def __sklearn_tags__(self) -> Any:
-        return get_tags(self.net)  # a pairwise X is cut by columns too
-
-    def get_metadata_routing(self) -> Any:
-        """Ask for what the net asks for."""
-        return self.net.get_metadata_routing()
-
-    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> _Recorder:
-        """Note the arguments, as they are."""
-        self.X, self.y, self.fit_params = X, y, fit_params
-        return self
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Score nothing; scikit-learn wants a number."""
-        return 0.0
-
-
-class _Failed(BaseEstimator):
-    """Fails to fit, in the way that an estimator failed before."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-        # Python lengthens the traceback of an error each time that it is raised.
-        self.traceback = error.__traceback__
-
-    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> None:
-        """Raise the error."""
-        raise self.error.with_traceback(self.traceback)
-
-
-class _Trained(BaseEstimator):
-    """Hands out the estimators of a search, trained already, in the order they are scored.
-
-    scikit-learn asks for ``clone(estimator).set_params(**candidate)`` once for each candidate and
-    split, the splits of a candidate in a row, then once more for the refit. It goes on with what
-    ``set_params`` returns: a genuine estimator, which it scores, or fits if `ready` has None or
-    nothing left.
-    """
-
-    def __init__(self, estimator: Any, ready: deque[Any]) -> None:
-        self.estimator = estimator
-        self.ready = ready
-
-    def __sklearn_clone__(self) -> _Trained:
-        return self
-
-    def set_params(self, **params: Any) -> Any:
-        """Return the next estimator; those scored are not kept."""
-        trained = self.ready.popleft() if self.ready else None
-        return clone(self.estimator).set_params(**params) if trained is None else trained
-
-
-class _Replay(GridSearchCV):
-    """GridSearchCV of estimators that are trained already: it scores, ranks and refits."""
-
-    def __init__(
-        self,
-        search: Any,
-        trained: _Trained,
-        candidates: Sequence[Mapping[str, Any]],
-        *,
-        splits: Sequence[Any],
-        routed_params: Any,
-        fit_times_s: Sequence[float],
-    ) -> None:
-        super().__init__(
-            trained,
-            # A grid of one setting for each candidate: their order is the order of the list.
-            [{name: [value] for name, value in params.items()} for params in candidates],
-            scoring=search.scoring,
-            n_jobs=1,
-            refit=search.refit,
-            cv=splits,
-            verbose=search.verbose if search.verbose > 1 else 0,
-            error_score=search.error_score,
-            return_train_score=search.return_train_score,
-        )
-        self.search = search
-        self.trained = trained
-        self.candidates = candidates
-        self.splits = splits
-        self.routed_params = routed_params
-        self.fit_times_s = fit_times_s
-
-    def _get_scorers(self) -> Any:
-        """Get the scorers of the search, which knows the genuine estimator."""
-        return self.search._get_scorers()
-
-    def _get_routed_params_for_fit(self, params: Any) -> Any:
-        """Pass on what the search routed; the splits are made."""
-        return self.routed_params
-
-    def _format_results(
-        self, candidate_params: Any, n_splits: int, out: Any, more_results: Any = None
-    ) -> Any:
-        """Count the seconds that it took to train each estimator as its fit time."""
-        for scored, fit_time_s in zip(out, self.fit_times_s, strict=True):
-            scored["fit_time"] += fit_time_s
-        return super()._format_results(candidate_params, n_splits, out, more_results)
-
-
-class _Prepared:
-    """What the nets share whose candidates differ in nothing before the net, on one split."""
-
-    def __init__(self, estimator: Any, fold: _Recorder) -> None:
-        """Fit what comes before the net in `estimator`, if anything, on the rows of `fold`."""
-        self.estimator = clone(_replace_net(estimator, _Recorder(_final_step(estimator))))
-        self.recorder: _Recorder = _final_step(self.estimator)
-        self.failed: _Failed | None = None
-        self.n_nets = 0
-        start = time.perf_counter()
-        # A transformer may write to its input (copy=False), which is that of other settings too.
-        X = deepcopy(fold.X) if isinstance(self.estimator, Pipeline) else fold.X
-        try:
-            self.estimator.fit(X, fold.y, **fold.fit_params)
-        except Exception as error:
-            self.failed = _Failed(error)
-        self.fit_time_s = time.perf_counter() - start
-
-    def share_s(self) -> float:
-        """Seconds of the fit that fall on each net."""
-        return self.fit_time_s / self.n_nets
-
-
-def _final_step(estimator: Any) -> Any:
-    """Find the last step of a Pipeline, also of one at the end of another."""
-    while isinstance(estimator, Pipeline) and estimator.steps:
-        estimator = estimator.steps[-1][-1]
-    return estimator
-
-
-def _replace_net(estimator: Any, net: Any) -> Any:
-    """Put `net` in the place of the last step, in a copy that shares all other steps."""
-    if not isinstance(estimator, Pipeline):
-        return net
-    *before, (name, last) = estimator.steps
-    pipeline = copy(estimator)
-    pipeline.steps = [*before, (name, _replace_net(last, net))]
-    return pipeline
-
-
-def _setting_before_net(estimator: Any, params: Mapping[str, Any]) -> Any:
-    """Make a key of all that a candidate sets but the net: equal keys, equal transformers."""
-    prefix, step = "", estimator
-    while isinstance(step, Pipeline):
-        name, step = step.steps[-1]
-        prefix += f"{name}__"
-    key: list[Any] = [str(step.get_metadata_routing())]  # Pipelines route by it
-    for name, value in params.items():
-        if not f"{name}__".startswith(prefix):
-            plain = value is None or isinstance(value, str | int | float | np.generic)
-            # Candidates share the objects of a grid, and keep them alive.
-            key.append((name, type(value), repr(value) if plain else id(value)))
-    return tuple(key)
-
-
-def _as_fitted(estimator: Any) -> Any:
-    """Let the next call of ``fit``, which is scikit-learn's, leave a trained estimator as it is."""
-
-    def fit(*args: Any, **kwargs: Any) -> Any:
-        del vars(estimator)["fit"]
-        return estimator
-
-    vars(estimator)["fit"] = fit
-    return estimator
 
 
 class _FusedSearch(BaseEstimator):
@@ -240,8 +72,6 @@ class _FusedSearch(BaseEstimator):
             As :class:`sklearn.model_selection.GridSearchCV` does; what a net or a transformer
             raises, if `error_score` is "raise" or all of them fail.
         """
-        from joblib import parallel_config
-
         self._validate_params()
         self._get_scorers()  # raises before training if there are none
         routed_params = self._get_routed_params_for_fit(params)
@@ -254,9 +84,9 @@ class _FusedSearch(BaseEstimator):
         with parallel_config("sequential"):
             folds = self._cut(estimator, X, y, splits, routed_params.estimator.fit)
         ready, fit_times_s = self._train(estimator, candidates, folds)
-        replay = _Replay(
+        replay = Replay(
             self,
-            _Trained(estimator, ready),
+            Trained(estimator, ready),
             candidates,
             splits=splits,
             routed_params=routed_params,
@@ -285,13 +115,13 @@ class _FusedSearch(BaseEstimator):
 
     def _cut(
         self, estimator: Any, X: Any, y: Any, splits: Sequence[Any], fit_params: Any
-    ) -> list[_Recorder]:
+    ) -> list[Recorder]:
         """Let scikit-learn cut X, y and the fit parameters by the training rows of each split."""
         if not splits:
             return []
         with config_context(enable_metadata_routing=False):  # they are routed
             return cross_validate(
-                _Recorder(estimator),
+                Recorder(estimator),
                 X,
                 y,
                 cv=splits,
@@ -301,24 +131,24 @@ class _FusedSearch(BaseEstimator):
             )["estimator"]
 
     def _train(
-        self, estimator: Any, candidates: Sequence[Mapping[str, Any]], folds: Sequence[_Recorder]
+        self, estimator: Any, candidates: Sequence[Mapping[str, Any]], folds: Sequence[Recorder]
     ) -> tuple[deque[Any], list[float]]:
-        """Train the net of each candidate on each fold; return what `_Trained` hands out."""
+        """Train the net of each candidate on each fold; return what `Trained` hands out."""
         configured = [
             clone(estimator).set_params(**clone(params, safe=False)) for params in candidates
         ]
-        self._warn_of_others([_final_step(candidate) for candidate in configured])
-        prepared: dict[Any, _Prepared] = {}
-        pairs: list[tuple[Any, _Prepared | None]] = []
+        self._warn_of_others([final_step(candidate) for candidate in configured])
+        prepared: dict[Any, Prepared] = {}
+        pairs: list[tuple[Any, Prepared | None]] = []
         for candidate, params in zip(configured, candidates, strict=True):
-            net = _final_step(candidate)
+            net = final_step(candidate)
             if not isinstance(net, MixupClassifier):
                 pairs += [(net, None)] * len(folds)  # left to scikit-learn
                 continue
-            setting = _setting_before_net(candidate, params)
+            setting = setting_before_net(candidate, params)
             for split, fold in enumerate(folds):
                 if (setting, split) not in prepared:
-                    prepared[setting, split] = _Prepared(candidate, fold)
+                    prepared[setting, split] = Prepared(candidate, fold)
                 prepared[setting, split].n_nets += 1
                 pairs.append((net, prepared[setting, split]))
         failures = [before.failed for before in prepared.values() if before.failed is not None]
@@ -343,9 +173,9 @@ class _FusedSearch(BaseEstimator):
         )
         for (index, _, before), (outcome, fit_time_s) in zip(to_train, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                ready[index] = _Failed(outcome)
+                ready[index] = Failed(outcome)
             else:
-                ready[index] = _as_fitted(_replace_net(before.estimator, outcome))
+                ready[index] = as_fitted(replace_net(before.estimator, outcome))
             fit_times_s[index] += fit_time_s
         return deque(ready), fit_times_s
 
@@ -380,8 +210,9 @@ class FusedGridSearchCV(_FusedSearch, GridSearchCV):
     scoring : str, callable, list, tuple or dict, default=None
         How to score; None is the estimator's own ``score``.
     n_jobs : int, default=None
-        Processes that train; None is 1, unless :func:`joblib.parallel_config` says otherwise.
-        Scoring, transformers and what is fitted one by one stay in this process.
+        How many stacks are trained at the same time, each by a thread of this process, unless
+        :func:`joblib.parallel_config` names another backend. Scoring, transformers and other
+        estimators stay in this thread.
     refit : bool, str or callable, default=True
         Whether to refit the best candidate on all rows; by which score, if there are several; or a
         function of ``cv_results_`` that returns the index of the best.

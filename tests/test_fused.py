@@ -828,6 +828,24 @@ def test_an_interrupt_while_nets_are_made_leaves_them_unfitted(iris, monkeypatch
     assert all(net._training_ is None for net in nets)
 
 
+def test_a_stack_that_is_too_large_for_the_device_is_halved(iris, monkeypatch):
+    sizes, fit = [], Group.fit
+
+    def fit_few(group, progress):
+        sizes.append(len(group.lanes))
+        if len(group.lanes) > 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        fit(group, progress)
+
+    monkeypatch.setattr(Group, "fit", fit_few)
+    nets = [make_net(random_state=np.random.RandomState(i)) for i in range(5)]
+    alone = [make_net(random_state=np.random.RandomState(i)).fit(*iris) for i in range(5)]
+    fit_fused(nets, [iris[0]] * 5, [iris[1]] * 5)
+    assert sorted(sizes) == [1, 2, 2, 3, 5]
+    for net, other in zip(nets, alone, strict=True):
+        assert_same_net(net, other)
+
+
 def test_a_stack_that_fails_in_a_step_is_trained_one_by_one(iris, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("out of memory")

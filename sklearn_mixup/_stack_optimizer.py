@@ -1,0 +1,167 @@
+"""One optimizer for many modules of a stack, each with its own learning rate and weight decay."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Optimizers that treat each number of a parameter alone, so that many modules are as one.
+ELEMENTWISE = (
+    torch.optim.SGD,
+    torch.optim.Adam,
+    torch.optim.AdamW,
+    torch.optim.Adamax,
+    torch.optim.Adagrad,
+    torch.optim.Adadelta,
+    torch.optim.NAdam,
+    torch.optim.RAdam,
+    torch.optim.RMSprop,
+)
+# Those of them whose step is proportional to lr, and whose weight_decay is one of two kinds.
+SCALED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
+
+
+class StackOptimizer:
+    """One optimizer for the modules `start` to `stop` of a stack, each with its own lr and decay.
+
+    The step of an optimizer of :data:`SCALED` is proportional to the learning rate: where these
+    differ it is taken at 1, from zero, and scaled.
+
+    Parameters
+    ----------
+    stack : StackedMLP or StackedModules
+    start, stop : int
+        The modules.
+    make : callable
+        ``make(named_parameters)`` makes the optimizer, as the first module alone would have it.
+    lr, weight_decay : list of float
+        Of each module.
+    """
+
+    def __init__(
+        self,
+        stack: Any,
+        start: int,
+        stop: int,
+        make: Callable[[list[tuple[str, nn.Parameter]]], torch.optim.Optimizer],
+        lr: Sequence[float],
+        weight_decay: Sequence[float],
+    ) -> None:
+        self.start, self.stop = start, stop
+        self.own = {name: stack.params[name][start:stop] for name in stack.trained}
+        self.grads = {name: stack.grads[name][start:stop] for name in stack.trained}
+        self.is_scaled = len({*zip(lr, weight_decay, strict=True)}) > 1
+        zeros = torch.zeros_like if self.is_scaled else (lambda stacked: stacked)
+        self.params = {name: nn.Parameter(zeros(own)) for name, own in self.own.items()}
+        for name, param in self.params.items():
+            param.grad = self.grads[name]
+        self.optimizer = make(list(self.params.items()))
+        groups = self.optimizer.param_groups
+        if self.is_scaled:
+            (group,) = groups
+            # AdamW shrinks the parameters themselves, the others add to the gradient.
+            self.decays_apart = _decays_apart(self.optimizer)
+            self.sign = -1 if group.get("maximize") else 1
+            group["lr"], group["weight_decay"] = 1.0, 0.0
+            first = next(iter(self.own.values()))
+            self.lr = first.new_tensor(lr)
+            self.weight_decay = first.new_tensor(weight_decay) if any(weight_decay) else None
+        self.base_lrs = [group["lr"] for group in groups]
+        self.take_step: Callable[[], Any] = self._take_first_step
+
+    def _take_first_step(self) -> None:
+        """Let the optimizer make its state; for the steps that follow there may be a short way."""
+        self.optimizer.step()
+        self.take_step = _find_kernel(self.optimizer) or self.optimizer.step
+
+    def step(self, factor: float) -> None:
+        """Take a step with the gradients of the stack, and the learning rates times a factor."""
+        if self.is_scaled:
+            self._step_scaled(factor)
+            return
+        for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = lr * factor
+        self.take_step()
+
+    def _step_scaled(self, factor: float) -> None:
+        for name, own in self.own.items():
+            if self.weight_decay is not None and not self.decays_apart:
+                decay = _beside(self.weight_decay, own)
+                self.grads[name].addcmul_(own, decay, value=self.sign)
+            self.params[name].detach().zero_()
+        self.take_step()
+        for name, own in self.own.items():
+            if self.weight_decay is not None and self.decays_apart:
+                own.mul_(1 - factor * _beside(self.lr * self.weight_decay, own))
+            own.addcmul_(self.params[name].detach(), _beside(self.lr, own), value=factor)
+
+    def state_of(self, i: int) -> dict[str, dict[str, Any]]:
+        """Tell what an optimizer of module `i` alone would hold of each parameter."""
+        held = {}
+        for name, param in self.params.items():
+            held[name] = {
+                key: (value[i - self.start] if _is_stacked(value, param) else value).clone()
+                if isinstance(value, Tensor)
+                else copy.copy(value)
+                for key, value in self.optimizer.state.get(param, {}).items()
+            }
+        return held
+
+
+def _decays_apart(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether weight decay shrinks the parameters, apart from the gradient."""
+    (group, *_) = optimizer.param_groups
+    return bool(group.get("decoupled_weight_decay", type(optimizer) is torch.optim.AdamW))
+
+
+def _find_kernel(optimizer: torch.optim.Optimizer) -> Callable[[], None] | None:
+    """Find the kernel that a step of a fused Adam ends in; the way there takes as long again."""
+    kernel = torch._fused_adamw_ if _decays_apart(optimizer) else torch._fused_adam_
+    (group, *others) = optimizer.param_groups
+    unusual = ("amsgrad", "maximize", "differentiable", "capturable")
+    if (
+        others
+        or type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW)
+        or not group["fused"]
+        or any(group[name] for name in unusual)
+        or isinstance(group["lr"], Tensor)
+    ):
+        return None
+    states = [optimizer.state[param] for param in group["params"]]
+    steps, averages, squares = (
+        [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
+    )
+    params = [param.detach() for param in group["params"]]
+    grads = [param.grad for param in group["params"]]
+    beta1, beta2 = group["betas"]
+    kernel = functools.partial(
+        kernel,
+        *(params, grads, averages, squares, [], steps),
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=group["weight_decay"],
+        eps=group["eps"],
+        amsgrad=False,
+        maximize=False,
+    )
+
+    def step() -> None:
+        torch._foreach_add_(steps, 1)
+        kernel(lr=group["lr"])
+
+    return step
+
+
+def _is_stacked(value: Tensor, param: Tensor) -> bool:
+    """Whether a state of an optimizer has an entry for each number of a parameter."""
+    return value.shape == param.shape
+
+
+def _beside(values: Tensor, own: Tensor) -> Tensor:
+    """View a value for each module so that it broadcasts."""
+    return values.view(-1, *[1] * (own.ndim - 1))
