@@ -211,7 +211,7 @@ class FusedGridSearchCV(_FusedSearch, GridSearchCV):
         How to score; None is the estimator's own ``score``.
     n_jobs : int, default=None
         How many stacks are trained at the same time, each by a thread of this process, unless
-        :func:`joblib.parallel_config` names another backend. Scoring, transformers and other
+        ``joblib.parallel_config`` names another backend. Scoring, transformers and other
         estimators stay in this thread.
     refit : bool, str or callable, default=True
         Whether to refit the best candidate on all rows; by which score, if there are several; or a
@@ -250,10 +250,6 @@ class FusedGridSearchCV(_FusedSearch, GridSearchCV):
         Seconds of the refit.
     multimetric_ : bool
         Whether there are several scores.
-    classes_ : ndarray of shape (n_classes,)
-        The labels, as ``best_estimator_`` has them.
-    n_features_in_ : int
-        Number of features, as ``best_estimator_`` has it.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X was a DataFrame.
 
@@ -348,7 +344,7 @@ class FusedRandomizedSearchCV(_FusedSearch, RandomizedSearchCV):
     Attributes
     ----------
     cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, \
-refit_time_, multimetric_, classes_, n_features_in_, feature_names_in_
+refit_time_, multimetric_, feature_names_in_
         As :class:`FusedGridSearchCV` has them.
 
     See Also
