@@ -287,7 +287,8 @@ class StackedModules(_Stack):
                 if layer.inplace:
                     raise ValueError("a layer of dropout with inplace=True")
                 layer.p = _GivenMasks.p  # It is called, whether the first net drops or not.
-                self.template.set_submodule(name, _GivenMasks(self))
+                parent, _, child = name.rpartition(".")
+                setattr(self.template.get_submodule(parent), child, _GivenMasks(self))
         self.masks: Iterator[Tensor] = iter(())
         self.calls: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
         layers = [name for name, _ in self._trace(X)]
