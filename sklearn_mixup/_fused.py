@@ -46,10 +46,9 @@ _FUSED = {
     "optimizer__lr",
     "optimizer__weight_decay",
 }
-# On a CPU, parameters, gradients and Adam's two averages of a stack should stay in the cache; but
-# with fewer nets than this, the time goes into starting operations.
+# On a CPU, parameters, gradients and Adam's two averages of a stack should stay in the cache. What
+# takes more alone is large enough to keep a core busy: it is trained as a stack of one.
 _CACHE_BYTES = 10 * 2**20
-_N_LEAST = 12
 
 
 def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
@@ -178,7 +177,9 @@ def _cut(
     group: list[int], jobs: Sequence[_Job], max_fused: int | str, n_workers: int
 ) -> list[list[int]]:
     """Cut nets into chunks, one for each worker at least, as even as can be."""
-    size = int(max_fused) if max_fused != "auto" else _find_size(jobs[group[0]], n_workers)
+    size = (
+        int(max_fused) if max_fused != "auto" else _find_size([jobs[i] for i in group], n_workers)
+    )
     n_chunks = max(-(-len(group) // size), min(n_workers, len(group)))
     if max_fused == "auto":
         # Each worker as many, so that none waits for another's last chunk.
@@ -188,19 +189,22 @@ def _cut(
     return [part.tolist() for part in np.array_split(group, n_chunks)]
 
 
-def _find_size(job: _Job, n_workers: int) -> int:
-    """Tell how many nets like this one fit into the memory that is there, and into the cache."""
-    net, X, y, fit_params, _ = job
-    try:
-        lane = Lane(clone(net), X, y, fit_params, None, Shared())
-    except Exception:
-        return _N_LEAST  # It will raise again where that is noted.
+def _find_size(jobs: Sequence[_Job], n_workers: int) -> int:
+    """Tell how many nets like these fit into the memory that is there, and into the cache."""
+    for net, X, y, fit_params, _ in jobs:
+        try:
+            lane = Lane(clone(net), X, y, fit_params, None, Shared())
+        except Exception:  # It will raise again where that is noted.
+            continue
+        break
+    else:
+        return 1
     lane.close(fitted=False)
     bytes_of_state = 4 * sum(p.numel() * p.element_size() for p in lane.net.module_.parameters())
     n_bytes = bytes_of_state + 2 * _bytes_of_step(lane) + 64 * lane.n_visits
     size = int(_free_bytes(lane.y.device) / n_workers / 2 / n_bytes)
     if lane.y.device.type == "cpu":
-        size = min(size, max(_CACHE_BYTES // bytes_of_state, _N_LEAST))
+        size = min(size, _CACHE_BYTES // bytes_of_state)
     return max(size, 1)
 
 

@@ -1012,3 +1012,24 @@ def test_cuda_dropout_is_the_same_however_nets_are_stacked(iris):
     assert torch.equal(torch.cuda.get_rng_state(), before)
     for pair in zip(nets, others, strict=True):
         assert_same_net(*pair, scale=10)
+
+
+def test_size_of_a_stack_is_that_of_a_net_that_can_be_made(iris, monkeypatch):
+    sizes = []
+    fit = Group.fit
+    monkeypatch.setattr(
+        Group, "fit", lambda group, told: sizes.append(len(group.lanes)) or fit(group, told)
+    )
+    nets = [make_net(alpha=-1), *(make_net(random_state=i) for i in range(5))]
+    outcomes = fit_together(nets, [iris[0]] * 6, [iris[1]] * 6, [{}] * 6)
+    assert isinstance(outcomes[0][0], ValueError)
+    assert sizes == [5]
+
+
+@pytest.mark.parametrize(("width", "sizes"), [(8, [4]), (1024, [1, 1, 1, 1])])
+def test_nets_that_fill_the_cache_alone_are_not_stacked(iris, monkeypatch, width, sizes):
+    found = []
+    monkeypatch.setattr(Group, "fit", lambda group, told: found.append(len(group.lanes)))
+    nets = [make_net(module__hidden_sizes=(width, width), random_state=i) for i in range(4)]
+    fit_fused(nets, [iris[0]] * 4, [iris[1]] * 4)
+    assert found == sizes
