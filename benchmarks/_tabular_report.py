@@ -251,9 +251,9 @@ def notes_on_fixed(comparison: pd.DataFrame, n_splits: int) -> str:
         f"{recipe.lr:g} without decay, {sizes} ReLU units. {n_splits} random splits, "
         f"{1 - TEST_SHARE:.0%} to train on and {TEST_SHARE:.0%} to test on"
         f"{stratified if unstratified else ', stratified by class'}; ERM and mixup have the same "
-        "splits, initial weights and shuffles. All nets of a table, features and epochs are "
-        "trained together, by fit_fused: fit_time_s in the CSV file is a net's share of the time "
-        "that took. Errors are in %, differences (mixup - ERM) in "
+        "splits, initial weights and shuffles. The nets of a table, features and epochs are "
+        "trained together, five splits at a time, by fit_fused: fit_time_s in the CSV file is a "
+        "net's share of the time that took. Errors are in %, differences (mixup - ERM) in "
         "percentage points, each ± its standard error over the splits. p is that of the corrected "
         "resampled t-test (Nadeau and Bengio, 2003), which allows for the rows that random splits "
         'share; "p uncorr." is that of the ordinary paired t-test. Neither is adjusted for the '
