@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -29,49 +28,14 @@ from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from sklearn_mixup._device import check_device, isolated_rng, resolve_device
 from sklearn_mixup._last_good import DivergedError
+from sklearn_mixup._training import MINIBATCHES_OPTIONS, Training, count_rows, draw_seeds
 from sklearn_mixup._validation import check_part, is_finite
 from sklearn_mixup.callbacks import LRDecay, listens
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, fill_up, map_tensors, peel
 from sklearn_mixup.vicinal import sample_lam
 
-# What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
-_MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
-
-
 # Packages whose ``notify`` is known to do nothing more at each minibatch.
 _OWN = {__package__, "skorch"}
-
-
-@dataclass
-class Training:
-    """What one call of ``fit`` or ``partial_fit`` needs while it runs, and no longer."""
-
-    n_epochs: int | None
-    shuffle_rng: torch.Generator
-    vicinal_rng: torch.Generator
-    needs_closure: bool = True
-    device: torch.device | None = None
-    dtype: torch.dtype | None = None
-    n_minibatches: int | None = None
-    # The data sets that are trained and validated on stay on the device; no other does.
-    bases: list[Any] = field(default_factory=list)
-    resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
-    # The place of each row of these in the order by content.
-    ranks: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def holds(self, x: Any) -> bool:
-        """Whether a minibatch is where and what the module takes: most are, and this is cheap."""
-        return isinstance(x, Tensor) and x.dtype == self.dtype and x.device == self.device
-
-
-def count_rows(batch_size: Any, rows: Sized) -> int:
-    """Count the rows of a minibatch; -1 means all there are."""
-    return len(rows) if batch_size == -1 else int(batch_size)
-
-
-def draw_seeds(random_state: np.random.RandomState) -> list[int]:
-    """Draw what a training is seeded by: the global generators, the shuffle and the mixing."""
-    return random_state.randint(2**31 - 1, size=3).tolist()
 
 
 @functools.cache
@@ -82,9 +46,6 @@ def _can_be_fused(optimizer: Callable[..., Any], device: torch.device, dtype: to
     except (RuntimeError, TypeError, ValueError):
         return False
     return True
-
-
-_signature = functools.cache(inspect.signature)
 
 
 def _check_range(rows: Tensor) -> Tensor:
@@ -291,7 +252,7 @@ class NetEstimator(NeuralNet):
         kwargs = self.get_params_for(part)
         source = getattr(self, part)
         if not isinstance(source, nn.Module):
-            named = _signature(source).parameters
+            named = inspect.signature(source).parameters
             for name in learned.keys() & named.keys() - kwargs.keys():
                 if learned[name] is not None:
                     kwargs[name] = learned[name]
@@ -446,7 +407,7 @@ class NetEstimator(NeuralNet):
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
         base, rows = peel(dataset)
         # A sampler, workers and the like are asked of a DataLoader.
-        resident = self._resident(base) if kwargs.keys() <= _MINIBATCHES_OPTIONS else None
+        resident = self._resident(base) if kwargs.keys() <= MINIBATCHES_OPTIONS else None
         if resident is not None and trains:
             return self._vicinal_minibatches(base, rows, resident, kwargs)
         kwargs["batch_size"] = count_rows(kwargs["batch_size"], dataset)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import gc
 import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -25,10 +23,10 @@ from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._device import isolated_rng
-from sklearn_mixup._estimator import draw_seeds
 from sklearn_mixup._lockstep import Group, Lane, Shared
 from sklearn_mixup._stack import apply, describe, fingerprint
 from sklearn_mixup._stack_optimizer import ELEMENTWISE, SCALED
+from sklearn_mixup._training import MINIBATCHES_OPTIONS, draw_seeds
 from sklearn_mixup.minibatches import Minibatches, bytes_per_row, map_tensors
 
 __all__ = ["fit_fused"]
@@ -72,9 +70,8 @@ def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
         return "train_split asks for a score after each epoch"
     if net.compile:
         return "compile=True compiles one module"
-    options = {name for name in settings if name.startswith("iterator_train__")}
-    known = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
-    if net.iterator_train is not Minibatches or options - {f"iterator_train__{k}" for k in known}:
+    options = net.get_params_for("iterator_train").keys()
+    if net.iterator_train is not Minibatches or options - MINIBATCHES_OPTIONS:
         return "iterator_train is not the default"
     if net.optimizer not in ELEMENTWISE:
         return f"{getattr(net.optimizer, '__name__', net.optimizer)} is not an optimizer that " + (
@@ -104,18 +101,6 @@ def _fit_alone(job: _Job, reason: str) -> _Outcome:
     return result, time.perf_counter() - start, reason
 
 
-@contextmanager
-def _without_gc() -> Iterator[None]:
-    """Collect no garbage while many objects are made that stay: a search through all takes long."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
 def _fit_chunk(jobs: Sequence[_Job], progress: Callable[[int], None]) -> list[_Outcome]:
     """Fit nets together, those of one shape as one stack."""
     outcomes: dict[int, _Outcome] = {}
@@ -123,16 +108,15 @@ def _fit_chunk(jobs: Sequence[_Job], progress: Callable[[int], None]) -> list[_O
     start = time.perf_counter()
     try:
         shared = Shared()
-        with _without_gc():
-            for i, job in enumerate(jobs):
-                try:
-                    lanes[i] = Lane(*job, shared)
-                except Exception as error:  # noqa: PERF203
-                    outcomes[i] = error, time.perf_counter() - start, None
-        del shared
         groups: dict[str, list[int]] = {}
-        for i, lane in lanes.items():
-            groups.setdefault(lane.key(), []).append(i)
+        for i, job in enumerate(jobs):
+            try:
+                lanes[i] = Lane(*job, shared)
+            except Exception as error:  # noqa: PERF203
+                outcomes[i] = error, time.perf_counter() - start, None
+            else:
+                groups.setdefault(lanes[i].key(), []).append(i)
+        del shared
         prepared = (time.perf_counter() - start) / len(jobs)
         for members in groups.values():
             start = time.perf_counter()

@@ -28,9 +28,10 @@ from torch.utils.data import IterableDataset
 
 from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._energy import energy_distance
-from sklearn_mixup._estimator import NetEstimator, Training, count_rows
+from sklearn_mixup._estimator import NetEstimator
 from sklearn_mixup._gan_checks import check_hooks, check_modules
 from sklearn_mixup._last_good import DivergedError, LastGood
+from sklearn_mixup._training import Training, count_rows
 from sklearn_mixup._validation import default_dtype, explain_shapes
 from sklearn_mixup.callbacks import LRDecay
 from sklearn_mixup.minibatches import Minibatches, Rounds, Rows, bytes_per_row

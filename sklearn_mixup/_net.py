@@ -13,7 +13,7 @@ from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from sklearn_mixup._estimator import NetEstimator, Training, count_rows
+from sklearn_mixup._estimator import NetEstimator
 from sklearn_mixup._targets import (
     LogCoefficients,
     MixedTargets,
@@ -21,6 +21,7 @@ from sklearn_mixup._targets import (
     mix_targets,
     two_term_loss,
 )
+from sklearn_mixup._training import Training, count_rows
 from sklearn_mixup._validation import explain_shapes
 from sklearn_mixup.callbacks import score_plain_rows
 from sklearn_mixup.minibatches import (

@@ -49,9 +49,11 @@ def fingerprint(value: Any) -> str:
     if isinstance(value, nn.Module):
         tensors = fingerprint({**dict(value.named_parameters()), **dict(value.named_buffers())})
         return describe(value) + tensors
-    if isinstance(value, Tensor):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, np.ndarray) and value.dtype != object:
+    if isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta:
+        # As bytes: NumPy has no bfloat16.
+        numbers = value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes()
+        return f"{value.dtype} {tuple(value.shape)} {hashlib.sha256(numbers).hexdigest()}"
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
     if isinstance(value, Mapping):
         return str({str(key): fingerprint(part) for key, part in value.items()})

@@ -17,7 +17,7 @@ LAYOUT = (
     ("vicinal",),
     ("modules",),
     ("minibatches", "callbacks", "_device", "_targets", "_validation"),
-    ("_energy", "_gan_checks", "_last_good", "_stack", "_stack_optimizer"),
+    ("_energy", "_gan_checks", "_last_good", "_stack", "_stack_optimizer", "_training"),
     ("_estimator",),
     ("_net",),
     ("_classifier", "_gan"),

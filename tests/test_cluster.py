@@ -47,7 +47,6 @@ def make_nets(**params):
     return [MixupClassifier(max_epochs=3, random_state=seed, **params) for seed in range(6)]
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_chunk_of_a_worker_that_dies_is_run_again(client, iris, tmp_path):
     X, y = iris
     pids = set(client.run(os.getpid).values())
@@ -63,7 +62,6 @@ def test_chunk_of_a_worker_that_dies_is_run_again(client, iris, tmp_path):
         torch.testing.assert_close(net.module_.state_dict(), other.module_.state_dict())
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_search_over_a_cluster_equals_the_search_here(client, iris):
     X, y = iris
     net = MixupClassifier(max_epochs=3, random_state=0, module__hidden_sizes=(8,))

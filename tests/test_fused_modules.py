@@ -614,6 +614,7 @@ def one_long_array(value):
     [
         [make_net(scaled_mlp(scale)) for scale in (1, 0.1)],
         [make_net(Attribute, module__value=torch.tensor(v)) for v in (0.00114, 0.00106)],
+        [make_net(Attribute, module__value=torch.tensor(v).bfloat16()) for v in (1.0, 0.1)],
         [make_net(Attribute, module__value=one_long_array(v)) for v in (1.0, 0.1)],
         [make_net(Counts, random_state=i) for i in range(3)],
         [make_net(KeepsMode, random_state=i) for i in range(2)],
@@ -624,6 +625,7 @@ def one_long_array(value):
     ids=[
         "classes of one name",
         "numbers that print alike",
+        "numbers of half precision",
         "arrays that print alike",
         "Counts",
         "KeepsMode",

@@ -90,7 +90,7 @@ def assert_same_search(fused, plain):
         assert show(fused.best_estimator_) == show(plain.best_estimator_)
 
 
-def search_both(estimator, grid, X, y, fit_params=None, **params):
+def assert_searches_agree(estimator, grid, X, y, fit_params=None, **params):
     """Search as scikit-learn does and fused, compare, and return the fused search."""
     params = {"scoring": "neg_log_loss", "cv": 3, "return_train_score": True, **params}
     searches = []
@@ -143,7 +143,7 @@ GRIDS = {
 
 @pytest.mark.parametrize("case", GRIDS)
 def test_results_are_those_of_grid_search(case, iris):
-    search_both(*GRIDS[case], *iris)
+    assert_searches_agree(*GRIDS[case], *iris)
 
 
 def test_columns_reach_the_transformers_by_name(abalone):
@@ -153,28 +153,30 @@ def test_columns_reach_the_transformers_by_name(abalone):
         (StandardScaler(), numeric), (OneHotEncoder(), abalone.nominal)
     )
     grid = {"columns__standardscaler__with_std": [True, False], **NET_ALPHAS}
-    search = search_both(make_pipe(("columns", columns)), grid, X, y)
+    search = assert_searches_agree(make_pipe(("columns", columns)), grid, X, y)
     assert_array_equal(search.feature_names_in_, X.columns)
     assert set(search.predict(X)) <= {"young", "middle", "old"}
-    bare = search_both(make_net(), ALPHAS, X[numeric], pd.Series(y))
+    bare = assert_searches_agree(make_net(), ALPHAS, X[numeric], pd.Series(y))
     assert_array_equal(bare.best_estimator_.feature_names_in_, numeric)
 
 
 def test_labels_may_be_strings_and_lists(iris, iris_names):
-    search_both(make_net(), ALPHAS, iris[0].tolist(), iris_names.tolist())
+    assert_searches_agree(make_net(), ALPHAS, iris[0].tolist(), iris_names.tolist())
 
 
 def test_a_pairwise_x_is_cut_by_columns_too(iris):
     X, y = iris
     pipe = make_pipe(("kernel", KernelPCA(2, kernel="precomputed")))
-    search_both(pipe, {"kernel__n_components": [2, 3], **NET_ALPHAS}, X @ X.T, y)
+    assert_searches_agree(pipe, {"kernel__n_components": [2, 3], **NET_ALPHAS}, X @ X.T, y)
 
 
 def test_what_a_step_does_to_its_input_stays_there(iris):
     pipe = make_pipe(("scale", StandardScaler(copy=False)))
     grid = {"scale__with_std": [False, True], **NET_ALPHAS}
     # scikit-learn scores the training rows as the step has left them: scaled twice.
-    search_both(pipe, grid, iris[0] * 3 + 1, iris[1], return_train_score=False, refit=False)
+    assert_searches_agree(
+        pipe, grid, iris[0] * 3 + 1, iris[1], return_train_score=False, refit=False
+    )
 
 
 def test_steps_may_be_cached(iris, tmp_path):
@@ -182,7 +184,7 @@ def test_steps_may_be_cached(iris, tmp_path):
     grid = {"select__k": [1, 2], **NET_ALPHAS}
     FusedGridSearchCV(pipe, grid, refit=False).fit(*iris)
     assert any(tmp_path.rglob("*.pkl"))
-    search_both(pipe, grid, *iris)
+    assert_searches_agree(pipe, grid, *iris)
 
 
 def two_scores(estimator, X, y):
@@ -208,14 +210,14 @@ def second(cv_results):
     ],
 )
 def test_scoring_and_refit_are_scikit_learn_s(scoring, refit, iris):
-    search = search_both(make_pipe(), NET_ALPHAS, *iris, scoring=scoring, refit=refit)
+    search = assert_searches_agree(make_pipe(), NET_ALPHAS, *iris, scoring=scoring, refit=refit)
     assert hasattr(search, "predict") is bool(refit)
     if refit == "neg_log_loss":
         assert search.score(*iris) < 0
 
 
 def test_no_score_for_the_training_rows_unless_asked(iris):
-    search = search_both(make_net(), ALPHAS, *iris, return_train_score=False)
+    search = assert_searches_agree(make_net(), ALPHAS, *iris, return_train_score=False)
     assert "mean_train_score" not in search.cv_results_
 
 
@@ -243,10 +245,12 @@ def test_weights_reach_the_nets_and_groups_the_splitter(estimator, iris):
     is_pipe = isinstance(estimator, Pipeline)
     grid = NET_ALPHAS if is_pipe else ALPHAS
     name = "net__sample_weight" if is_pipe else "sample_weight"
-    search = search_both(
+    search = assert_searches_agree(
         estimator, grid, *iris, {name: weight, "groups": groups}, cv=LeaveOneGroupOut()
     )
-    unweighted = search_both(estimator, grid, *iris, {"groups": groups}, cv=LeaveOneGroupOut())
+    unweighted = assert_searches_agree(
+        estimator, grid, *iris, {"groups": groups}, cv=LeaveOneGroupOut()
+    )
     assert search.n_splits_ == 5
     assert np.abs(search.predict_proba(iris[0]) - unweighted.predict_proba(iris[0])).max() > 1e-3
 
@@ -270,13 +274,13 @@ def test_routed_metadata_goes_where_it_is_requested(in_pipe, iris):
         grid = {"net": [asks, refuses]} if in_pipe else ALPHAS
         cv = ByDay(3).set_split_request(day=True) if in_pipe else GroupKFold(3)
         scoring = get_scorer("neg_log_loss").set_score_request(sample_weight=True)
-        search = search_both(estimator, grid, *iris, given, cv=cv, scoring=scoring)
+        search = assert_searches_agree(estimator, grid, *iris, given, cv=cv, scoring=scoring)
         assert search.n_splits_ == 3
 
 
 def test_scores_are_weighted_where_scikit_learn_weighs_them(iris):
     weight = np.where(iris[1] == 0, 0.1, 5.0)
-    search_both(make_net(), ALPHAS, *iris, {"sample_weight": weight}, scoring="accuracy")
+    assert_searches_agree(make_net(), ALPHAS, *iris, {"sample_weight": weight}, scoring="accuracy")
 
 
 # -- trained in one go, transformers once -----------------------------------------------------
@@ -359,7 +363,7 @@ def test_trained_nets_are_scored_in_this_process(iris, calls):
 
 
 def test_two_jobs_give_the_same(iris):
-    search_both(make_pipe(), {**NET_ALPHAS, "net__batch_size": [16, 32]}, *iris, n_jobs=2)
+    assert_searches_agree(make_pipe(), {**NET_ALPHAS, "net__batch_size": [16, 32]}, *iris, n_jobs=2)
 
 
 # -- what fails, and what cannot be fused ------------------------------------------------------

@@ -1,0 +1,48 @@
+"""What a training needs while it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_mixup.minibatches import Rows
+
+# What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
+MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
+
+
+@dataclass
+class Training:
+    """What one call of ``fit`` or ``partial_fit`` needs while it runs, and no longer."""
+
+    n_epochs: int | None
+    shuffle_rng: torch.Generator
+    vicinal_rng: torch.Generator
+    needs_closure: bool = True
+    device: torch.device | None = None
+    dtype: torch.dtype | None = None
+    n_minibatches: int | None = None
+    # The data sets that are trained and validated on stay on the device; no other does.
+    bases: list[Any] = field(default_factory=list)
+    resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
+    # The place of each row of these in the order by content.
+    ranks: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def holds(self, x: Any) -> bool:
+        """Whether a minibatch is where and what the module takes: most are, and this is cheap."""
+        return isinstance(x, Tensor) and x.dtype == self.dtype and x.device == self.device
+
+
+def count_rows(batch_size: Any, rows: Sized) -> int:
+    """Count the rows of a minibatch; -1 means all there are."""
+    return len(rows) if batch_size == -1 else int(batch_size)
+
+
+def draw_seeds(random_state: np.random.RandomState) -> list[int]:
+    """Draw what a training is seeded by: the global generators, the shuffle and the mixing."""
+    return random_state.randint(2**31 - 1, size=3).tolist()
