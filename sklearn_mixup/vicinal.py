@@ -143,6 +143,20 @@ def _per_row(lam: Tensor, rows: Tensor) -> Tensor:
     )
 
 
+def _check_lam(rows: Tensor, lam: float | Tensor) -> float | Tensor:
+    """Check that rows can be mixed, and bring `lam` into their shape and dtype."""
+    if not rows.is_floating_point():
+        raise TypeError(
+            f"Only floating tensors can be mixed; got {rows.dtype}. Convert the rows with "
+            ".float(), or embed codes before mixing them."
+        )
+    if isinstance(lam, Tensor):
+        return _per_row(lam.to(rows.dtype), rows)
+    if not 0 <= lam <= 1:
+        raise ValueError(f"`lam` must be in [0, 1]; got {lam!r}.")
+    return lam
+
+
 def mix(rows: Tensor, partner: Tensor, *, lam: float | Tensor) -> Tensor:
     """Move each row toward its partner: ``lam * rows + (1 - lam) * rows[partner]`` [1]_.
 
@@ -182,7 +196,12 @@ def mix(rows: Tensor, partner: Tensor, *, lam: float | Tensor) -> Tensor:
             f"`partner` must have one entry for each of the {len(rows)} rows; "
             f"got shape {tuple(partner.shape)}."
         )
-    return mix_with(rows, rows.index_select(0, partner), lam=lam)
+    lam = _check_lam(rows, lam)
+    others = rows.index_select(0, partner)
+    if isinstance(lam, Tensor) and lam.requires_grad:
+        return torch.lerp(others, rows, lam)
+    # In place: what was gathered is our own, and another copy would double the time.
+    return others.lerp_(rows, lam)
 
 
 def mix_with(rows: Tensor, others: Tensor, *, lam: float | Tensor) -> Tensor:
@@ -213,20 +232,12 @@ def mix_with(rows: Tensor, others: Tensor, *, lam: float | Tensor) -> Tensor:
     >>> mix_with(torch.ones(2, 1), torch.zeros(2, 1), lam=torch.tensor([0.75, 0.5])).tolist()
     [[0.75], [0.5]]
     """
-    if not rows.is_floating_point():
-        raise TypeError(
-            f"Only floating tensors can be mixed; got {rows.dtype}. Convert the rows with "
-            ".float(), or embed codes before mixing them."
-        )
+    lam = _check_lam(rows, lam)
     if rows.shape != others.shape:
         raise ValueError(
             f"`rows` and `others` must have one shape; got {tuple(rows.shape)} and "
             f"{tuple(others.shape)}."
         )
-    if isinstance(lam, Tensor):
-        lam = _per_row(lam.to(rows.dtype), rows)
-    elif not 0 <= lam <= 1:
-        raise ValueError(f"`lam` must be in [0, 1]; got {lam!r}.")
     return torch.lerp(others, rows, lam)
 
 
