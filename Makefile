@@ -17,7 +17,7 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 
 # The extras of pyproject.toml that each job needs.
 EXTRAS_tabular := benchmarks
-EXTRAS_test := benchmarks,plot,test
+EXTRAS_test := benchmarks,plot,test,vision
 EXTRAS_docs := benchmarks,docs
 
 .PHONY: tabular test docs test-oldest format clean help

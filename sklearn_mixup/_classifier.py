@@ -473,6 +473,12 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         multilabel = getattr(self, "target_type_", None) == "multilabel-indicator"
         if multilabel and self.criterion is nn.CrossEntropyLoss:
             self.criterion_ = nn.BCEWithLogitsLoss(**self.get_params_for("criterion"))
+        is_module = isinstance(criterion := self.criterion_, nn.Module)
+        learns = is_module and any(part.requires_grad for part in criterion.parameters())
+        if getattr(self, "accelerator", None) is not None and is_module and not learns:
+            # accelerate would wrap it like a module that learns, and fail on CPUs.
+            criterion.to(self._place)
+            self._criteria = [name for name in self._criteria if name != "criterion"]
         return self
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:

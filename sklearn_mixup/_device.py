@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,24 +45,49 @@ def check_device(device: Any) -> None:
 
 @contextmanager
 def isolated_rng(seed: int, device: Any) -> Iterator[None]:
-    """Seed the global generators of NumPy and torch, and leave them as they were found."""
+    """Seed the global generators of Python, NumPy and torch; leave them as they were found."""
     device = torch.device(device if device is not None else "cpu")
-    accelerator = getattr(torch, device.type) if device.type in ("cuda", "mps", "xpu") else None
-    # torch.mps has one device and takes no argument that names it.
-    where = () if device.type == "mps" else (device,)
     with _GLOBAL_RNG:
-        numpy_state = np.random.get_state()  # noqa: NPY002
-        torch_state = torch.get_rng_state()
-        accelerator_state = accelerator.get_rng_state(*where) if accelerator else None
+        states = get_random_states(device)
         try:
+            random.seed(seed)
             np.random.seed(seed)  # noqa: NPY002
             torch.default_generator.manual_seed(seed)
-            if accelerator:
+            if (accelerator := _accelerator(device)) is not None:
                 fresh = torch.Generator(device=device).manual_seed(seed)
-                accelerator.set_rng_state(fresh.get_state(), *where)
+                accelerator.set_rng_state(fresh.get_state(), *_named(device))
             yield
         finally:
-            np.random.set_state(numpy_state)  # noqa: NPY002
-            torch.set_rng_state(torch_state)
-            if accelerator:
-                accelerator.set_rng_state(accelerator_state, *where)
+            set_random_states(states, device)
+
+
+def _accelerator(device: torch.device) -> Any:
+    """Find torch's module for a kind of device that has a global generator of its own."""
+    return getattr(torch, device.type) if device.type in ("cuda", "mps", "xpu") else None
+
+
+def _named(device: torch.device) -> tuple[torch.device, ...]:
+    """Name the device, but to torch.mps, which has one and takes no argument that names it."""
+    return () if device.type == "mps" else (device,)
+
+
+def get_random_states(device: torch.device) -> tuple[Any, ...]:
+    """Collect the states of the global generators of Python, NumPy, torch and the device."""
+    accelerator = _accelerator(device)
+    return (
+        random.getstate(),
+        np.random.get_state(),  # noqa: NPY002
+        torch.get_rng_state(),
+        accelerator.get_rng_state(*_named(device)) if accelerator else None,
+    )
+
+
+def set_random_states(states: tuple[Any, ...], device: torch.device) -> None:
+    """Set the states of the global generators of Python, NumPy, torch and the device."""
+    python_state, numpy_state, torch_state, accelerator_state = states
+    random.setstate(python_state)
+    np.random.set_state(numpy_state)  # noqa: NPY002
+    torch.set_rng_state(torch_state)
+    accelerator = _accelerator(device)
+    if accelerator is not None and accelerator_state is not None:
+        accelerator.set_rng_state(accelerator_state, *_named(device))

@@ -28,9 +28,15 @@ from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from sklearn_mixup._device import check_device, isolated_rng, resolve_device
 from sklearn_mixup._last_good import DivergedError
-from sklearn_mixup._training import MINIBATCHES_OPTIONS, Training, count_rows, draw_seeds
+from sklearn_mixup._training import (
+    MINIBATCHES_OPTIONS,
+    Training,
+    count_rows,
+    draw_seeds,
+    seed_of_process,
+)
 from sklearn_mixup._validation import check_part, is_finite
-from sklearn_mixup.callbacks import LRDecay, listens
+from sklearn_mixup.callbacks import LRDecay, Resume, listens
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, fill_up, map_tensors, peel
 from sklearn_mixup.vicinal import sample_lam
 
@@ -74,6 +80,7 @@ class NetEstimator(NeuralNet):
     # A Training while fit or partial_fit runs.
     _training_: Any = None
     callbacks_: list[tuple[str, Any]]
+    _criteria: list[str]
     _fixed_mode_: bool | None = None
 
     def _store_params(self, params: dict[str, Any], kwargs: dict[str, Any]) -> None:
@@ -116,6 +123,18 @@ class NetEstimator(NeuralNet):
     def device(self, value: Any) -> None:
         self.__dict__["device"] = value
 
+    @property
+    def _place(self) -> Any:
+        """The device that rows are put on; under accelerate, which wants None, its own."""
+        device, accelerator = self.device, getattr(self, "accelerator", None)
+        return device if device is not None or accelerator is None else accelerator.device
+
+    @property
+    def _processes(self) -> tuple[int, int]:
+        """The number of this process, and of how many that train together under accelerate."""
+        accelerator = getattr(self, "accelerator", None)
+        return (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
         """Get the parameters of the net, its callbacks' with ``deep=True``."""
         params = super().get_params(deep=deep, **kwargs)
@@ -145,17 +164,25 @@ class NetEstimator(NeuralNet):
             # None means a seed that nobody knows, not the global generator: that is left alone.
             state = self.random_state
             self._rng_ = np.random.RandomState() if state is None else check_random_state(state)
-        seed, shuffle_seed, vicinal_seed = draw_seeds(self._rng_) if seeds is None else seeds
-        with isolated_rng(seed, self.device):
+        drawn = draw_seeds(self._rng_) if seeds is None else list(seeds)
+        if self._processes[1] > 1:  # without a random_state each would have drawn its own
+            from accelerate.utils import broadcast_object_list
+
+            drawn = broadcast_object_list(drawn)
+        seed, shuffle_seed, vicinal_seed = drawn
+        with isolated_rng(seed, self._place):
             yield shuffle_seed, vicinal_seed
 
     def _start_training(
         self, seeds: tuple[int, int], *, n_epochs: int | None, **needed: Any
     ) -> Training:
         """Make what training needs while it lasts."""
-        device = self.device if self.device is not None else "cpu"
-        # Two generators, so that nets that differ in alpha alone see the same shuffles.
-        shuffle_rng, vicinal_rng = (torch.Generator(device).manual_seed(seed) for seed in seeds)
+        device = self._place if self._place is not None else "cpu"
+        # Two generators, so that nets that differ in alpha alone see the same shuffles; processes
+        # share the shuffle, and mix and drop each for itself.
+        shuffle_seed, vicinal_seed = seeds[0], seed_of_process(seeds[1], self._processes[0])
+        shuffle_rng = torch.Generator(device).manual_seed(shuffle_seed)
+        vicinal_rng = torch.Generator(device).manual_seed(vicinal_seed)
         self._training_ = self._training_type(n_epochs, shuffle_rng, vicinal_rng, **needed)
         return self._training_
 
@@ -179,7 +206,9 @@ class NetEstimator(NeuralNet):
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
-        if self._training_ is not None:
+        if (training := self._training_) is not None:
+            if training.n_epochs_done and training.n_epochs is not None:
+                epochs = training.n_epochs - training.n_epochs_done
             return super().fit_loop(X, y, epochs, **kwargs)
         with self._train(restart=False, n_epochs=None):
             self._prepare()
@@ -242,6 +271,19 @@ class NetEstimator(NeuralNet):
 
     # -- parts ------------------------------------------------------------------------------
 
+    def initialize_callbacks(self) -> Any:
+        """Make the callbacks; what saves an epoch comes after all that still change it."""
+        super().initialize_callbacks()
+        self.callbacks_.sort(key=lambda named: isinstance(named[1], Resume))
+        if (accelerator := getattr(self, "accelerator", None)) is not None and not self.verbose:
+            # Given the accelerator's print, skorch prints unasked.
+            self.callbacks_ = [
+                (name, callback)
+                for name, callback in self.callbacks_
+                if getattr(callback, "sink", None) != accelerator.print
+            ]
+        return self
+
     def initialized_instance(self, instance_or_cls: Any, kwargs: dict[str, Any]) -> Any:
         """Build a part from its class; copy one that is passed ready-made: it stays untouched."""
         part = super().initialized_instance(instance_or_cls, kwargs)
@@ -302,6 +344,8 @@ class NetEstimator(NeuralNet):
         training = self._training_
         training.needs_closure = self._needs_closure()
         training.device, training.dtype = training.shuffle_rng.device, self._module_dtype()
+        if rank := self._processes[0]:
+            torch.manual_seed(seed_of_process(torch.initial_seed(), rank))
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -335,7 +379,7 @@ class NetEstimator(NeuralNet):
             # and warns of read-only memory, though nothing here writes to it.
             rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
         dtype = self._module_dtype() if rows.is_floating_point() else rows.dtype
-        return rows.detach().to(device=self.device, dtype=dtype)
+        return rows.detach().to(device=self._place, dtype=dtype)
 
     def _resident(self, dataset: Any) -> tuple[Rows, Rows] | None:
         """Put a data set that is made of arrays on the device whole; None for any other."""
@@ -381,7 +425,7 @@ class NetEstimator(NeuralNet):
         """Get the minibatches to train on, of rows that live on the device."""
         raise NotImplementedError
 
-    def _vicinal_loader(self, loader: Any) -> Any:
+    def _vicinal_loader(self, loader: Any, augment: Any) -> Any:
         """Get the minibatches to train on, of what a loader yields."""
         raise NotImplementedError
 
@@ -403,8 +447,13 @@ class NetEstimator(NeuralNet):
         if getattr(self, name) is not Minibatches:
             dataset = self._with_targets(dataset, self._encode)
             loader = super().get_iterator(dataset, training=training)
-            return self._vicinal_loader(loader) if trains else loader
+            return self._vicinal_loader(self._shared(loader), None) if trains else loader
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
+        if not trains and kwargs.pop("augment", None) is not None and not training:
+            raise ValueError(
+                "Rows to validate on or to predict are taken as they are; got "
+                "`iterator_valid__augment`. Use iterator_train__augment."
+            )
         base, rows = peel(dataset)
         # A sampler, workers and the like are asked of a DataLoader.
         resident = self._resident(base) if kwargs.keys() <= MINIBATCHES_OPTIONS else None
@@ -412,13 +461,19 @@ class NetEstimator(NeuralNet):
             return self._vicinal_minibatches(base, rows, resident, kwargs)
         kwargs["batch_size"] = count_rows(kwargs["batch_size"], dataset)
         if resident is not None:
-            order = None if rows is None else torch.as_tensor(rows, device=self.device)
+            order = None if rows is None else torch.as_tensor(rows, device=self._place)
             return Minibatches(*resident, order=order, **kwargs)
         kwargs.pop("chunk_bytes", None)
+        augment = kwargs.pop("augment", None)
         if trains and not {"sampler", "batch_sampler"} & kwargs.keys():
             kwargs.setdefault("shuffle", not isinstance(dataset, IterableDataset))
         loader = DataLoader(self._with_targets(dataset, self._encode), **kwargs)
-        return self._vicinal_loader(loader) if trains else loader
+        return self._vicinal_loader(self._shared(loader), augment) if trains else loader
+
+    def _shared(self, loader: Any) -> Any:
+        """Let each process that trains have its share of what a loader yields."""
+        accelerator = getattr(self, "accelerator", None)
+        return loader if accelerator is None else accelerator.prepare(loader)
 
     def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Iterator[Rows]:
         """Yield the outputs of the module for the rows in order, never mixed or shuffled.
@@ -434,15 +489,19 @@ class NetEstimator(NeuralNet):
             if isinstance(iterator, Minibatches) and not training:
                 n_filled = max(n_rows, iterator.batch_size)
                 Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
-            y_pred = self.evaluation_step((Xi, yi), training=training)
+            if isinstance(iterator, Minibatches) and self._processes[1] > 1:
+                # Each process has all rows here, so there are no others to gather.
+                y_pred = NeuralNet.evaluation_step(self, (Xi, yi), training=training)
+            else:
+                y_pred = self.evaluation_step((Xi, yi), training=training)
             cut = partial(cut_off, n_rows=n_rows, n_filled=n_filled)
             yield to_device(map_tensors(cut, y_pred), device=device)
 
     # -- a step and an epoch ----------------------------------------------------------------
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
-        if set_to_none is False:
-            super()._zero_grad_optimizer(set_to_none)
+        if set_to_none is False or getattr(self, "accelerator", None) is not None:
+            super()._zero_grad_optimizer(set_to_none)  # which may accumulate gradients
             return
         for name in self._optimizers:  # What zero_grad does, at a third of its cost.
             for group in getattr(self, name + "_").param_groups:

@@ -73,6 +73,8 @@ def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
     options = net.get_params_for("iterator_train").keys()
     if net.iterator_train is not Minibatches or options - MINIBATCHES_OPTIONS:
         return "iterator_train is not the default"
+    if "augment" in options:
+        return "augment may draw from the generator that all nets of a stack share"
     if net.optimizer not in ELEMENTWISE:
         return f"{getattr(net.optimizer, '__name__', net.optimizer)} is not an optimizer that " + (
             "treats each number apart"

@@ -34,7 +34,7 @@ from sklearn_mixup._last_good import DivergedError, LastGood
 from sklearn_mixup._training import Training, count_rows
 from sklearn_mixup._validation import default_dtype, explain_shapes
 from sklearn_mixup.callbacks import LRDecay
-from sklearn_mixup.minibatches import Minibatches, Rounds, Rows, bytes_per_row
+from sklearn_mixup.minibatches import Minibatches, Rounds, Rows, augmented, bytes_per_row
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import mix_with
 
@@ -476,11 +476,12 @@ class MixupGAN(NetEstimator):
             **{"shuffle": True, **kwargs},
         )
 
-    def _vicinal_loader(self, loader: Any) -> Rounds:
+    def _vicinal_loader(self, loader: Any, augment: Any) -> Rounds:
         """Join minibatches of a loader to those of an iteration."""
 
         def read(minibatch: Any) -> tuple[Tensor, Tensor]:
             X = self._make_floating(self._to_device(unpack_data(minibatch)[0]))
+            X = augmented(X, augment)
             return self._with_lam(X, None, batch_size=len(X))
 
         n_minibatches, n_rounds = int(self.n_discriminator_steps), self.iter_per_epoch

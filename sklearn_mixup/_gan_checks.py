@@ -8,6 +8,7 @@ from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import Tensor, nn
 
 from sklearn_mixup._validation import explain_shapes
+from sklearn_mixup.callbacks import Resume
 
 
 def check_hooks(net: NeuralNet) -> None:
@@ -18,6 +19,11 @@ def check_hooks(net: NeuralNet) -> None:
                 f"Callback {name!r} is an LRScheduler, which knows one optimizer; a GAN has "
                 "two. Use the default callbacks__lr_decay, or a callback that sets the lr of "
                 "both."
+            )
+        if isinstance(callback, Resume):
+            raise ValueError(
+                f"Callback {name!r} is a Resume, which knows nothing of a GAN's averaged weights. "
+                "Use a Checkpoint with f_generator=... and so on."
             )
         if getattr(callback, "f_params", None) or getattr(callback, "f_optimizer", None):
             raise ValueError(

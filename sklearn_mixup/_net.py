@@ -103,8 +103,8 @@ class VicinalNet(NetEstimator):
             y = self._encode(y)
         return super().get_dataset(X, y)
 
-    def _vicinal_loader(self, loader: Any) -> MappedLoader:
-        """Mix what a loader yields, minibatch by minibatch."""
+    def _vicinal_loader(self, loader: Any, augment: Any) -> MappedLoader:
+        """Augment and mix what a loader yields, minibatch by minibatch."""
         training = self._training_
         if training.weighted:
             raise ValueError(
@@ -113,7 +113,8 @@ class VicinalNet(NetEstimator):
             )
         with suppress(TypeError):  # An iterable data set has no length, so its fit no known end.
             training.n_minibatches = len(loader)
-        return MappedLoader(loader, self._to_device, partial(self._vicinal_rows, batch_size=None))
+        transform = partial(self._vicinal_rows, batch_size=None)
+        return MappedLoader(loader, self._to_device, transform, augment)
 
     def _vicinal_minibatches(
         self,
@@ -139,11 +140,14 @@ class VicinalNet(NetEstimator):
         if weight is not None:
             y = (y, self._to_device(weight))
         n_bytes = sum(bytes_per_row(rows) for rows in (X, y))
+        rank, n_processes = self._processes
         minibatches = Minibatches(
             X,
             y,
-            order=torch.as_tensor(rows, device=self.device),
+            order=torch.as_tensor(rows, device=self._place),
             rng=training.shuffle_rng,
+            rank=rank,
+            n_processes=n_processes,
             transform=partial(self._vicinal_rows, batch_size=kwargs["batch_size"]),
             # A row, its partner, their mixture and the last; targets turn into one number a class.
             row_bytes=4 * (n_bytes + 8 * getattr(self, "n_outputs_", 1)),

@@ -13,7 +13,7 @@ from torch import Tensor
 from sklearn_mixup.minibatches import Rows
 
 # What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
-MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes"}
+MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes", "augment"}
 
 
 @dataclass
@@ -27,6 +27,8 @@ class Training:
     device: torch.device | None = None
     dtype: torch.dtype | None = None
     n_minibatches: int | None = None
+    # Of a fit that goes on: the epochs that it had trained when it was killed.
+    n_epochs_done: int = 0
     # The data sets that are trained and validated on stay on the device; no other does.
     bases: list[Any] = field(default_factory=list)
     resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
@@ -46,3 +48,8 @@ def count_rows(batch_size: Any, rows: Sized) -> int:
 def draw_seeds(random_state: np.random.RandomState) -> list[int]:
     """Draw what a training is seeded by: the global generators, the shuffle and the mixing."""
     return random_state.randint(2**31 - 1, size=3).tolist()
+
+
+def seed_of_process(seed: int, rank: int) -> int:
+    """Derive the seed of one of the processes that train together; the first keeps it."""
+    return seed if rank == 0 else int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.dataset import unpack_data
+from skorch.dataset import get_len, unpack_data
 from torch import Tensor
 from torch.utils.data import Subset
 
@@ -112,9 +112,16 @@ class Minibatches:
         Whether to leave out a last minibatch that is shorter than the others.
     rng : torch.Generator, default=None
         Source of the shuffle, on the device of the data. None uses torch's global generator.
+    augment : callable, default=None
+        ``augment(X) -> X``, applied to the gathered rows of many minibatches at once, before
+        `transform`: :func:`~sklearn_mixup.augmentation.crop_and_flip`, for one. It may write to
+        the rows that it is given: they are copies.
     transform : callable, default=None
         ``transform(X, y) -> (X, y)``, applied to the rows of many minibatches at once, before they
         are sliced.
+    rank, n_processes : int, default=0, 1
+        Which share of the visits of an epoch is this process's, of how many that train together,
+        each with the same `rng`. Shares are equal: the first visits are repeated to make them so.
     chunk_bytes : int, default=64 MiB
         Bound on the memory of the gathered and transformed rows. One minibatch is the least.
     row_bytes : int, default=None
@@ -140,7 +147,10 @@ class Minibatches:
         shuffle: bool = False,
         drop_last: bool = False,
         rng: torch.Generator | None = None,
+        augment: Callable[[Rows], Rows] | None = None,
         transform: Callable[[Rows, Rows], tuple[Rows, Rows]] | None = None,
+        rank: int = 0,
+        n_processes: int = 1,
         chunk_bytes: int = 64 * 2**20,
         row_bytes: int | None = None,
     ) -> None:
@@ -152,9 +162,13 @@ class Minibatches:
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.rng = rng
+        self.augment = augment
         self.transform = transform
         self.n_rows = len(first) if order is None else len(order)
-        self.n_visits = self.n_rows if n_visits is None else n_visits
+        self.rank = rank
+        self.n_processes = n_processes
+        self._n_drawn = self.n_rows if n_visits is None else n_visits
+        self.n_visits = -(-self._n_drawn // n_processes)
         self._ahead: Tensor | None = None
         self.device = first.device
         if row_bytes is None:
@@ -182,14 +196,24 @@ class Minibatches:
 
     def draw_visits(self) -> Tensor | None:
         """Draw the rows of the next epoch in the order of their visit; None is as stored."""
-        if self.n_visits == self.n_rows:
+        visits = self._draw_all()
+        if self.n_processes == 1:
+            return visits
+        if visits is None:
+            visits = torch.arange(self._n_drawn, device=self.device)
+        places = torch.arange(self.n_visits, device=self.device) * self.n_processes + self.rank
+        return visits.index_select(0, places % self._n_drawn)
+
+    def _draw_all(self) -> Tensor | None:
+        """Draw the visits of the next epoch, of all processes."""
+        if self._n_drawn == self.n_rows:
             return self._passes(1) if self.shuffle else self.order
         ahead = torch.empty(0, dtype=torch.int64, device=self.device)
         ahead = ahead if self._ahead is None else self._ahead
-        if (n_missing := self.n_visits - len(ahead)) > 0:
+        if (n_missing := self._n_drawn - len(ahead)) > 0:
             ahead = torch.cat([ahead, self._passes(-(-n_missing // self.n_rows))])
-        self._ahead = ahead[self.n_visits :]
-        return ahead[: self.n_visits]
+        self._ahead = ahead[self._n_drawn :]
+        return ahead[: self._n_drawn]
 
     def chunks(self) -> list[tuple[int, int]]:
         """Cut an epoch into runs of visits whose rows are gathered together."""
@@ -202,6 +226,7 @@ class Minibatches:
         visits = self.draw_visits()
         for start, stop in self.chunks():
             X, y = map_tensors(partial(_gather, visits, start, stop), (self.X, self.y))
+            X = augmented(X, self.augment)
             if self.transform is not None:
                 X, y = self.transform(X, y)
             yield from cut_rows(methodcaller("split", self.batch_size), (X, y))
@@ -215,8 +240,22 @@ def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Ten
     return tensor.index_select(0, visits[start:stop])
 
 
+def augmented(X: Rows, augment: Callable[[Rows], Rows] | None) -> Rows:
+    """Augment rows, if there is something to augment them with."""
+    if augment is None:
+        return X
+    n_rows = get_len(X)
+    X = augment(X)
+    if get_len(X) != n_rows:
+        raise ValueError(
+            f"`augment` must return a row for each row that it is given; got {get_len(X)} for "
+            f"{n_rows}."
+        )
+    return X
+
+
 class MappedLoader:
-    """Minibatches from a loader, put on the device and transformed there one by one.
+    """Minibatches from a loader, put on the device, augmented and transformed there one by one.
 
     For data that does not fit on the device: the loader fetches and collates on the host.
     """
@@ -226,10 +265,12 @@ class MappedLoader:
         loader: Any,
         place: Callable[[Any], Rows],
         transform: Callable[[Rows, Rows], tuple[Rows, Rows]],
+        augment: Callable[[Rows], Rows] | None = None,
     ) -> None:
         self.loader = loader
         self.place = place
         self.transform = transform
+        self.augment = augment
 
     def __len__(self) -> int:
         """Return the number of minibatches in an epoch."""
@@ -239,7 +280,7 @@ class MappedLoader:
         """Yield the minibatches of one epoch."""
         for batch in self.loader:
             X, y = unpack_data(batch)
-            yield self.transform(self.place(X), self.place(y))
+            yield self.transform(augmented(self.place(X), self.augment), self.place(y))
 
 
 class Rounds:

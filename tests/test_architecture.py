@@ -14,9 +14,10 @@ PACKAGE = "sklearn_mixup"
 
 # Each line may import from the lines above it. Files on one line never import each other.
 LAYOUT = (
-    ("vicinal",),
+    ("vicinal", "augmentation"),
     ("modules",),
-    ("minibatches", "callbacks", "_device", "_targets", "_validation"),
+    ("minibatches", "_checkpoint", "_device", "_targets", "_validation"),
+    ("callbacks",),
     ("_energy", "_gan_checks", "_last_good", "_stack", "_stack_optimizer", "_training"),
     ("_estimator",),
     ("_net",),
@@ -24,11 +25,13 @@ LAYOUT = (
     ("_lockstep",),
     ("_fused", "_replay"),
     ("_search", "_bagging"),
+    ("_between",),
+    ("_gradient_norm",),
     ("inspection", "robustness"),
     ("__init__",),
 )
 # These know nothing of scikit-learn and skorch.
-TORCH_ONLY = {"vicinal", "modules"}
+TORCH_ONLY = {"vicinal", "augmentation", "modules"}
 # What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
 DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
 # Private modules of others that we lean on, and why.
