@@ -22,9 +22,9 @@ import pandas as pd
 from sklearn.datasets import load_iris
 from sklearn.utils import Bunch
 
-DataHome = str | os.PathLike[str] | None
+from benchmarks._data_home import ENVIRONMENT_VARIABLE, DataHome, find_data_home
+from benchmarks._picture_sets import fetch_cifar10, fetch_cifar100  # noqa: F401
 
-_ENVIRONMENT_VARIABLE = "SKLEARN_MIXUP_DATA"
 _UCI = "https://archive.ics.uci.edu/static/public"
 
 
@@ -61,10 +61,7 @@ class _DataSet:
 
     def folder(self, data_home: DataHome) -> Path:
         """Where the files are, or go."""
-        # The last is what get_data_home() returns, which would make that folder, even for iris.
-        default = os.environ.get("SCIKIT_LEARN_DATA", "~/scikit_learn_data")
-        home = data_home or os.environ.get(_ENVIRONMENT_VARIABLE) or default
-        return Path(home).expanduser() / "uci" / self.name
+        return find_data_home(data_home) / "uci" / self.name
 
     def missing(self, data_home: DataHome) -> list[Path]:
         """Paths of the files that are not there."""
@@ -492,7 +489,7 @@ def _how_to_get(data_set: _DataSet, missing: list[Path], reason: str) -> str:
     wanted = ", ".join(repr(str(path)) for path in missing)
     return (
         f"{data_set.title} needs {wanted}: not found, and {reason}. Unpack {data_set.url} there, "
-        f"or let `data_home` or the environment variable {_ENVIRONMENT_VARIABLE} name a folder "
+        f"or let `data_home` or the environment variable {ENVIRONMENT_VARIABLE} name a folder "
         f"that has it as {'/'.join(missing[0].parts[-3:])!r}."
     )
 

@@ -17,6 +17,8 @@ Then `MixupGAN` beside a hand-written loop of the same two networks, with the se
 
 And many nets at once: `FusedGridSearchCV` beside `GridSearchCV` on four tables, `fit_fused` by the
 number of nets, and where its time goes.
+
+Last pictures: an epoch beside a hand-written loop, and mixing beside timm, torchvision and a copy.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -41,7 +43,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from torch import nn
 
-from benchmarks import recipes
+from benchmarks import _speed_pictures, recipes
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._speed_gan import SETTINGS, gan_table, time_gan_round
 from benchmarks._speed_search import SCALES, make_skorch, run_section
@@ -79,16 +81,8 @@ _SCALES = {
         n_processes=3,
         n_iter=100,
     ),
-    "paper": _Scale(
-        n_rounds=25,
-        max_epochs=10,
-        n_rows=None,
-        data_mib=1024,
-        chunk_mib=64,
-        n_processes=3,
-        n_iter=100,
-    ),
 }
+_SCALES["paper"] = replace(_SCALES["small"], n_rounds=25, data_mib=1024)
 
 # Ours over theirs, and what it should not be above.
 _RATIOS = (
@@ -478,12 +472,18 @@ def run(args: argparse.Namespace) -> None:
         versions=versions,
         figure=out / "speed_fused.png",
     )
+    pictures = _speed_pictures.run_section(
+        *(run_table, _speed_pictures.SCALES[args.scale or "small"]),
+        n_rounds=args.seeds,
+        device=device,
+        versions=versions,
+    )
     tables = [times, gans, memories]
-    for part in (*tables, notes, *together):
+    for part in (*tables, notes, *together, *pictures):
         print("", part if isinstance(part, str) else terminal_table(part), sep="\n")
     write_markdown(
-        *(out / "speed.md", "Time and memory of a fit with mixup, and of many"),
-        *(notes, "![Time and memory](speed.png)", *tables, *together),
+        *(out / "speed.md", "Time and memory of a fit with mixup, of many, and of pictures"),
+        *(notes, "![Time and memory](speed.png)", *tables, *together, *pictures),
     )
     plot(timed, ratios, found, out / "speed.png")
     names = ("speed.csv", "speed.md", "speed.png", "speed_fused.png")

@@ -150,7 +150,9 @@ class VicinalNet(NetEstimator):
             n_processes=n_processes,
             transform=partial(self._vicinal_rows, batch_size=kwargs["batch_size"]),
             # A row, its partner, their mixture and the last; targets turn into one number a class.
-            row_bytes=4 * (n_bytes + 8 * getattr(self, "n_outputs_", 1)),
+            # An augmentation needs about as much again.
+            row_bytes=(4 if kwargs.get("augment") is None else 8)
+            * (n_bytes + 8 * getattr(self, "n_outputs_", 1)),
             **kwargs,
         )
         training.n_minibatches = len(minibatches)

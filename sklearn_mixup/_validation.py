@@ -31,9 +31,10 @@ def take(X: Any, rows: np.ndarray) -> Any:
 def check_floating(dtype: Any, name: str, mixes: bool) -> None:
     """Raise TypeError for inputs that cannot be mixed."""
     if mixes and not is_floating(dtype):
+        is_bytes = dtype in (torch.uint8, np.uint8)
+        way = "Turn pictures of bytes into X.astype('float32') / 255" if is_bytes else "Convert it"
         raise TypeError(
-            f"Only floating inputs can be mixed, but {name} is {dtype}. Convert it to float, or "
-            "use alpha=0."
+            f"Only floating inputs can be mixed, but {name} is {dtype}. {way}, or use alpha=0."
         )
 
 

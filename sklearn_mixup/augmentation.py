@@ -79,7 +79,7 @@ def crop_and_flip(
         mirrored = torch.randint(2, (n_rows, 1), device=device).bool()
         columns = torch.where(mirrored, columns.flip(1), columns)
     columns = left + columns
-    # Of seven exact ways one gather is the fastest: it pads, crops and mirrors in two passes.
+    # On a CPU, for 128 x 3 x 32 x 32, one gather was the fastest of the exact ways that were tried.
     pixels = (rows[:, :, None] * padded.shape[3] + columns[:, None]).flatten(1)
     pixels = pixels[:, None].expand(-1, n_channels, -1)  # (n_rows, n_channels, height * width)
     cropped = padded.flatten(2).gather(2, pixels).view(X.shape)

@@ -1,10 +1,13 @@
 """The speed benchmark runs and computes its ratios right; how fast anything is, is not tested."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from benchmarks import _speed_search
+from benchmarks import _speed_pictures, _speed_search
 from benchmarks.__main__ import main
 from benchmarks._speed_gan import SETTINGS, gan_table
 from benchmarks._speed_search import (
@@ -40,7 +43,19 @@ def test_smoke_leaves_a_table_a_page_and_a_figure(tmp_path, capsys):
     assert runs.loc["memory", "peak_mib"] > 0
     told = capsys.readouterr().out
     assert "random numbers in the shape of Abalone" in told
-    assert told.count("<= ") == 6  # three ratios, those of two GANs, and the memory
+    mixers = ["mix", "copy", *(name for name in ("timm", "torchvision") if find_spec(name))]
+    # Three ratios, those of two GANs, the memory, those of two fits of pictures and of mixing.
+    assert told.count("<= ") == 6 + 2 + len(mixers) - 1
+    fits = [
+        f"fit_time_s {pictures} {who}"
+        for pictures in ("as they are", "cropped and flipped")
+        for who in ("MixupClassifier", "bare loop")
+    ]
+    assert (runs.loc["pictures", fits] > 0).all()
+    if find_spec("torchvision"):
+        speeds = runs.loc["augmentation"].filter(like="pictures_per_s ")
+        assert (speeds > 0).sum() == 3
+    assert (runs.loc["mixing", [f"mix_time_s {name}" for name in mixers]] > 0).all()
     gans = [f"fit_time_s {name} {who}" for name in SETTINGS for who in ("MixupGAN", "bare loop")]
     assert (runs.loc["GAN", gans] > 0).all()
     contenders = [f"fit_time_s {name}" for name in (FUSED, FUSED_ALONE, GRID, GRID_ALONE, SKORCH)]
@@ -52,7 +67,13 @@ def test_smoke_leaves_a_table_a_page_and_a_figure(tmp_path, capsys):
     used = shares.drop("share dropout masks")  # There is no dropout.
     assert used.between(0, 1, inclusive="neither").all()
     page = (tmp_path / "speed.md").read_text(encoding="utf-8")
-    for part in ("bare loop", "geometric mean", "(speed_fused.png)", "share of the time"):
+    for part in (
+        "bare loop",
+        "geometric mean",
+        "(speed_fused.png)",
+        "share of the time",
+        "cropped and flipped",
+    ):
         assert part in page
 
 
@@ -118,6 +139,92 @@ def test_a_gan_that_takes_longer_than_its_loop_allows_fails():
     assert table.ratio.to_dict() == {"paper": "1.20", "steady": "1.00"}
     assert table.met.to_dict() == {"paper": "FAIL", "steady": "pass"}
     assert table.loc["paper", "ms an iteration"] == "12.0"
+
+
+# -- pictures -------------------------------------------------------------------------------------
+
+
+def test_pictures_are_judged_by_the_median_of_the_ratios_within_a_round():
+    rounds = pd.DataFrame(
+        {
+            "fit_time_s as they are MixupClassifier": [1.0, 10.5, 4.0],
+            "fit_time_s as they are bare loop": [1.0, 10.0, 2.0],
+            "fit_time_s cropped and flipped MixupClassifier": [1.06, 1.06, 1.0],
+            "fit_time_s cropped and flipped bare loop": [1.0, 1.0, 1.0],
+        }
+    )
+    table = _speed_pictures.fit_table(rounds, n_pictures=100).set_index("pictures")
+    assert table["ratio"].tolist() == ["1.05", "1.06"]
+    assert table["met"].tolist() == ["pass", "FAIL"]
+    assert table["MixupClassifier, a second"].tolist() == ["25", "94"]
+    assert table["bare loop, a second"].tolist() == ["50", "100"]
+
+
+def test_mixing_may_take_as_long_as_others_and_not_much_longer_than_a_copy():
+    rounds = pd.DataFrame(
+        {
+            "mix_time_s mix": [0.013, 0.14, 0.013],
+            "mix_time_s copy": [0.010, 0.10, 0.010],
+            "mix_time_s timm": [0.013, 0.14, 0.012],
+            "mix_time_s torchvision": [0.012, 0.10, 0.020],
+        }
+    )
+    table = _speed_pictures.mix_table(rounds).set_index("a minibatch")
+    assert table["ratio"].to_dict() == {
+        "mix": "",
+        "timm": "1.00",
+        "torchvision": "1.08",
+        "copy": "1.30",
+    }
+    assert table["met"].tolist() == ["", "pass", "FAIL", "pass"]
+    assert table["ms"].tolist() == ["13.0", "13.0", "20.0", "10.0"]
+    few = _speed_pictures.mix_table(rounds[["mix_time_s mix", "mix_time_s copy"]])
+    assert few["a minibatch"].tolist() == ["mix", "copy"]
+
+
+def test_augmentation_tells_how_many_times_as_many_the_device_has():
+    rounds = pd.DataFrame(
+        {
+            "pictures_per_s on the device": [10.0, 40.0, 30.0],
+            "pictures_per_s torchvision, 0 workers": [5.0, 8.0, 10.0],
+        }
+    )
+    table = _speed_pictures.augmentation_table(rounds)
+    assert table["ours / it"].tolist() == ["", "3.0"]
+    assert table["pictures a second"].tolist() == ["30", "8"]
+
+
+@pytest.mark.parametrize("augment", _speed_pictures._AUGMENTS.values())
+def test_fit_and_loop_take_as_many_steps_on_as_many_mixed_pictures(augment, monkeypatch):
+    seen = []
+
+    class Spy(_speed_pictures.PreActResNet18):
+        def forward(self, X):
+            seen.append(tuple(X.shape))
+            return super().forward(X)
+
+    monkeypatch.setattr(_speed_pictures, "PreActResNet18", Spy)
+    X, y = _speed_pictures._make_pictures((300, 3, 8, 8), 10, "cpu")
+    before = X.clone()
+    for fit in (_speed_pictures._fit_ours, _speed_pictures._fit_bare_loop):
+        seen.clear()
+        fit(X, y, 1, augment, "cpu")
+        assert seen == [(128, 3, 8, 8), (128, 3, 8, 8), (44, 3, 8, 8)]
+    assert torch.equal(X, before)
+
+
+def test_each_mixer_mixes_pictures_and_labels_alike():
+    X, y = _speed_pictures._make_pictures((6, 3, 4, 4), 5, "cpu")
+    # A picture of class k is k everywhere, so what it turns into tells its labels.
+    X = y.float()[:, None, None, None].expand_as(X).clone()
+    classes = torch.arange(5.0)
+    for name, mixer in _speed_pictures._find_mixers(X, y, 5, "cpu"):
+        if name == "copy":
+            assert torch.equal(mixer(), X)
+        else:
+            X_mixed, y_mixed = mixer()
+            torch.testing.assert_close(X_mixed[:, 0, 0, 0], y_mixed @ classes)
+            assert not torch.equal(X_mixed, X)
 
 
 # -- many nets at once ----------------------------------------------------------------------------

@@ -1,0 +1,334 @@
+"""Pictures on their way to a net: as arrays, or as folders too large for memory; the transforms."""
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import joblib
+import numpy as np
+import torch
+from PIL import Image, ImageFile
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from benchmarks._imagenet import (  # noqa: F401
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    fetch_imagenet,
+    fetch_imagenette,
+)
+from benchmarks._vision import import_torchvision
+from sklearn_mixup.augmentation import crop_and_flip
+from sklearn_mixup.minibatches import Minibatches
+
+import_torchvision()
+from torchvision.datasets import ImageFolder  # noqa: E402
+from torchvision.transforms import v2  # noqa: E402
+
+
+def to_floats(X: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """Turn bytes into standardised numbers: ``(X / 255 - mean) / std``.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_pictures, n_channels, height, width), uint8
+        Pixels, 0 to 255. Never written to.
+    mean, std : n_channels floats
+        Of each channel of pixels in [0, 1].
+
+    Returns
+    -------
+    ndarray of the shape of `X`, float32
+
+    Raises
+    ------
+    TypeError
+        If `X` is not an array of uint8: it may have been converted before.
+    ValueError
+        If the second axis of `X` is not that of the channels.
+
+    Examples
+    --------
+    >>> X = np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1)
+    >>> to_floats(X, mean=[0.5], std=[0.25]).ravel().tolist()
+    [-2.0, 2.0]
+    """
+    if not isinstance(X, np.ndarray) or X.dtype != np.uint8:
+        got = getattr(X, "dtype", type(X).__name__)
+        raise TypeError(f"`X` must be an array of uint8; got {got}. Floats need no conversion.")
+    if X.ndim != 4 or not X.shape[1] == len(mean) == len(std):
+        raise ValueError(
+            f"`X` must be of shape (n_pictures, {len(mean)}, height, width), with a mean and a std "
+            f"for each channel; got shape {X.shape}, {len(mean)} means and {len(std)} stds. Use "
+            "X.transpose(0, 3, 1, 2) if the channels come last."
+        )
+    mean, std = (np.array(part, dtype=np.float64).reshape(-1, 1, 1) for part in (mean, std))
+    floats = X.astype(np.float32)
+    floats -= (255 * mean).astype(np.float32)  # in place: no second copy
+    floats /= (255 * std).astype(np.float32)
+    return floats
+
+
+# -- folders ---------------------------------------------------------------------------------------
+
+
+class PictureFolder(ImageFolder):
+    """Pictures in folders, one for each class: a torch Dataset of ``(picture, code)``.
+
+    A picture is read when it is asked for, so a folder may be larger than memory. Whatever its
+    mode, such as grey, it is given as RGB.
+
+    Parameters
+    ----------
+    root : path-like
+        Folder with a folder of pictures for each class. Classes are coded in the order of their
+        names.
+    transform : callable, default=None
+        ``transform(picture)`` of a :class:`PIL.Image.Image`, such as :func:`train_transform`.
+    unreadable : "raise" or "skip", default="raise"
+        What to do about a truncated or otherwise unreadable picture. ``"raise"`` is an error that
+        names it, once it is asked for. ``"skip"`` leaves it out, with a warning that names it; to
+        find them all, the whole folder is read and decoded once, here.
+
+    Attributes
+    ----------
+    classes : list of str
+        Names of the folders, sorted.
+    samples : list of (str, int)
+        Path and code of each picture.
+    targets : list of int
+        Code of each picture.
+    skipped : list of str
+        Paths of the pictures that were left out.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `root` has no folders, or one of them no pictures.
+    ValueError
+        If a picture cannot be read; if none of a class can.
+
+    Examples
+    --------
+    >>> pictures = PictureFolder("imagenette2/train", train_transform(128))  # doctest: +SKIP
+    >>> len(pictures), pictures[0][0].shape  # doctest: +SKIP
+    (9469, torch.Size([3, 128, 128]))
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        transform: Callable[[Any], Any] | None = None,
+        *,
+        unreadable: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        if unreadable not in ("raise", "skip"):
+            raise ValueError(f"`unreadable` must be 'raise' or 'skip'; got {unreadable!r}.")
+        super().__init__(os.fspath(root), transform=transform, loader=read_picture)
+        self.unreadable = unreadable
+        self.skipped: list[str] = []
+        if unreadable == "skip":
+            self._skip_unreadable()
+
+    def _skip_unreadable(self) -> None:
+        """Decode every picture once and leave out those that cannot be."""
+        paths = [path for path, _ in self.samples]
+        # Decoding lets go of the interpreter's lock, so threads share the work.
+        parallel = joblib.Parallel(joblib.cpu_count(), require="sharedmem", return_as="generator")
+        problems = parallel(joblib.delayed(_find_problem)(path) for path in paths)
+        # disable=None: a bar on a terminal, nothing elsewhere.
+        bar = tqdm(problems, "reading pictures", len(paths), leave=False, disable=None)
+        pairs = list(zip(self.samples, bar, strict=True))
+        told = [problem for _, problem in pairs if problem]
+        if not told:
+            return
+        self.skipped = [path for (path, _), problem in pairs if problem]
+        self.samples = self.imgs = [sample for sample, problem in pairs if not problem]
+        self.targets = [code for _, code in self.samples]
+        emptied = [self.classes[code] for code in set(range(len(self.classes))) - {*self.targets}]
+        if emptied:
+            raise ValueError(f"No picture of {', '.join(emptied)} can be read: {told[0]}.")
+        more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
+        warnings.warn(
+            f"Left out {len(told)} of {len(pairs)} pictures that cannot be read: "
+            f"{'; '.join(told[:5])}{more}.",
+            stacklevel=3,
+        )
+
+
+def read_picture(path: str) -> Image.Image:
+    """Read and decode a picture as RGB, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened or read.
+    ValueError
+        If what it holds is not a whole picture; the message names the file.
+    """
+    content = Path(path).read_bytes()
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise ValueError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES must be False; got True. With it the missing part "
+            "of a truncated picture is grey, and nothing tells of it."
+        )
+    try:
+        return Image.open(BytesIO(content)).convert("RGB")
+    except Exception as error:  # a damaged file can make PIL raise almost anything
+        raise ValueError(
+            f"{path!r} cannot be read as a picture: {error}. Replace or delete it, or leave such "
+            'pictures out with unreadable="skip".'
+        ) from error
+
+
+def _find_problem(path: str) -> str:
+    """Say why a picture cannot be read; nothing if it can."""
+    try:
+        read_picture(path)
+    except ValueError as error:
+        return f"{path} ({error.__cause__})" if error.__cause__ else str(error)
+    return ""
+
+
+# -- transforms ------------------------------------------------------------------------------------
+
+
+def _to_tensor(mean: Sequence[float], std: Sequence[float]) -> list[Any]:
+    """List the transforms that turn a PIL picture into a standardised float tensor."""
+    return [
+        v2.PILToTensor(),
+        v2.ToDtype(torch.float32, scale=True),
+        v2.Normalize(mean, std),
+        v2.ToPureTensor(),
+    ]
+
+
+def train_transform(
+    size: int, *, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> v2.Compose:
+    """Make the paper's augmentation for ImageNet: scale and aspect ratio, random crop, flip.
+
+    Parameters
+    ----------
+    size : int
+        Height and width of the result, in pixels; the paper's is 224.
+    mean, std : three floats, default=those of ImageNet
+        Of each channel of pixels in [0, 1].
+
+    Returns
+    -------
+    Compose
+        From a PIL picture to a float32 tensor of shape (3, size, size).
+
+    Examples
+    --------
+    >>> train_transform(64)(Image.new("RGB", (100, 80))).shape
+    torch.Size([3, 64, 64])
+    """
+    augment = [v2.RandomResizedCrop(size), v2.RandomHorizontalFlip()]
+    return v2.Compose([*augment, *_to_tensor(mean, std)])
+
+
+def test_transform(
+    size: int,
+    *,
+    mean: Sequence[float] = IMAGENET_MEAN,  # noqa: PT028
+    std: Sequence[float] = IMAGENET_STD,  # noqa: PT028
+) -> v2.Compose:
+    """Make the paper's view of a test picture: shorter side to 256/224 of `size`, centre crop.
+
+    Parameters and result are those of :func:`train_transform`. Nothing is random.
+
+    Examples
+    --------
+    >>> test_transform(64)(Image.new("RGB", (100, 80))).shape
+    torch.Size([3, 64, 64])
+    """
+    centre = [v2.Resize(round(256 * size / 224)), v2.CenterCrop(size)]
+    return v2.Compose([*centre, *_to_tensor(mean, std)])
+
+
+test_transform.__test__ = False  # no test, whatever pytest makes of its name
+
+
+# -- speed -----------------------------------------------------------------------------------------
+
+
+class _HostPictures(Dataset):
+    """CIFAR's augmentation by torchvision, picture by picture."""
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, mean: Sequence[float], std: Sequence[float]):
+        augment = [v2.RandomCrop(X.shape[-1], padding=4), v2.RandomHorizontalFlip()]
+        self.transform = v2.Compose([*augment, *_to_tensor(mean, std)])
+        self.X = X.transpose(0, 2, 3, 1).copy()  # as PIL has them
+        self.y = y
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.X[index])), int(self.y[index])
+
+
+def time_augmentation_round(
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    mean: Sequence[float],
+    std: Sequence[float],
+    batch_size: int = 128,
+    n_workers: int = 2,
+    device: str = "cpu",
+) -> dict[str, float]:
+    """Time one epoch of augmented minibatches, without a net, each way once.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_pictures, 3, size, size), uint8
+        Square pictures.
+    y : ndarray of shape (n_pictures,), int64
+        Their classes.
+    mean, std : three floats
+        Of each channel of pixels in [0, 1].
+    batch_size : int, default=128
+        Pictures in a minibatch.
+    n_workers : int, default=2
+        Processes of the loader that has some; it starts them once an epoch, as skorch does.
+    device : str, default="cpu"
+        Where the minibatches end up.
+
+    Returns
+    -------
+    dict of str to float
+        Pictures per second: ``"on the device"`` (`crop_and_flip` on rows that live there),
+        ``"torchvision, 0 workers"`` and ``"torchvision, 2 workers"`` (its transforms on PIL
+        pictures, in a DataLoader). Call it several times, and take medians.
+    """
+    rows = torch.as_tensor(to_floats(X, mean, std)).to(device), torch.as_tensor(y).to(device)
+    fill = [-m / s for m, s in zip(mean, std, strict=True)]
+    pictures = _HostPictures(X, y, mean, std)
+    ways: dict[str, Iterable[Any]] = {
+        "on the device": Minibatches(
+            *rows,
+            batch_size=batch_size,
+            shuffle=True,
+            transform=lambda X, y: (crop_and_flip(X, fill=fill), y),
+        )
+    }
+    for n in (0, n_workers):
+        loader = DataLoader(pictures, batch_size=batch_size, shuffle=True, num_workers=n)
+        ways[f"torchvision, {n} workers"] = loader
+    wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None
+    speeds = {}
+    for name, minibatches in ways.items():
+        start = time.perf_counter()
+        for minibatch, _ in minibatches:
+            minibatch.to(device)
+        wait()
+        speeds[name] = len(X) / (time.perf_counter() - start)
+    return speeds
