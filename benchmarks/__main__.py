@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import gan, speed, tabular
+from benchmarks import between, cifar, gan, imagenet, speed, tabular
 
 # A benchmark is a module with add_arguments(parser) and run(args); the first line of its docstring
 # is its help. One that keeps more than NAME.csv has tables_of(args) too, their names.
@@ -14,6 +14,9 @@ BENCHMARKS = {
     "tabular": tabular,
     "gan": gan,
     "speed": speed,
+    "cifar": cifar,
+    "between": between,
+    "imagenet": imagenet,
 }
 
 

@@ -22,6 +22,7 @@ from benchmarks._imagenet import (  # noqa: F401
     fetch_imagenet,
     fetch_imagenette,
 )
+from benchmarks._picture_sets import to_floats
 from benchmarks._vision import import_torchvision
 from sklearn_mixup.augmentation import crop_and_flip
 from sklearn_mixup.minibatches import Minibatches
@@ -29,50 +30,6 @@ from sklearn_mixup.minibatches import Minibatches
 import_torchvision()
 from torchvision.datasets import ImageFolder  # noqa: E402
 from torchvision.transforms import v2  # noqa: E402
-
-
-def to_floats(X: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
-    """Turn bytes into standardised numbers: ``(X / 255 - mean) / std``.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_pictures, n_channels, height, width), uint8
-        Pixels, 0 to 255. Never written to.
-    mean, std : n_channels floats
-        Of each channel of pixels in [0, 1].
-
-    Returns
-    -------
-    ndarray of the shape of `X`, float32
-
-    Raises
-    ------
-    TypeError
-        If `X` is not an array of uint8: it may have been converted before.
-    ValueError
-        If the second axis of `X` is not that of the channels.
-
-    Examples
-    --------
-    >>> X = np.array([0, 255], dtype=np.uint8).reshape(2, 1, 1, 1)
-    >>> to_floats(X, mean=[0.5], std=[0.25]).ravel().tolist()
-    [-2.0, 2.0]
-    """
-    if not isinstance(X, np.ndarray) or X.dtype != np.uint8:
-        got = getattr(X, "dtype", type(X).__name__)
-        raise TypeError(f"`X` must be an array of uint8; got {got}. Floats need no conversion.")
-    if X.ndim != 4 or not X.shape[1] == len(mean) == len(std):
-        raise ValueError(
-            f"`X` must be of shape (n_pictures, {len(mean)}, height, width), with a mean and a std "
-            f"for each channel; got shape {X.shape}, {len(mean)} means and {len(std)} stds. Use "
-            "X.transpose(0, 3, 1, 2) if the channels come last."
-        )
-    mean, std = (np.array(part, dtype=np.float64).reshape(-1, 1, 1) for part in (mean, std))
-    floats = X.astype(np.float32)
-    floats -= (255 * mean).astype(np.float32)  # in place: no second copy
-    floats /= (255 * std).astype(np.float32)
-    return floats
-
 
 # -- folders ---------------------------------------------------------------------------------------
 

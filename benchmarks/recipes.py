@@ -1,5 +1,7 @@
 """The settings and results of the mixup paper [1]_, as data.
 
+Those of its experiments with pictures are in `picture_recipes`.
+
 References
 ----------
 .. [1] Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018.

@@ -1,0 +1,119 @@
+"""Table 1: the plan without any data, and a small run from folders of pictures."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks import _picture_report as report
+from benchmarks import imagenet
+from benchmarks.__main__ import main
+from benchmarks._picture_runs import make_network
+from benchmarks.picture_recipes import IMAGENET_RECIPES
+from tests.picture_rows import read_plan, runs_of
+
+pytestmark = pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra `vision`")
+
+# As published with the networks; each is some 0.5 % of what the paper of ResNeXt rounds it to.
+PARAMETERS = {
+    "ResNet-50": "25,557,032",
+    "ResNet-101": "44,549,160",
+    "ResNeXt-101 32x4d": "44,177,704",
+    "ResNeXt-101 64x4d": "83,455,272",
+}
+
+
+def test_dry_run_of_the_paper_needs_no_data_and_tells_the_truth(tmp_path, capsys):
+    arguments = ["imagenet", "--scale", "paper", "--dry-run", "--data-home", str(tmp_path)]
+    main([*arguments, "--out", str(tmp_path / "out")])
+    told = capsys.readouterr().out
+    rows = read_plan(told)
+    assert [(row["network"], row["epochs"]) for row in rows] == [
+        (network, epochs) for epochs in ("90", "200") for network in PARAMETERS
+    ]
+    n_steps = {"90": "112,680", "200": "250,400"}  # x ceil(1,281,167 / 1,024) = 1,252
+    for row in rows:
+        assert row["parameters"] == PARAMETERS[row["network"]]
+        assert row["steps a run"] == n_steps[row["epochs"]]
+        assert row["runs"] == "2"
+        assert row["data, MB"] == "0"  # streamed
+    assert f"16 runs, {8 * (112_680 + 250_400):,} steps" in told
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_untouched_recipes_are_those_of_the_paper():
+    for (network, max_epochs), recipe in IMAGENET_RECIPES.items():
+        assert imagenet.choose_recipe(network, max_epochs, None) == recipe
+    small = imagenet.choose_recipe("resnet50", 18, 32)
+    assert (small.drops, small.warmup_epochs) == ((6, 12, 16), 1)
+    assert small.lr == pytest.approx(0.4 / 32)
+
+
+def test_network_of_timm_has_as_many_outputs_as_classes():
+    with torch.device("meta"):
+        logits = make_network("resnet50", 7)(torch.zeros(2, 3, 64, 64))
+    assert logits.shape == (2, 7)
+
+
+def test_table_stands_beside_the_papers():
+    errors = {(0.0, 90): [0.25, 0.27], (0.2, 90): [0.24, 0.24]}
+    runs = runs_of(errors, network="ResNet-50", family="resnet50")
+    table = report.table_1(runs)
+    assert table["method"].tolist() == ["ERM", "mixup, alpha 0.2"]
+    assert table["top-1"].tolist() == ["26.0 ± 1.0", "24.0 ± 0.0"]
+    assert table["paper top-1"].tolist() == ["23.5", "23.3"]
+    assert table["paper top-5"].tolist() == ["", "6.6"]
+    assert "ERM: 2.30 to 0.26" in report.tell_losses(runs)
+
+
+def test_smoke_reads_folders_and_does_nothing_twice(tmp_path, capsys, monkeypatch):
+    arguments = ["imagenet", "--scale", "smoke", "--epochs", "1", "--device", "cpu"]
+    arguments += ["--out", str(tmp_path)]
+    main(arguments)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"imagenet.{ext}" for ext in ("csv", "md", "png")}
+    runs = pd.read_csv(tmp_path / "imagenet.csv")
+    assert runs["alpha"].tolist() == [0.0, 0.2]
+    assert (runs["n_train"] == 40).all()
+    assert runs["test_error"].between(0, 1).all()
+    assert "| ResNet-50" in (tmp_path / "imagenet.md").read_text(encoding="utf-8")
+
+    def do_not(*args, **kwargs):
+        raise AssertionError("a finished run was done again")
+
+    monkeypatch.setattr(imagenet, "run_one", do_not)
+    main(arguments)
+    assert "paper top-1" in capsys.readouterr().out
+
+
+def test_missing_pictures_are_named(tmp_path):
+    with pytest.raises(SystemExit, match="imagenette2"):
+        main(["imagenet", "--data-home", str(tmp_path), "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.skipif(find_spec("accelerate") is None, reason="needs the extra `accelerate`")
+def test_two_processes_share_the_runs_and_one_tells(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    arguments = ["imagenet", "--scale", "smoke", "--epochs", "1", "--device", "cpu"]
+    done = subprocess.run(
+        [*command, "-m", "benchmarks", *arguments, "--accelerate", "--out", str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Written:") == 1
+    runs = pd.read_csv(tmp_path / "imagenet.csv")
+    assert runs["alpha"].tolist() == [0.0, 0.2]
+    assert (runs["n_train"] == 40).all()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"imagenet.{ext}" for ext in ("csv", "md", "png")
+    }
