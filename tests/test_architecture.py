@@ -18,7 +18,7 @@ LAYOUT = (
     ("modules",),
     ("minibatches", "_checkpoint", "_device", "_targets", "_validation"),
     ("callbacks",),
-    ("_energy", "_gan_checks", "_last_good", "_stack", "_stack_optimizer", "_training"),
+    ("_energy", "_epoch", "_gan_checks", "_last_good", "_stack", "_stack_optimizer", "_training"),
     ("_estimator",),
     ("_net",),
     ("_classifier", "_gan"),
