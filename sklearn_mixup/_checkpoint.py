@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
-import pickle
 import warnings
-import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import joblib
 import torch
+from joblib.hashing import NumpyHasher
+from torch.nn.parameter import is_lazy
 
 _NAME, _PREVIOUS, _SCRATCH = "checkpoint.pt", "previous.pt", "checkpoint.tmp"
+# At the end of a file: the checksums of a ZIP archive leave out its own directory.
+_N_DIGEST = hashlib.sha256().digest_size
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -27,6 +29,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with scratch.open("wb") as file:
             file.write(buffer.getbuffer())
+            file.write(hashlib.sha256(buffer.getbuffer()).digest())
             file.flush()
             os.fsync(file.fileno())
         if newest.exists():
@@ -45,7 +48,8 @@ def _sync_folder(folder: Path) -> None:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with suppress(OSError):  # Some network mounts have no way to.
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -66,6 +70,9 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any], Path] | None:
                 f"{str(path)!r}.",
                 stacklevel=3,
             )
+            # Or the next save would put the damaged file in the place of the good one.
+            with suppress(OSError):
+                os.replace(path, folder / _NAME)
         # All tensors on the host: who loads them puts them where they belong.
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
         return state, path
@@ -78,29 +85,44 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any], Path] | None:
 
 
 def _is_whole(content: bytes) -> bool:
-    """Whether a file of ``torch.save``, a ZIP archive, has all its parts and their checksums."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return bool(archive.namelist()) and archive.testzip() is None
-    except Exception:  # A flipped bit can raise almost anything.
-        return False
+    """Whether a file ends with the digest of the rest."""
+    rest, digest = memoryview(content)[:-_N_DIGEST], content[-_N_DIGEST:]
+    return hashlib.sha256(rest).digest() == digest
+
+
+class _Hasher(NumpyHasher):
+    """Hash a tensor by what it holds: torch pickles its place in memory too."""
+
+    def save(self, obj: Any) -> None:
+        """Hash a part of a value."""
+        if isinstance(obj, torch.Tensor) and obj.layout is torch.strided:
+            rows = obj.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+            obj = type(obj).__qualname__, str(obj.dtype), tuple(obj.shape), rows
+        elif isinstance(obj, torch.Generator):
+            obj = "generator", str(obj.device)  # Its state is in the checkpoint.
+        super().save(obj)
 
 
 def hash_value(value: Any) -> str:
     """Hash a value, the same in each process; of one that cannot be pickled only its type."""
     try:
-        return str(joblib.hash(value))
-    except (pickle.PicklingError, AttributeError, TypeError):
+        return str(_Hasher(hash_name="md5").hash(value))
+    except Exception:  # What holds a handle of the system raises almost anything.
         return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def check_shapes(path: Path, name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     """Raise ValueError unless a checkpoint has the parameters of a module, in their shapes."""
     shapes, found = (
-        {key: tuple(getattr(value, "shape", ())) for key, value in part.items()}
+        {
+            key: () if is_lazy(value) else tuple(getattr(value, "shape", ()))
+            for key, value in part.items()
+        }
         for part in (ours, theirs)
     )
-    for key in sorted(shapes.keys() | found.keys()):
+    # A lazy one takes the shape that it finds.
+    lazy = {key for key, value in ours.items() if is_lazy(value)}
+    for key in sorted((shapes.keys() | found.keys()) - lazy):
         if shapes.get(key) != found.get(key):
             raise ValueError(
                 f"The checkpoint {str(path)!r} must be of the same architecture; {key!r} in the "

@@ -332,6 +332,13 @@ class NetEstimator(LeanEpoch):
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self._prepare()
 
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Go on drawing as before a kill, before any callback does."""
+        super().on_epoch_begin(net, **kwargs)
+        for _, callback in self.callbacks_:
+            if isinstance(callback, Resume):
+                callback.restore_random_states(net)
+
     def _prepare(self) -> None:
         """Note what the steps of this training need to know."""
         training = self._training_

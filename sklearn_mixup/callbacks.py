@@ -141,7 +141,12 @@ class Resume(Callback):
     It acts in the ``fit`` of a classifier, not in ``partial_fit`` or a warm start, and runs after
     all other callbacks. `max_epochs` may be raised between two starts where the learning rate does
     not hang on it, that is without the default ``lr_decay``. Each candidate and split of a search
-    would need a folder of its own: it refuses to train others in one.
+    would need a folder of its own: it refuses to train others in one. What skorch's
+    ``EarlyStopping`` ended trains its last epoch again, and ends there again.
+
+    What is no part of a ``state_dict`` is not saved, such as buffers that are not persistent, and
+    random generators that are no parameters of the net, such as that of a Dataset. A callback that
+    holds something with a ``state_dict`` should make it in ``on_train_begin``.
 
     Examples
     --------
@@ -191,6 +196,12 @@ class Resume(Callback):
                 f"Resume needs skorch's History; got {type(net.history).__name__}. Leave out "
                 "`history`: each process then keeps its own."
             )
+        folder = Path(self.dirname)
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(
+                f"`dirname` must be a folder, or the name of one to make; got {str(folder)!r}, "
+                "a file. Give another name."
+            )
         self.identity_ = _identify(net, X, y)
         if (found := load_checkpoint(Path(self.dirname))) is not None:
             self._take_up(net, *found)
@@ -228,12 +239,16 @@ class Resume(Callback):
         training.n_epochs_done = n_done
         self.random_states_ = state["random_states"]
 
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+    def restore_random_states(self, net: Any) -> None:
         """Go on drawing where the last checkpoint left off; all that draws is there by now."""
         if self.random_states_ is not None:
             rank = torch.distributed.get_rank() if _is_distributed() else 0
             _set_random_states(net, self.random_states_[rank])
             self.random_states_ = None
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Stand aside in what comes after the fit."""
+        self.identity_ = self.random_states_ = None
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Save what the next epoch starts from."""
@@ -279,6 +294,8 @@ def _identify(net: Any, X: Any, y: Any) -> dict[str, str]:
         if isinstance(callback, _TEACHERS):
             settings[f"callbacks__{name}"] = callback.get_params()
     settings["the data"] = _describe_data(X, y), getattr(net._training_, "sample_weight", None)
+    # The states of generators of another kind are others.
+    settings["the kind of device"] = net._training_.shuffle_rng.device.type
     settings["the number of processes"] = (
         torch.distributed.get_world_size() if _is_distributed() else 1
     )
@@ -305,13 +322,19 @@ def _learned(callback: Callback) -> dict[str, Any]:
         if not name.endswith("_") or name in ("groups_", "y_trues_", "y_preds_", "policy_"):
             continue
         if hasattr(value, "state_dict"):
-            value = value.state_dict()
-        try:
-            pickle.dumps(value)
-        except (pickle.PicklingError, AttributeError, TypeError):
-            continue
-        learned[name] = value
+            # Of a schedule, a function it was made with: it is made with it again.
+            learned[name] = {k: v for k, v in value.state_dict().items() if _can_be_pickled(v)}
+        elif _can_be_pickled(value):
+            learned[name] = value
     return learned
+
+
+def _can_be_pickled(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:  # What holds a handle of the system raises almost anything.
+        return False
+    return True
 
 
 def _restore(callback: Callback, learned: dict[str, Any]) -> None:
@@ -342,15 +365,23 @@ def _gather(states: Any) -> list[Any] | None:
     return gathered if torch.distributed.get_rank() == 0 else None
 
 
+def _generators(net: Any) -> list[torch.Generator]:
+    """List the random generators of a training and those among its parameters."""
+    values = [value for _, value in sorted(net.get_params(deep=False).items())]
+    values += [getattr(value, "generator", None) for value in values]  # of a sampler
+    own = [net._training_.shuffle_rng, net._training_.vicinal_rng]
+    return own + [value for value in values if isinstance(value, torch.Generator)]
+
+
 def _get_random_states(net: Any) -> tuple[Any, ...]:
     """Collect the states of all random generators that a training draws from."""
-    rngs = net._training_.shuffle_rng, net._training_.vicinal_rng
+    rngs = _generators(net)
     return get_random_states(rngs[0].device), [rng.get_state() for rng in rngs]
 
 
 def _set_random_states(net: Any, states: tuple[Any, ...]) -> None:
     """Set the states of all random generators that a training draws from."""
-    rngs = net._training_.shuffle_rng, net._training_.vicinal_rng
+    rngs = _generators(net)
     set_random_states(states[0], rngs[0].device)
     for rng, state in zip(rngs, states[1], strict=True):
         rng.set_state(state)
