@@ -75,6 +75,7 @@ def main(out):
     data, dataset = (X, y), (TensorDataset(torch.tensor(X), torch.tensor(y)), None)
     found = {
         "erm": fit_witness(data, alpha=0, dropout=0.0),
+        "unseeded rows": fit_witness(data, alpha=0, random_state=None),
         "dataset": fit_witness(dataset, alpha=0, iterator_train__num_workers=0),
         "mixup": fit_witness(data, alpha=1.0),
         "mixup dataset": fit_witness(dataset, alpha=1.0, iterator_train__num_workers=0),
@@ -89,7 +90,6 @@ def main(out):
     clf = make(alpha=0.2, train_split=ValidSplit(5, stratified=True)).fit(*data)
     found["weights"], found["proba"] = weights(clf), clf.predict_proba(X)
     found["valid"] = clf.history[:, ("valid_loss", "valid_acc")]
-    found["unseeded"] = weights(make(random_state=None).fit(*data))
 
     for name, callbacks in {
         "whole": [],
