@@ -93,7 +93,8 @@ def find_upward_imports(root):
                 continue
             # `from sklearn_mixup import X` goes through __init__, the last line.
             other = parts[1] if len(parts) > 1 and parts[1] in lines else "__init__"
-            within = other == file == "modules" and path.name == "__init__.py"
+            private = len(parts) > 2 and parts[2].startswith("_")
+            within = other == file == "modules" and (private or path.name == "__init__.py")
             if lines[other] >= lines[file] and not within:
                 yield f"{path.name}:{node.lineno} imports {name}"
 
@@ -215,6 +216,7 @@ GOOD_SOURCES = [
     ("_net.py", "def f():\n    import pandas"),
     ("_net.py", "if TYPE_CHECKING:\n    import pandas"),
     ("modules/__init__.py", "from sklearn_mixup.modules.mlp import MLP"),
+    ("modules/resnet.py", "from sklearn_mixup.modules._common import check_counts"),
     ("__init__.py", "from sklearn_mixup._net import VicinalNet\n__all__ = ['documented']"),
     ("_net.py", "__all__ = ['private_module']"),
     ("modules/mlp.py", "__all__ = ['reached_through_the_folder']"),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, relu
+
+from sklearn_mixup.modules._common import (
+    check_counts,
+    check_dropout,
+    count_repeats,
+    initialize,
+)
 
 __all__ = ["DenseNetBC"]
 
@@ -72,16 +76,13 @@ class DenseNetBC(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        _check_counts(n_classes=n_classes, growth_rate=growth_rate, n_channels=n_channels)
+        check_counts(n_classes=n_classes, growth_rate=growth_rate, n_channels=n_channels)
         if not 0 < reduction <= 1:
             raise ValueError(
                 f"`reduction` must be in (0, 1]; got {reduction!r}. Use 1 to keep all channels."
             )
-        if not 0 <= dropout < 1:
-            raise ValueError(
-                f"`dropout` must be in [0, 1); got {dropout!r}. Use 0 to drop nothing."
-            )
-        n_layers, width = _count_layers(depth), 2 * growth_rate
+        check_dropout(dropout)
+        n_layers, width = count_repeats(depth), 2 * growth_rate
         self.stem = nn.Conv2d(n_channels, width, 3, padding=1, bias=False)
         parts: list[nn.Module] = []
         for _ in range(2):
@@ -94,14 +95,7 @@ class DenseNetBC(nn.Module):
         self.blocks = nn.Sequential(*parts)
         self.norm = nn.BatchNorm2d(width)
         self.output = nn.Linear(width, n_classes)
-        self._initialize()
-
-    def _initialize(self) -> None:
-        """Draw the weights of convolutions from N(0, 2 / fan-out), as the code of [1]_ does."""
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        nn.init.zeros_(self.output.bias)
+        initialize(self)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the logits, shape (batch_size, n_classes)."""
@@ -149,21 +143,3 @@ def _make_block(n_in: int, n_layers: int, growth_rate: int, dropout: float) -> n
     """Make a block of layers, each of which takes what all before it made."""
     widths = [n_in + i * growth_rate for i in range(n_layers)]
     return nn.Sequential(*(_DenseLayer(width, growth_rate, dropout) for width in widths))
-
-
-def _count_layers(depth: Any) -> int:
-    """Count the layers in a block."""
-    number = int(depth) if isinstance(depth, Integral) else 0
-    if number < 10 or (number - 4) % 6:
-        raise ValueError(
-            "`depth` must be 6 n + 4, n layers of two convolutions in each of three blocks: 10, "
-            f"16, 22, ..., 40, 100, 190, 250, ...; got {depth!r}."
-        )
-    return (number - 4) // 6
-
-
-def _check_counts(**counts: Any) -> None:
-    """Raise ValueError for what is not a whole number >= 1."""
-    for name, number in counts.items():
-        if not isinstance(number, Integral) or number < 1:
-            raise ValueError(f"`{name}` must be a whole number >= 1; got {number!r}.")

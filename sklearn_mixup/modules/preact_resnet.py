@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import relu
+
+from sklearn_mixup.modules._common import (
+    check_counts,
+    check_dropout,
+    count_repeats,
+    initialize,
+)
 
 __all__ = ["PreActResNet18", "WideResNet"]
 
@@ -74,16 +79,16 @@ class PreActResNet18(nn.Module):
     ) -> None:
         super().__init__()
         n_blocks = tuple(n_blocks)
-        _check_counts(n_classes=n_classes, width=width, n_channels=n_channels)
-        _check_counts(**{f"n_blocks[{i}]": number for i, number in enumerate(n_blocks)})
-        _check_dropout(dropout)
+        check_counts(n_classes=n_classes, width=width, n_channels=n_channels)
+        check_counts(**{f"n_blocks[{i}]": number for i, number in enumerate(n_blocks)})
+        check_dropout(dropout)
         if not n_blocks:
             raise ValueError("`n_blocks` must have a number for each stage; got none.")
         widths = [width * 2**i for i in range(len(n_blocks))]
         self.stem = nn.Conv2d(n_channels, width, 3, padding=1, bias=False)
         self.stages = _make_stages(width, widths, n_blocks, dropout)
         self.output = nn.Linear(widths[-1], n_classes)
-        _initialize(self)
+        initialize(self)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the logits, shape (batch_size, n_classes)."""
@@ -144,15 +149,15 @@ class WideResNet(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        _check_counts(n_classes=n_classes, widen_factor=widen_factor, n_channels=n_channels)
-        _check_dropout(dropout)
-        n_blocks = _count_blocks(depth)
+        check_counts(n_classes=n_classes, widen_factor=widen_factor, n_channels=n_channels)
+        check_dropout(dropout)
+        n_blocks = count_repeats(depth)
         widths = [16 * widen_factor, 32 * widen_factor, 64 * widen_factor]
         self.stem = nn.Conv2d(n_channels, 16, 3, padding=1, bias=False)
         self.stages = _make_stages(16, widths, [n_blocks] * 3, dropout)
         self.norm = nn.BatchNorm2d(widths[-1])
         self.output = nn.Linear(widths[-1], n_classes)
-        _initialize(self)
+        initialize(self)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the logits, shape (batch_size, n_classes)."""
@@ -198,36 +203,3 @@ def _make_stages(
         stages.append(nn.Sequential(*blocks))
         n_in = width
     return nn.Sequential(*stages)
-
-
-def _initialize(module: nn.Module) -> None:
-    """Draw the weights of convolutions from N(0, 2 / fan-out), as [1]_ of either network does."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(layer, nn.Linear):
-            nn.init.zeros_(layer.bias)
-
-
-def _count_blocks(depth: Any) -> int:
-    """Count the blocks in a stage of a WideResNet."""
-    number = int(depth) if isinstance(depth, Integral) else 0
-    if number < 10 or (number - 4) % 6:
-        raise ValueError(
-            "`depth` must be 6 n + 4, n blocks in each of three stages: 10, 16, 22, 28, 34, 40, "
-            f"...; got {depth!r}."
-        )
-    return (number - 4) // 6
-
-
-def _check_counts(**counts: Any) -> None:
-    """Raise ValueError for what is not a whole number >= 1."""
-    for name, number in counts.items():
-        if not isinstance(number, Integral) or number < 1:
-            raise ValueError(f"`{name}` must be a whole number >= 1; got {number!r}.")
-
-
-def _check_dropout(dropout: float) -> None:
-    """Raise ValueError for what is not a share of numbers to drop."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"`dropout` must be in [0, 1); got {dropout!r}. Use 0 to drop nothing.")
