@@ -1,4 +1,4 @@
-"""How a classifier behaves between the points of a data set: Figure 2 of the mixup paper.
+"""How a classifier behaves between the points of a data set: Figure 2 of the mixup paper [1]_.
 
 References
 ----------
