@@ -32,7 +32,9 @@ def check_floating(dtype: Any, name: str, mixes: bool) -> None:
     """Raise TypeError for inputs that cannot be mixed."""
     if mixes and not is_floating(dtype):
         is_bytes = dtype in (torch.uint8, np.uint8)
-        way = "Turn pictures of bytes into X.astype('float32') / 255" if is_bytes else "Convert it"
+        way = "Convert it to float" + (
+            ", pictures as X.astype('float32') / 255" if is_bytes else ""
+        )
         raise TypeError(
             f"Only floating inputs can be mixed, but {name} is {dtype}. {way}, or use alpha=0."
         )

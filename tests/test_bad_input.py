@@ -1,5 +1,7 @@
 """Bad input: an error that names the rule, from fit on, and an estimator that can be used again."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -220,6 +222,11 @@ def test_inputs_of_a_dict_must_have_as_many_rows(iris, assert_rejected):
 )
 def test_integers_cannot_be_mixed(make, iris, assert_rejected):
     assert_rejected("(?s)floating inputs.*mixed.*(int|bool).*float.*alpha=0", make(np.abs(iris[0])))
+
+
+def test_pictures_of_bytes_are_told_how_to_become_floats(iris, assert_rejected):
+    pictures = np.abs(iris[0]).astype(np.uint8).reshape(150, 1, 2, 2)
+    assert_rejected(re.escape("X.astype('float32') / 255"), pictures)
 
 
 def test_integers_of_a_dataset_cannot_be_mixed(iris):
