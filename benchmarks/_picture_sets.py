@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, Literal
 from urllib.error import HTTPError
@@ -202,9 +203,10 @@ def _unpack(pictures: _PictureSet, missing: Sequence[Path], archive: Path) -> No
                 raise ValueError(_damaged(archive, files))
             utils.extract_archive(str(archive), str(root))
         else:
-            utils.download_and_extract_archive(
-                files.url, str(root), filename=files.filename, md5=files.tgz_md5
-            )
+            with redirect_stdout(StringIO()):  # old torchvision tells what it does
+                utils.download_and_extract_archive(
+                    files.url, str(root), filename=files.filename, md5=files.tgz_md5
+                )
     except (OSError, RuntimeError) as error:  # the second is a download with a wrong checksum
         if isinstance(error, HTTPError):
             error.close()  # it is the server's answer too, and open

@@ -23,6 +23,7 @@ from skorch.exceptions import NotInitializedError
 from skorch.history import History
 from skorch.utils import to_device
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
 from sklearn_mixup._device import check_device, isolated_rng, resolve_device
@@ -306,7 +307,9 @@ class NetEstimator(LeanEpoch):
         if optimizer in (torch.optim.Adam, torch.optim.AdamW) and not choices & kwargs.keys():
             parameters = [parameter for group in args[0] for parameter in group["params"]]
             kinds = {(parameter.device, parameter.dtype) for parameter in parameters}
-            if all(_can_be_fused(optimizer, *kind) for kind in kinds):
+            # torch 2.4 asks a parameter that has no shape yet whether it is floating.
+            lazy = any(map(is_lazy, parameters))
+            if not lazy and all(_can_be_fused(optimizer, *kind) for kind in kinds):
                 kwargs["fused"] = True
         return args, kwargs
 

@@ -171,6 +171,7 @@ def _find_module(estimator: Any) -> nn.Module:
         return estimator
     if isinstance(estimator, NeuralNetClassifier | NeuralNetBinaryClassifier):
         check_is_fitted(estimator)
+        check_is_fitted(estimator, "module_")  # skorch 1.1 has other learned attributes at once
         if getattr(estimator, "target_type_", "") == "multilabel-indicator":
             raise ValueError(
                 "`estimator` must be a net of one label a row; got one that was fitted to several."
