@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.utils import check_consistent_length, check_random_state
+from skorch.dataset import get_len
 from skorch.utils import is_dataset
 from torch import Tensor
 
@@ -81,8 +82,8 @@ def check_rows(X: Any, y: Any) -> tuple[Rows, Callable[[Any], Any]]:
     else:
         rows = _check_floats(X, "X")
     check_consistent_length(*parts_of(rows), y)
-    if count_rows(rows) < 2:
-        raise ValueError(f"X must have at least two rows to look between; got {count_rows(rows)}.")
+    if get_len(rows) < 2:
+        raise ValueError(f"X must have at least two rows to look between; got {get_len(rows)}.")
     return rows, restore
 
 
@@ -137,11 +138,6 @@ def _check_floats(part: Any, name: str) -> Any:
 def parts_of(rows: Any) -> list[Any]:
     """List the arrays or tensors that rows are made of."""
     return list(rows.values()) if isinstance(rows, Mapping) else [rows]
-
-
-def count_rows(rows: Any) -> int:
-    """Count rows, also those of a dict."""
-    return len(parts_of(rows)[0])
 
 
 # -- pairs and points -----------------------------------------------------------------------------

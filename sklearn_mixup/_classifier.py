@@ -67,8 +67,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         Weight of each class, by label. "balanced" is ``n_samples / (n_classes * bincount(y))``.
     random_state : int, RandomState instance or None, default=None
         Governs initial weights, shuffling, ``lam``, partners and dropout: the same state gives the
-        same bits on one device. None is a fresh seed. The global generators of NumPy and torch are
-        left as they were found.
+        same bits on one device. None is a fresh seed. The global generators of Python, NumPy and
+        torch are left as they were found.
     criterion : torch loss class, default=torch.nn.CrossEntropyLoss
         For multilabel targets the default becomes ``BCEWithLogitsLoss``.
     optimizer : torch optimizer class, default=torch.optim.Adam

@@ -36,7 +36,7 @@ from sklearn_mixup._training import (
     draw_seeds,
     seed_of_process,
 )
-from sklearn_mixup._validation import check_part, is_finite
+from sklearn_mixup._validation import check_part, check_range
 from sklearn_mixup.callbacks import LRDecay, Resume
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, fill_up, map_tensors, peel
 from sklearn_mixup.vicinal import sample_lam
@@ -50,16 +50,6 @@ def _can_be_fused(optimizer: Callable[..., Any], device: torch.device, dtype: to
     except (RuntimeError, TypeError, ValueError):
         return False
     return True
-
-
-def _check_range(rows: Tensor) -> Tensor:
-    """Raise ValueError for numbers that are finite, but not so in the dtype of the module."""
-    if not is_finite(rows):
-        raise ValueError(
-            f"X contains NaN, infinity or a value too large for the module's {rows.dtype}. Impute "
-            "or rescale."
-        )
-    return rows
 
 
 class NetEstimator(LeanEpoch):
@@ -397,7 +387,7 @@ class NetEstimator(LeanEpoch):
         cache = training.resident if stays else {}
         if id(dataset) not in cache:
             X = self._to_device(X)
-            map_tensors(_check_range, X)
+            map_tensors(check_range, X)
             y = torch.zeros(1).expand(get_len(X)) if y is None else self._encode(y)
             cache[id(dataset)] = X, self._to_device(y)
         return cache[id(dataset)]

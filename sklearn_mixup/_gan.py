@@ -97,8 +97,8 @@ class MixupGAN(NetEstimator):
         Generator iterations of an epoch: a row of the history, for callbacks to act on.
     random_state : int, RandomState instance or None, default=None
         Governs initial weights, shuffling, ``lam`` and latent vectors: the same state gives the
-        same bits on one device. None is a fresh seed. The global generators of NumPy and torch are
-        left as they were found.
+        same bits on one device. None is a fresh seed. The global generators of Python, NumPy and
+        torch are left as they were found.
     criterion : torch loss class, default=torch.nn.BCEWithLogitsLoss
         Compares logits with targets in [0, 1].
     optimizer_generator, optimizer_discriminator : torch optimizer class, default=torch.optim.Adam

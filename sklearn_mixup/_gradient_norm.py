@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
+from skorch.dataset import get_len
 from torch import Tensor, nn
 
 from sklearn_mixup._between import (
@@ -20,14 +21,13 @@ from sklearn_mixup._between import (
     check_labels,
     check_lam,
     check_rows,
-    count_rows,
     draw_pairs,
     parts_of,
     points_between,
     summarise,
 )
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._targets import _unwrap
+from sklearn_mixup._targets import unwrap
 from sklearn_mixup._validation import explain_shapes
 from sklearn_mixup.minibatches import map_tensors
 
@@ -133,7 +133,7 @@ def gradient_norm_between(
     if isinstance(estimator, MixupClassifier):  # names and number of the features
         estimator._check_X(X, reset=False)
     codes = None if labels is None else torch.from_numpy(_encode(estimator, labels))
-    pairs = draw_pairs(count_rows(rows), n_pairs, random_state)
+    pairs = draw_pairs(get_len(rows), n_pairs, random_state)
     norms = np.empty((len(weights), n_pairs))
     criterion = None if of == "output" else _find_criterion(estimator)
     losses = _summed_losses(criterion) if criterion is not None else nullcontext()
@@ -188,7 +188,7 @@ def _find_criterion(estimator: Any) -> nn.Module | None:
     """Find the criterion of a net; None for a module."""
     if isinstance(estimator, nn.Module):
         return None
-    criterion = _unwrap(getattr(estimator, "criterion_", None))
+    criterion = unwrap(getattr(estimator, "criterion_", None))
     if not hasattr(criterion, "reduction"):
         raise ValueError(
             "The gradient at a row needs the loss of that row, so a criterion with a `reduction`, "
@@ -268,7 +268,7 @@ def _loss(estimator: Any, output: Any, codes: Tensor) -> Tensor:
                 f"shape {tuple(logits.shape)}."
             )
         return F.cross_entropy(logits, codes, reduction="sum")
-    if isinstance(_unwrap(estimator.criterion_), nn.BCELoss | nn.BCEWithLogitsLoss):
+    if isinstance(unwrap(estimator.criterion_), nn.BCELoss | nn.BCEWithLogitsLoss):
         codes = codes.to(logits.dtype)
     return estimator.get_loss(output, codes)
 

@@ -47,7 +47,7 @@ def mix_targets(
     dtype: torch.dtype,
 ) -> Any:
     """Prepare the targets of consecutive minibatches of `batch_size` rows."""
-    criterion = _unwrap(criterion)
+    criterion = unwrap(criterion)
     if is_plain_cross_entropy(criterion):
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
         rows = mix(rows if weight is None else rows * weight.unsqueeze(1), partner, lam=lam)
@@ -77,7 +77,7 @@ def two_term_loss(
 
     `loss` calls `criterion`. A `shared_lam` without weights leaves it its own way to average.
     """
-    criterion = _unwrap(criterion)
+    criterion = unwrap(criterion)
     y, partner = targets.y, targets.partner
     lam, weight = targets.lam.to(y_pred), targets.weight.to(y_pred)
     if shared_lam:
@@ -94,7 +94,7 @@ def two_term_loss(
         criterion.reduction = reduction
 
 
-def _unwrap(module: Any) -> Any:
+def unwrap(module: Any) -> Any:
     """Find the module that torch.compile wraps."""
     return getattr(module, "_orig_mod", module)
 

@@ -52,6 +52,16 @@ def is_finite(rows: Any) -> bool:
     )
 
 
+def check_range(rows: Tensor) -> Tensor:
+    """Raise ValueError for numbers that are finite, but not so in the dtype of the module."""
+    if not is_finite(rows):
+        raise ValueError(
+            f"X contains NaN, infinity or a value too large for the module's {rows.dtype}. Impute "
+            "or rescale."
+        )
+    return rows
+
+
 def check_part(part: Any, name: str, mixes: bool = False) -> Any:
     """Check one input that is a tensor or an array of any rank."""
     part = part.detach() if isinstance(part, Tensor) else np.asarray(part)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
+from skorch.dataset import get_len
 from torch import Tensor
 
 from sklearn_mixup._between import (
@@ -20,7 +21,6 @@ from sklearn_mixup._between import (
     check_labels,
     check_lam,
     check_rows,
-    count_rows,
     draw_pairs,
     points_between,
     summarise,
@@ -137,7 +137,7 @@ def miss_rate_between(
             f"y must hold labels that the estimator can predict, {classes.tolist()}; got none of "
             f"them, but {np.unique(labels)[:5].tolist()}. Pass y as it was passed to fit."
         )
-    pairs = draw_pairs(count_rows(rows), n_pairs, random_state)
+    pairs = draw_pairs(get_len(rows), n_pairs, random_state)
     misses = np.empty((len(weights), n_pairs), dtype=bool)
     for place, some, points in points_between(rows, pairs, weights, batch_size):
         predicted = _predict(estimator, restore(points), len(pairs[some]))
