@@ -561,7 +561,7 @@ def test_bad_rows_and_labels_are_refused(measure, iris, net, iris_names):
         ({}, y, ValueError, "empty dict"),
         (np.zeros((150, 3, 2, 2), dtype=np.uint8), y, TypeError, "uint8.*255"),
         (torch.zeros(150, 4, dtype=torch.uint8), y, TypeError, "uint8"),
-        (X.astype(str), y, TypeError, "Only floating"),
+        (X.astype(str), y, TypeError, "must be floating"),
         (pd.DataFrame({"a": X[:, 0], "b": y}), y, TypeError, r"columns \['b'\].*pipeline"),
         (X, np.eye(3, dtype=int)[iris[1]], ValueError, "one label for each row"),
         (X, X[:, 0], ValueError, "continuous"),
