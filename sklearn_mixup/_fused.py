@@ -7,7 +7,8 @@ import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -86,24 +87,49 @@ def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
 _Job = tuple[Any, Any, Any, Mapping[str, Any], "list[int] | None"]
 # The net, or what it raised; its share of the time, in seconds; why it was trained alone, if so.
 _Outcome = tuple[Any, float, "str | None"]
+# What looks at a net after each of its epochs.
+_Look = Callable[[Any], None]
 
 
 def _ignore(n_steps: int) -> None:
     """Show no progress."""
 
 
-def _fit_alone(job: _Job, reason: str) -> _Outcome:
+def _fit_alone(job: _Job, reason: str, on_epoch_end: _Look | None) -> _Outcome:
     """Fit one net by its own ``fit``."""
     net, X, y, fit_params, _ = job
     start = time.perf_counter()
     try:
-        result = net.fit(X, y, **fit_params)
+        with _telling(net, on_epoch_end):
+            result = net.fit(X, y, **fit_params)
     except Exception as error:
         result = error
     return result, time.perf_counter() - start, reason
 
 
-def _fit_chunk(jobs: Sequence[_Job], progress: Callable[[int], None]) -> list[_Outcome]:
+@contextmanager
+def _telling(net: Any, on_epoch_end: _Look | None) -> Iterator[None]:
+    """Let a net call `on_epoch_end` when its callbacks have seen the end of an epoch."""
+    if on_epoch_end is None:
+        yield
+        return
+    tell_callbacks = net.notify
+
+    def notify(method_name: str, **kwargs: Any) -> None:
+        tell_callbacks(method_name, **kwargs)
+        if method_name == "on_epoch_end":
+            on_epoch_end(net)
+
+    net.notify = notify
+    try:
+        yield
+    finally:
+        del net.notify
+
+
+def _fit_chunk(
+    jobs: Sequence[_Job], progress: Callable[[int], None], on_epoch_end: _Look | None
+) -> list[_Outcome]:
     """Fit nets together, those of one shape as one stack."""
     outcomes: dict[int, _Outcome] = {}
     lanes: dict[int, Lane] = {}
@@ -123,18 +149,19 @@ def _fit_chunk(jobs: Sequence[_Job], progress: Callable[[int], None]) -> list[_O
         for members in groups.values():
             start = time.perf_counter()
             try:
-                Group([lanes[i] for i in members]).fit(progress)
+                Group([lanes[i] for i in members]).fit(progress, on_epoch_end)
             except Exception as error:
                 for i in members:
                     lanes.pop(i).rewind()
                 if isinstance(error, torch.cuda.OutOfMemoryError) and len(members) > 1:
                     for half in members[::2], members[1::2]:
-                        found = _fit_chunk([jobs[i] for i in half], progress)
+                        found = _fit_chunk([jobs[i] for i in half], progress, on_epoch_end)
                         outcomes.update(zip(half, found, strict=True))
                     continue
                 # Whether it is the stack's or a net's own will show when each is trained alone.
                 for i in members:
-                    outcomes[i] = _fit_alone(jobs[i], f"{type(error).__name__}: {error}")
+                    reason = f"{type(error).__name__}: {error}"
+                    outcomes[i] = _fit_alone(jobs[i], reason, on_epoch_end)
                 continue
             seconds = prepared + (time.perf_counter() - start) / len(members)
             for i in members:
@@ -236,6 +263,7 @@ def fit_together(
     max_fused: int | str = "auto",
     n_jobs: int | None = None,
     verbose: int = 0,
+    on_epoch_end: _Look | None = None,
 ) -> list[tuple[Any, float]]:
     """Fit every estimator, in place; return it, or the exception it raised, and its seconds.
 
@@ -278,6 +306,7 @@ def fit_together(
                 # Two threads that fight over two busy cores are slower than one.
                 n_threads=1 if n_workers > 1 else None,
                 progress=partial(progress.advance, chunk[0]) if shares_memory else _ignore,
+                on_epoch_end=on_epoch_end,
             )
             for chunk in chunks
         )
@@ -310,11 +339,14 @@ def _run_chunk(
     *,
     n_threads: int | None,
     progress: Callable[[int], None],
+    on_epoch_end: _Look | None,
 ) -> list[_Outcome]:
     """Fit nets together, or the one net that cannot be fused; a task for joblib."""
     if n_threads is not None:
         torch.set_num_threads(n_threads)
-    return _fit_chunk(jobs, progress) if reason is None else [_fit_alone(jobs[0], reason)]
+    if reason is not None:
+        return [_fit_alone(jobs[0], reason, on_epoch_end)]
+    return _fit_chunk(jobs, progress, on_epoch_end)
 
 
 class _Progress:
@@ -380,6 +412,7 @@ def fit_fused(
     max_fused: int | str = "auto",
     n_jobs: int | None = None,
     verbose: int = 0,
+    on_epoch_end: Callable[[MixupClassifier], None] | None = None,
 ) -> list[MixupClassifier]:
     """Fit many nets at once, each on its own rows, as one stack [1]_.
 
@@ -409,6 +442,10 @@ def fit_fused(
         ``joblib.parallel_config`` sends them to processes, or to the workers of a cluster.
     verbose : int, default=0
         1 shows a progress bar.
+    on_epoch_end : callable, default=None
+        ``on_epoch_end(net)`` is called after each epoch of each net, in its thread or process, when
+        the net can predict with what it has learned so far. It may note what it finds, as by
+        ``net.history.record("test_error", 0.1)``; the weights are only to be looked at.
 
     Returns
     -------
@@ -460,7 +497,14 @@ def fit_fused(
         raise ValueError("Each of `estimators` must be another object; got one twice. Clone it.")
     params = [{} if weight is None else {"sample_weight": weight} for weight in weights]
     outcomes = fit_together(
-        estimators, Xs, ys, params, max_fused=max_fused, n_jobs=n_jobs, verbose=verbose
+        estimators,
+        Xs,
+        ys,
+        params,
+        max_fused=max_fused,
+        n_jobs=n_jobs,
+        verbose=verbose,
+        on_epoch_end=on_epoch_end,
     )
     for result, _ in outcomes:
         if isinstance(result, Exception):

@@ -308,7 +308,9 @@ class Group:
 
     # -- an epoch ---------------------------------------------------------------------------
 
-    def fit(self, progress: Callable[[int], None]) -> None:
+    def fit(
+        self, progress: Callable[[int], None], on_epoch_end: Callable[[Any], None] | None = None
+    ) -> None:
         """Train the nets for all their epochs."""
         for epoch in range(self.net.max_epochs):
             start = time.perf_counter()
@@ -324,6 +326,10 @@ class Group:
             seconds = (time.perf_counter() - start) / len(self.lanes)
             for lane, row in zip(self.lanes, rows, strict=True):
                 lane.record(row, seconds)
+            if on_epoch_end is not None:
+                self.stack.write_back()
+                for lane in self.lanes:
+                    on_epoch_end(lane.net)
         self.stack.write_back()
         for optimizer in self.optimizers:
             for i in range(optimizer.start, optimizer.stop):
