@@ -18,7 +18,7 @@ class Normalised(nn.Sequential):
 
     def __init__(self, n_features, n_classes):
         super().__init__(
-            # No bias: normalisation takes it away, so its gradient is rounding, which Adam magnifies.
+            # A bias would be taken away again: its gradient is rounding, which Adam magnifies.
             nn.Linear(n_features, 8, bias=False),
             nn.BatchNorm1d(8),
             nn.Dropout(0.0),
