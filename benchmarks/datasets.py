@@ -24,6 +24,7 @@ from sklearn.utils import Bunch
 
 from benchmarks._data_home import ENVIRONMENT_VARIABLE, DataHome, find_data_home
 from benchmarks._picture_sets import fetch_cifar10, fetch_cifar100  # noqa: F401
+from benchmarks._speech_sets import fetch_speech_commands  # noqa: F401
 
 _UCI = "https://archive.ics.uci.edu/static/public"
 
