@@ -1,0 +1,169 @@
+"""The figures of the toy problem."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks._alpha_styles import alpha_colours, alpha_name, keep_quiet
+
+# Green and orange as in the paper's figure, those of Okabe and Ito; marks differ too.
+_POINTS = ((0, "#009E73", "o"), (1, "#E69F00", "D"))
+DISC, RING = 1.2, (2.2, 3.0)  # radius of the disc, inner and outer radius of the ring
+_EDGE = 3.4  # of the square that is drawn
+_BLUE, _GREY = "#0072B2", "#666666"
+_P = r"$p\,(y = 1\,|\,x)$"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A trained network and its data, to be drawn, with its steepest slope between the classes."""
+
+    alpha: float
+    steepest: float
+    classifier: Any
+    X: np.ndarray
+    y: np.ndarray
+
+
+def _draw_regions(ax: Any, panel: Panel, *, size: float) -> Any:
+    """Shade p(y = 1 | x), draw the points over it, and give what a colour bar needs."""
+    from sklearn.inspection import DecisionBoundaryDisplay
+
+    corners = np.array([[-_EDGE, -_EDGE], [_EDGE, _EDGE]], dtype=panel.X.dtype)
+    display = DecisionBoundaryDisplay.from_estimator(
+        panel.classifier,
+        corners,
+        response_method="predict_proba",
+        plot_method="pcolormesh",
+        grid_resolution=300,
+        eps=0,
+        ax=ax,
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        rasterized=True,
+    )
+    for label, colour, marker in _POINTS:
+        ax.scatter(
+            *panel.X[panel.y == label].T,
+            s=size,
+            marker=marker,
+            color=colour,
+            edgecolor="white",
+            linewidth=0.4,
+        )
+    ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-_EDGE, _EDGE), ylim=(-_EDGE, _EDGE))
+    return display.surface_
+
+
+def plot_two(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
+    """Draw Figure 1b: ERM and mixup (alpha = 1), each over the profile of p through the middle.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        Networks of one seed, 0 and 1 among their alphas.
+    path : path-like
+        The PNG to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # In inches: two square maps, a profile below each, and the colour bar beside them.
+    width, height, side, low, gap = 8.0, 5.1, 3.12, 1.05, 0.2
+    figure = Figure(figsize=(width, height), dpi=150)
+
+    def add_axes(left: float, bottom: float, wide: float, high: float) -> Any:
+        return figure.add_axes((left / width, bottom / height, wide / width, high / height))
+
+    left, bottom = 0.72, 0.4
+    shown = [panel for panel in panels if panel.alpha in (0, 1)]
+    x = np.linspace(-_EDGE, _EDGE, 600, dtype=np.float32)
+    for number, panel in enumerate(shown):
+        start = left + number * (side + gap)
+        ax = add_axes(start, bottom + low + 0.12, side, side)
+        surface = _draw_regions(ax, panel, size=18)
+        ax.axhline(0, color="#222222", linewidth=1.2, linestyle=(0, (5, 3)))
+        name = rf"mixup, $\alpha$ = {panel.alpha:g}" if panel.alpha else "without mixup (ERM)"
+        ax.set_title(name, fontsize=16)
+        ax = add_axes(start, bottom, side, low)
+        _draw_profile(ax, x, panel)
+        if number:
+            ax.set_yticklabels([])
+        else:
+            ax.set_ylabel(_P, fontsize=12.5)
+        ax.set_xlabel(f"steepest slope: {panel.steepest:.1f} (linear: 1)", fontsize=12.5)
+    ax = add_axes(left + 2 * side + gap + 0.1, bottom + low + 0.12, 0.14, side)
+    bar = figure.colorbar(surface, cax=ax, ticks=[0, 1])
+    bar.set_label(_P, fontsize=14, labelpad=-4)
+    bar.ax.tick_params(labelsize=12)
+    FigureCanvasAgg(figure).print_png(path)
+
+
+def _draw_profile(ax: Any, x: np.ndarray, panel: Panel) -> None:
+    """Draw p along the horizontal line through the middle, over the colours of the classes."""
+    p = panel.classifier.predict_proba(np.column_stack([x, np.zeros_like(x)]))[:, 1]
+    (_, green, _), (_, orange, _) = _POINTS
+    for start, end, colour in (
+        (-RING[1], -RING[0], green),
+        (-DISC, DISC, orange),
+        (RING[0], RING[1], green),
+    ):
+        ax.axvspan(start, end, color=colour, alpha=0.22, linewidth=0)
+    ax.plot(x, p, color=_BLUE, linewidth=2.6)
+    ax.set(xlim=(-_EDGE, _EDGE), ylim=(0, 1.06), yticks=[0, 0.5, 1], xticks=[])
+    ax.tick_params(labelsize=12)
+    keep_quiet(ax)
+
+
+def plot_alphas(panels: Sequence[Panel], runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Draw the regions at each alpha, and last the mean profiles of p from class to class.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        Networks of one seed.
+    runs : DataFrame
+        Finished runs, with ``profile``: JSON lists of p at even positions.
+    path : path-like
+        The PNG to write.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    n_columns = min(4, len(panels) + 1)
+    n_lines = -(-(len(panels) + 1) // n_columns)
+    figure = Figure(figsize=(2.9 * n_columns, 3.25 * n_lines), dpi=150, layout="constrained")
+    axes = figure.subplots(n_lines, n_columns, squeeze=False)
+    *maps, last = axes.flat[: len(panels) + 1]
+    for ax in axes.flat[len(panels) + 1 :]:
+        ax.set_axis_off()
+    for ax, panel in zip(maps, panels, strict=True):
+        surface = _draw_regions(ax, panel, size=6)
+        ax.set_title(alpha_name(panel.alpha), fontsize=12)
+        ax.set_xlabel(f"steepest slope: {panel.steepest:.1f}", fontsize=10.5)
+    for alpha, colour in alpha_colours(sorted(runs["alpha"].unique())).items():
+        texts = runs.loc[runs["alpha"] == alpha, "profile"]
+        profile = np.mean([json.loads(text) for text in texts], axis=0)
+        position = np.linspace(0, 1, len(profile))
+        last.plot(position, profile, color=colour, linewidth=1.8, label=f"{alpha:g}")
+    last.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="linear")
+    last.yaxis.tick_right()
+    last.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", yticks=[0, 0.5, 1])
+    last.set_xticks([0, 1], ["green", "orange"])
+    for label, side in zip(last.get_xticklabels(), ("left", "right"), strict=True):
+        label.set_horizontalalignment(side)
+    last.set_title("mean of lines between points", fontsize=12)
+    last.legend(title=r"$\alpha$", fontsize=8, frameon=False, loc="upper left", handlelength=1.4)
+    for side in ("top", "left"):
+        last.spines[side].set_visible(False)
+    bar = figure.colorbar(surface, ax=axes, shrink=0.6, aspect=28, ticks=[0, 0.5, 1], pad=0.01)
+    bar.set_label(_P, fontsize=12)
+    FigureCanvasAgg(figure).print_png(path)

@@ -1,0 +1,285 @@
+"""Figure 1b of [1]: p(y = 1 | x) of ERM and mixup on two classes in the plane. And over alpha.
+
+The paper's figure has orange points amid green ones. It tells neither the data nor the settings, so
+ours are of that kind: an orange disc, a gap, a green ring; `MixupClassifier` with its defaults,
+trained long enough for the step of ERM to be sharp.
+
+How linear a network is between the classes is measured on straight lines from random green points
+to random orange ones: p is to go from 0 to 1 along each. With a position on the line that goes from
+0 to 1 too, a network that is linear between the classes, p = position, has
+
+- steepest: the largest slope of p on a line, 1 (a step: the larger, the sharper);
+- between: the share of a line on which p is between 0.1 and 0.9, 0.8 (a step: near 0);
+- distance: the mean of abs(p - position) on a line, 0 (a step in the middle: 0.25).
+
+No network can be all linear here: green points mixed with green ones from the other side of the
+ring are green, and lie on the disc. Seeds draw the points, the lines and the first weights; all
+networks of a seed share them. The figures draw the first seed.
+
+References
+----------
+[1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 2 and Figure 1b.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import _toy_figures as figures
+from benchmarks import _toy_report as report
+from benchmarks._options import add_alphas
+from benchmarks._runs import (
+    RunTable,
+    Task,
+    environment,
+    one_thread,
+    terminal_table,
+    write_markdown,
+)
+from benchmarks._tabular_report import versions_used
+from benchmarks._toy_figures import DISC, RING
+from sklearn_mixup import MixupClassifier, fit_fused
+
+_KEY = ("method", "alpha", "max_epochs", "seed")
+_SEEDS_AT_ONCE = 5
+_N_LINES = 1_000
+_N_STEPS = 200  # of a line; the steepest slope that can be seen
+_N_PROFILE = 20  # steps of the mean profile that is kept
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How much of the benchmark is run; `n_points` are in each class."""
+
+    n_seeds: int
+    n_points: int
+    max_epochs: int
+    alphas: tuple[float, ...]
+
+
+_ALPHAS = (0.0, 0.1, 0.2, 0.4, 1.0, 8.0, 32.0)
+_SCALES = {
+    "smoke": _Scale(2, 120, 20, (0.0, 1.0)),
+    "small": _Scale(10, 120, 300, _ALPHAS),
+    "paper": _Scale(50, 120, 300, _ALPHAS),
+}
+
+
+# -- data -----------------------------------------------------------------------------------------
+
+
+def make_disc_and_ring(n_points: int, *, random_state: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw points uniformly from a disc (class 1) and from a ring around it (class 0).
+
+    The disc has a radius of 1.2, the ring goes from 2.2 to 3: the gap between them is 1 wide.
+
+    Parameters
+    ----------
+    n_points : int
+        In each class.
+    random_state : int
+
+    Returns
+    -------
+    X : array of shape (2 * n_points, 2), float32
+    y : array of shape (2 * n_points,), int
+        First all of class 0.
+
+    Examples
+    --------
+    >>> X, y = make_disc_and_ring(100, random_state=0)
+    >>> bool(X[y == 1].max() <= 1.2), bool(np.hypot(*X[y == 0].T).min() >= 2.2)
+    (True, True)
+    """
+    rng = np.random.default_rng(random_state)
+    inner, outer = np.repeat([(RING[0], 0), (RING[1], DISC)], n_points, axis=1)
+    # Uniform in area: the square of the radius is uniform.
+    radius = np.sqrt(rng.uniform(inner**2, outer**2))
+    angle = rng.uniform(0, 2 * np.pi, 2 * n_points)
+    X = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]).astype(np.float32)
+    return X, np.repeat([0, 1], n_points)
+
+
+# -- measure --------------------------------------------------------------------------------------
+
+
+def probabilities_between(
+    classifier: Any, X: np.ndarray, y: np.ndarray, *, n_lines: int, n_steps: int, seed: int
+) -> np.ndarray:
+    """Compute p(y = 1 | x) on lines from random points of class 0 to random points of class 1.
+
+    Returns
+    -------
+    array of shape (n_steps + 1, n_lines)
+        At even positions, from class 0 to class 1.
+    """
+    rng = np.random.default_rng(seed)
+    start, end = (X[rng.choice(np.flatnonzero(y == label), n_lines)] for label in (0, 1))
+    position = np.linspace(0, 1, n_steps + 1, dtype=X.dtype)[:, None, None]
+    points = (1 - position) * start + position * end
+    p = classifier.predict_proba(points.reshape(-1, X.shape[1]))[:, 1]
+    return p.reshape(n_steps + 1, n_lines)
+
+
+def measure_lines(p: np.ndarray) -> dict[str, float]:
+    """Measure how far from linear p is on lines, each number a mean over the lines.
+
+    Parameters
+    ----------
+    p : array of shape (n_steps + 1, n_lines), in [0, 1]
+        At even positions.
+
+    Returns
+    -------
+    dict
+        ``steepest``, ``between`` and ``distance``, as at the top of this file.
+
+    Examples
+    --------
+    >>> line = np.linspace(0, 1, 1001)[:, None]
+    >>> {name: round(value, 2) for name, value in measure_lines(line).items()}
+    {'steepest': 1.0, 'between': 0.8, 'distance': 0.0}
+    """
+    n_steps = len(p) - 1
+    position = np.linspace(0, 1, n_steps + 1)[:, None]
+    return {
+        "steepest": float(np.abs(np.diff(p, axis=0)).max(axis=0).mean() * n_steps),
+        "between": float(((p > 0.1) & (p < 0.9)).mean()),
+        "distance": float(np.abs(p - position).mean()),
+    }
+
+
+# -- runs -----------------------------------------------------------------------------------------
+
+
+def fit_networks(
+    scale: _Scale, runs: Sequence[Mapping[str, Any]], *, device: str
+) -> list[tuple[MixupClassifier, np.ndarray, np.ndarray]]:
+    """Train a network for ``alpha`` and ``seed`` of each run, all together; give their data too."""
+    data = {seed: make_disc_and_ring(scale.n_points, random_state=seed) for seed in _seeds(runs)}
+    classifiers = [
+        MixupClassifier(
+            alpha=run["alpha"],
+            max_epochs=scale.max_epochs,
+            random_state=run["seed"],
+            device=device,
+        )
+        for run in runs
+    ]
+    Xs, ys = zip(*(data[run["seed"]] for run in runs), strict=True)
+    fit_fused(classifiers, Xs, ys, n_jobs=1)
+    return list(zip(classifiers, Xs, ys, strict=True))
+
+
+def _seeds(runs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Collect the seeds of some runs."""
+    return sorted({run["seed"] for run in runs})
+
+
+def run_together(
+    scale: _Scale, runs: Sequence[Mapping[str, Any]], *, device: str
+) -> list[dict[str, Any]]:
+    """Train the networks of some runs, and measure each on its lines."""
+    results = []
+    networks = fit_networks(scale, runs, device=device)
+    for run, (classifier, X, y) in zip(runs, networks, strict=True):
+        p = probabilities_between(
+            classifier, X, y, n_lines=_N_LINES, n_steps=_N_STEPS, seed=run["seed"]
+        )
+        profile = p[:: _N_STEPS // _N_PROFILE].mean(axis=1)
+        results.append(
+            {
+                **measure_lines(p),
+                "train_error": float(1 - classifier.score(X, y)),
+                "profile": json.dumps([round(float(value), 5) for value in profile]),
+            }
+        )
+    return results
+
+
+def plan(scale: _Scale, *, device: str) -> list[Task]:
+    """List the runs, those that are trained together in a row."""
+    settings = {
+        **environment(device),
+        "n_points": scale.n_points,
+        "n_lines": _N_LINES,
+        "n_steps": _N_STEPS,
+        "n_profile": _N_PROFILE,
+    }
+    return [
+        Task(
+            {
+                "method": "mixup" if alpha else "ERM",
+                "alpha": alpha,
+                "max_epochs": scale.max_epochs,
+                "seed": seed,
+            },
+            settings,
+            partial(run_together, scale, device=device),
+            group=str(seed // _SEEDS_AT_ONCE),
+        )
+        for seed in range(scale.n_seeds)
+        for alpha in scale.alphas
+    ]
+
+
+# -- command line ---------------------------------------------------------------------------------
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that only this benchmark has."""
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs to train; by scale")
+    add_alphas(parser, told=" and the paper's 1; by scale")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Run the benchmark and write its table, page and figures."""
+    scale = _SCALES[args.scale or "small"]
+    scale = replace(
+        scale,
+        n_seeds=args.seeds or scale.n_seeds,
+        max_epochs=args.epochs or scale.max_epochs,
+        alphas=tuple(sorted({0.0, 1.0, *(args.alphas or scale.alphas)})),
+    )
+    device = MixupClassifier(device=args.device).device  # "auto" resolved
+    out: Path = args.out
+    tasks = plan(scale, device=device)
+    runs = RunTable(out / "toy.csv", _KEY).complete(
+        tasks, n_jobs=args.jobs, title="toy", extra=environment(device)
+    )
+    table, conclusions = report.table(runs), report.conclude(runs)
+    notes = report.notes(runs, n_points=scale.n_points, n_lines=_N_LINES)
+    print(f"\n{terminal_table(table)}")
+    for paragraph in (notes, *conclusions):
+        print(f"\n{textwrap.fill(paragraph, 100)}")
+    write_markdown(
+        out / "toy.md",
+        "Figure 1b of the mixup paper: two classes in the plane",
+        "![p(y = 1 | x) of ERM and mixup](toy.png)",
+        *conclusions,
+        table,
+        notes,
+        "![p(y = 1 | x) over alpha](toy_alphas.png)",
+        f"Made with {versions_used(runs)} {len(runs)} runs.",
+    )
+    drawn = [task.key for task in tasks if task.key["seed"] == 0]
+    with one_thread():
+        networks = fit_networks(scale, drawn, device=device)
+    steepest = runs[runs["seed"] == 0].set_index("alpha")["steepest"]
+    panels = [
+        figures.Panel(run["alpha"], steepest[run["alpha"]], *network)
+        for run, network in zip(drawn, networks, strict=True)
+    ]
+    figures.plot_two(panels, out / "toy.png")
+    figures.plot_alphas(panels, runs, out / "toy_alphas.png")
+    names = ("toy.csv", "toy.md", "toy.png", "toy_alphas.png")
+    print(f"\nWritten: {', '.join(str(out / name) for name in names)}")
