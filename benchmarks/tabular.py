@@ -26,7 +26,6 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import os
 import textwrap
 import time
 import warnings
@@ -46,10 +45,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks import recipes
+from benchmarks._options import add_alphas, add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._tabular_report import (
     FEATURES,
@@ -74,7 +74,7 @@ from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 _KEY = ("recipe", "table", "features", "method", "alpha", "max_epochs", "split")
 
 # Enough nets to fuse, and few enough for the memory: one for Arcene takes 20 MB.
-_SPLITS_AT_ONCE = 5
+SPLITS_AT_ONCE = 5
 
 # Tables that come with scikit-learn: not in the paper, but there on every machine.
 _SHIPPED = {"breast_cancer": load_breast_cancer, "digits": load_digits, "wine": load_wine}
@@ -222,6 +222,44 @@ def _fit_and_evaluate(estimator: Any, table: Table, split: int) -> dict[str, Any
     return _evaluate(estimator, table, split, time.perf_counter() - start)
 
 
+def fit_together(
+    table: Table,
+    features: str,
+    splits: Sequence[int],
+    classifiers: Sequence[MixupClassifier],
+) -> tuple[list[Pipeline], float]:
+    """Fit nets, each on the training rows of a split, as one stack.
+
+    Parameters
+    ----------
+    table : Table
+    features : {"raw", "standardised"}
+    splits : sequence of int
+        The split of each net, see `split_rows`.
+    classifiers : sequence of MixupClassifier, as long as `splits`
+        Fitted in place.
+
+    Returns
+    -------
+    estimators : list of Pipeline
+        Each net behind the preprocessor of its split.
+    fit_time_s : float
+        A net's share of the time that all took, in seconds.
+    """
+    start = time.perf_counter()
+    prepared = {}
+    for split in set(splits):
+        train, _ = split_rows(table, split)
+        preprocessor = make_preprocessor(table, features)
+        X = preprocessor.fit_transform(table.X.iloc[train])
+        prepared[split] = preprocessor, X, table.y[train]
+    preprocessors, Xs, ys = zip(*(prepared[split] for split in splits), strict=True)
+    fit_fused(classifiers, Xs, ys, n_jobs=1)
+    fit_time_s = (time.perf_counter() - start) / len(splits)
+    pairs = zip(preprocessors, classifiers, strict=True)
+    return [make_pipeline(*pair) for pair in pairs], fit_time_s
+
+
 def run_fixed(
     name: str,
     features: str,
@@ -236,13 +274,6 @@ def run_fixed(
     The split is the seed, whatever alpha. ``fit_time_s`` is a net's share of the time of all.
     """
     table = load_table(name, data_home)
-    start = time.perf_counter()
-    prepared = {}
-    for split in {run["split"] for run in runs}:
-        train, _ = split_rows(table, split)
-        preprocessor = make_preprocessor(table, features)
-        X = preprocessor.fit_transform(table.X.iloc[train])
-        prepared[split] = preprocessor, X, table.y[train]
     classifiers = [
         MixupClassifier(
             alpha=run["alpha"],
@@ -253,12 +284,11 @@ def run_fixed(
         )
         for run in runs
     ]
-    preprocessors, Xs, ys = zip(*(prepared[run["split"]] for run in runs), strict=True)
-    fit_fused(classifiers, Xs, ys, n_jobs=1)
-    fit_time_s = (time.perf_counter() - start) / len(runs)
+    splits = [run["split"] for run in runs]
+    estimators, fit_time_s = fit_together(table, features, splits, classifiers)
     return [
-        _evaluate(make_pipeline(preprocessor, classifier), table, run["split"], fit_time_s)
-        for run, preprocessor, classifier in zip(runs, preprocessors, classifiers, strict=True)
+        _evaluate(estimator, table, split, fit_time_s)
+        for split, estimator in zip(splits, estimators, strict=True)
     ]
 
 
@@ -315,7 +345,7 @@ def _make_task(
     return Task(key, settings, work, group)
 
 
-def _load_by_cost(names: Sequence[str], data_home: str | None) -> list[Table]:
+def load_by_cost(names: Sequence[str], data_home: str | None) -> list[Table]:
     """Load tables, the one with the most rows first: what takes longest starts first."""
     tables = [load_table(name, data_home) for name in names]
     return sorted(tables, key=lambda table: -len(table.y))
@@ -332,7 +362,7 @@ def plan(
 ) -> list[Task]:
     """List the runs with the paper's settings, those that are trained together in a row."""
     versions = environment(device)
-    tables = _load_by_cost(names, data_home)
+    tables = load_by_cost(names, data_home)
     return [
         _make_task(
             table,
@@ -344,7 +374,7 @@ def plan(
                 data_home=data_home,
             ),
             recipes.TABLE_4.describe(),
-            group=f"{table.name} {features} {max_epochs} {split // _SPLITS_AT_ONCE}",
+            group=f"{table.name} {features} {max_epochs} {split // SPLITS_AT_ONCE}",
             recipe="paper",
             features=features,
             method="mixup" if alpha else "ERM",
@@ -371,7 +401,7 @@ def plan_tuned(
     """List the runs of the tuned methods and their peers, split by split."""
     versions = environment(device)
     searched = {name: list(values) for name, values in grid.items()}
-    tables = _load_by_cost(names, data_home)
+    tables = load_by_cost(names, data_home)
     return [
         _make_task(
             table,
@@ -405,13 +435,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=int, nargs="+", metavar="N", help="epochs to train; default 10"
     )
-    parser.add_argument(
-        "--alphas",
-        type=float,
-        nargs="+",
-        metavar="A",
-        help="concentrations of Beta(A, A) to mix with, beside 0 (ERM)",
-    )
+    add_alphas(parser)
     parser.add_argument(
         "--tables", nargs="+", choices=list(TITLES), metavar="NAME", help=", ".join(TITLES)
     )
@@ -420,33 +444,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also search alpha, dropout and epochs in each training split",
     )
-    parser.add_argument(
-        "--data-home",
-        default=None,
-        metavar="DIR",
-        help="folder with uci/...; default: SKLEARN_MIXUP_DATA, else scikit-learn's data home",
-    )
-    parser.add_argument(
-        "--download", action="store_true", help="get missing tables from UCI before the runs"
-    )
+    add_data_options(parser, "uci/...", download="missing tables from UCI")
+
+
+def find_tables(
+    wanted: Sequence[str], data_home: str | None, *, download: bool
+) -> tuple[list[str], list[str]]:
+    """Part the tables into those that are on this machine and those that are not.
+
+    The latter are told with the way to get them; if there are no others the benchmark ends.
+    """
+    if download:
+        for name in wanted:
+            if name in FETCHERS:
+                FETCHERS[name](data_home)
+    here = {*available(data_home), *_SHIPPED}
+    missing = [name for name in wanted if name not in here]
+    if missing:
+        print(_wrap(missing_tables_note(missing)), flush=True)
+    if len(missing) == len(wanted):
+        raise SystemExit("None of the tables asked for is on this machine.")
+    return [name for name in wanted if name in here], missing
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the benchmark and write its table, page and figure."""
     scale = _SCALES[args.scale]
-    data_home = args.data_home or os.environ.get("SKLEARN_MIXUP_DATA")
+    data_home = args.data_home
     wanted = args.tables or scale.tables
-    if args.download:
-        for name in wanted:
-            if name in FETCHERS:
-                FETCHERS[name](data_home)
-    here = {*available(data_home), *_SHIPPED}
-    tables = [name for name in wanted if name in here]
-    missing = [name for name in wanted if name not in here]
-    if missing:
-        print(_wrap(missing_tables_note(missing)), flush=True)
-    if not tables:
-        raise SystemExit("None of the tables asked for is on this machine.")
+    tables, missing = find_tables(wanted, data_home, download=args.download)
     alphas = [alpha for alpha in args.alphas or scale.alphas if alpha > 0]
     main = recipes.TABLE_4_ALPHA if recipes.TABLE_4_ALPHA in alphas else alphas[0]
     n_splits = args.seeds or scale.n_splits
