@@ -16,7 +16,7 @@ from benchmarks._runs import mean_and_standard_error
 _BLUE, _VERMILLION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 
 
-def _colours(alphas: Sequence[float]) -> dict[float, tuple[str, str]]:
+def method_colours(alphas: Sequence[float]) -> dict[float, tuple[str, str]]:
     """Give each alpha a colour and a name; ERM is blue."""
     mixed = [alpha for alpha in sorted(alphas) if alpha > 0]
     colours = {0.0: (_BLUE, "ERM")} if 0.0 in alphas else {}
@@ -25,7 +25,7 @@ def _colours(alphas: Sequence[float]) -> dict[float, tuple[str, str]]:
     return colours
 
 
-def _prepare(ax: Any) -> None:
+def prepare_axes(ax: Any) -> None:
     """Keep the frame quiet."""
     ax.grid(color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -44,7 +44,7 @@ def _draw_curves(
     """Draw the mean and the range, over the seeds, of curves over the epochs, for each alpha."""
     from matplotlib.ticker import MaxNLocator
 
-    _prepare(ax)
+    prepare_axes(ax)
     for alpha, (colour, label) in colours.items():
         texts = runs.loc[runs["alpha"] == alpha, column]
         if texts.empty:
@@ -81,7 +81,7 @@ def _finish(figure: Any, runs: pd.DataFrame, title: str, spread: str, path: Any)
     for ax in figure.axes:
         found = zip(*ax.get_legend_handles_labels(), strict=True)
         handles = {label: handle for handle, label in found} | handles
-    labels = [label for _, label in _colours(list(runs["alpha"].unique())).values()]
+    labels = [label for _, label in method_colours(list(runs["alpha"].unique())).values()]
     figure.legend(
         [handles[label] for label in labels],
         labels,
@@ -112,7 +112,7 @@ def plot_curves(runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         layout="constrained",
     )
     axes = figure.subplots(len(lines), len(networks), squeeze=False, sharey="row")
-    colours = _colours(list(runs["alpha"].unique()))
+    colours = method_colours(list(runs["alpha"].unique()))
     for row, line in zip(axes, lines, strict=True):
         for ax, network in zip(row, networks, strict=True):
             members = runs[(runs["data"] == line) & (runs["network"] == network)]
@@ -138,7 +138,7 @@ def plot_losses(runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     groups = list(dict.fromkeys(zip(runs["network"], runs["max_epochs"], strict=True)))
     figure = Figure(figsize=(8.8, 3.0 * len(groups) + 0.9), dpi=160, layout="constrained")
     axes = figure.subplots(len(groups), 2, squeeze=False)
-    colours = _colours(list(runs["alpha"].unique()))
+    colours = method_colours(list(runs["alpha"].unique()))
     for (left, right), (network, max_epochs) in zip(axes, groups, strict=True):
         members = runs[(runs["network"] == network) & (runs["max_epochs"] == max_epochs)]
         _draw_curves(left, members, "loss_curve", colours)
@@ -166,7 +166,7 @@ def plot_budget(runs: pd.DataFrame, comparison: pd.DataFrame, path: str | os.Pat
 
     figure = Figure(figsize=(9.6, 4.0), dpi=160, layout="constrained")
     left, right = figure.subplots(1, 2)
-    colours = _colours(list(runs["alpha"].unique()))
+    colours = method_colours(list(runs["alpha"].unique()))
     budgets = sorted(runs["max_epochs"].unique())
     first = runs[runs["data"] == runs["data"].iloc[0]]
     compared = comparison[comparison["data"] == runs["data"].iloc[0]]
@@ -188,7 +188,7 @@ def plot_budget(runs: pd.DataFrame, comparison: pd.DataFrame, path: str | os.Pat
     left.set_ylabel("test error of the last epoch (%)")
     right.set_ylabel("mixup $-$ ERM (% points)\nbelow 0, mixup errs less")
     for ax in (left, right):
-        _prepare(ax)
+        prepare_axes(ax)
         ax.set_xscale("log")
         ax.set_xticks(budgets, [str(budget) for budget in budgets])
         ax.set_xticks([], minor=True)

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import os
 import shutil
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +39,7 @@ from torch import Tensor
 from benchmarks import _picture_figures as figures
 from benchmarks import _picture_report as report
 from benchmarks import picture_recipes as recipes
+from benchmarks._options import add_alphas, add_data_options, add_dry_run
 from benchmarks._picture_runs import (
     TestErrors,
     compute_cost,
@@ -98,7 +98,8 @@ _SCALES = {
 class Pictures:
     """Pictures to train and to test on: float32 (n_rows, n_channels, height, width), and labels.
 
-    `augment` is the augmentation to train with: of rows on the device.
+    `augment` is the augmentation to train with: of rows on the device. `mean` and `std`, a number
+    for each channel, are what pixels between 0 and 1 were standardised with.
     """
 
     name: str
@@ -107,6 +108,8 @@ class Pictures:
     X_test: Tensor
     y_test: Tensor
     augment: Callable[[Tensor], Tensor]
+    mean: Sequence[float]
+    std: Sequence[float]
 
     @property
     def n_classes(self) -> int:
@@ -139,9 +142,11 @@ def load_pictures(name: str, data_home: str | None = None, whole: bool = False) 
     if name == "digits":
         bunch = load_digits()
         X = np.repeat(bunch.images[:400, None].astype(np.float32) / 16, 3, axis=1)
-        X, y = torch.from_numpy((X - X.mean()) / X.std()), torch.from_numpy(bunch.target[:400])
+        mean, std = X.mean(), X.std()
+        X, y = torch.from_numpy((X - mean) / std), torch.from_numpy(bunch.target[:400])
         crop = partial(crop_and_flip, padding=1, flip=False)
-        return Pictures("digits of scikit-learn", X[:300], y[:300], X[300:], y[300:], crop)
+        parts = X[:300], y[:300], X[300:], y[300:]
+        return Pictures("digits of scikit-learn", *parts, crop, 3 * [mean], 3 * [std])
     if name == "cifar10":
         bunch = fetch_cifar10(data_home, False, subset=False if whole else "auto")
     else:
@@ -153,7 +158,8 @@ def load_pictures(name: str, data_home: str | None = None, whole: bool = False) 
     black = tuple(-m / s for m, s in zip(bunch.mean, bunch.std, strict=True))
     # The authors crop before they standardise: what a picture is padded with is black.
     augment = partial(crop_and_flip, padding=4, fill=black)
-    return Pictures(bunch.name, X_train, y_train, X_test, y_test, augment)
+    parts = X_train, y_train, X_test, y_test
+    return Pictures(bunch.name, *parts, augment, bunch.mean, bunch.std)
 
 
 # -- runs -----------------------------------------------------------------------------------------
@@ -299,7 +305,7 @@ def describe_plan(tasks: Sequence[Task], *, shapes: Mapping[str, tuple[Any, ...]
     return pd.DataFrame(list(rows.values()))
 
 
-def _look(
+def look_up(
     name: str, data_home: str | None, whole: bool, *, dry: bool
 ) -> tuple[str, tuple[Any, ...]]:
     """Tell what data call themselves, and their shape; those of CIFAR are known without it."""
@@ -330,14 +336,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--networks", nargs="+", choices=list(recipes.CIFAR_RECIPES), help="default: all"
     )
-    parser.add_argument(
-        "--alphas",
-        type=float,
-        nargs="+",
-        metavar="A",
-        default=[recipes.CIFAR_RECIPES[_BUDGET_FAMILY].alpha],
-        help="concentrations of Beta(A, A) to mix with, beside 0 (ERM); default 1",
-    )
+    add_alphas(parser, [recipes.CIFAR_RECIPES[_BUDGET_FAMILY].alpha], told="; default 1")
     parser.add_argument(
         "--epochs",
         type=int,
@@ -347,30 +346,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budgets", type=int, nargs="+", metavar="N", help="epochs of the part budget; by scale"
     )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="tell the runs, parameters, bytes and steps, and train nothing",
-    )
-    parser.add_argument(
-        "--data-home",
-        default=None,
-        metavar="DIR",
-        help="folder with cifar10/...; default: SKLEARN_MIXUP_DATA, else scikit-learn's data home",
-    )
-    parser.add_argument("--download", action="store_true", help="get missing data before the runs")
+    add_dry_run(parser)
+    add_data_options(parser, "cifar10/...")
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the benchmark and write its table, pages and figures."""
     scale_name = args.scale or "small"
     scale = _SCALES[scale_name]
-    data_home = args.data_home or os.environ.get("SKLEARN_MIXUP_DATA")
+    data_home = args.data_home
     data, whole = tuple(args.data or scale.data), scale_name == "paper"
     if args.download:
         for name in {"cifar10", "cifar100"} & set(data):
             (fetch_cifar10 if name == "cifar10" else fetch_cifar100)(data_home)
-    looks = {name: _look(name, data_home, whole, dry=args.dry_run) for name in data}
+    looks = {name: look_up(name, data_home, whole, dry=args.dry_run) for name in data}
     common = {
         "alphas": [0.0, *(alpha for alpha in args.alphas if alpha > 0)],
         "n_seeds": args.seeds or scale.n_seeds,

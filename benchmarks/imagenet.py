@@ -24,7 +24,6 @@ References
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -42,6 +41,7 @@ from sklearn.datasets import load_digits
 from benchmarks import _picture_figures as figures
 from benchmarks import _picture_report as report
 from benchmarks import picture_recipes as recipes
+from benchmarks._options import add_alphas, add_data_options, add_dry_run
 from benchmarks._picture_runs import (
     TestErrors,
     compute_cost,
@@ -256,13 +256,7 @@ def describe_plan(tasks: Sequence[Task]) -> pd.DataFrame:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that only this benchmark has."""
     parser.add_argument("--networks", nargs="+", choices=_NETWORKS, help="by scale")
-    parser.add_argument(
-        "--alphas",
-        type=float,
-        nargs="+",
-        metavar="A",
-        help="concentrations of Beta(A, A), beside 0 (ERM); default: the paper's of each network",
-    )
+    add_alphas(parser, told="; default: the paper's of each network")
     parser.add_argument(
         "--epochs",
         type=int,
@@ -287,29 +281,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="share each run among the processes of `accelerate launch`; needs --jobs 1",
     )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="tell the runs, parameters, bytes and steps, and train nothing",
-    )
-    parser.add_argument(
-        "--data-home",
-        default=None,
-        metavar="DIR",
-        help="folder with imagenet/train/..., imagenette2/train/... or imagenet_like/train/...; "
-        "default: SKLEARN_MIXUP_DATA, else scikit-learn's data home",
+    add_dry_run(parser)
+    add_data_options(
+        parser,
+        "imagenet/train/..., imagenette2/train/... or imagenet_like/train/...",
+        download=None,
     )
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the benchmark and write its table, page and figure."""
     scale = _SCALES[args.scale or "small"]
-    data_home = args.data_home or os.environ.get("SKLEARN_MIXUP_DATA")
+    data_home = args.data_home
     with ExitStack() as stack:
         if scale.data == "digits":
             folders = write_digits(Path(stack.enter_context(TemporaryDirectory())))
         else:
-            folders = _find_or_tell(scale.data, data_home, dry=args.dry_run)
+            folders = find_or_tell(scale.data, data_home, dry=args.dry_run)
         device = MixupClassifier(device=args.device).device  # "auto" resolved
         alphas = args.alphas and [0.0, *(alpha for alpha in args.alphas if alpha > 0)]
         tasks = plan(
@@ -359,7 +347,7 @@ def _share(tasks: Sequence[Task], args: argparse.Namespace, versions: Mapping[st
     accelerator.end_training()
 
 
-def _find_or_tell(name: str, data_home: str | None, *, dry: bool) -> Folders:
+def find_or_tell(name: str, data_home: str | None, *, dry: bool) -> Folders:
     """Find the folders; a plan for all of ImageNet can do without them."""
     try:
         return find_folders(name, data_home)
