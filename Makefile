@@ -17,15 +17,20 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 
 # The extras of pyproject.toml that each job needs.
 EXTRAS_tabular := benchmarks
+EXTRAS_benchmarks := benchmarks,vision
 EXTRAS_test := benchmarks,plot,test,vision
 EXTRAS_docs := benchmarks,docs
 
-.PHONY: tabular test docs test-oldest format clean help
+# `benchmarks` is a folder too.
+.PHONY: tabular benchmarks test docs test-oldest format clean help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 tabular: $(VENV)/.installed-tabular  ## the paper's UCI tables, ERM beside mixup; into results/
 	$(VENV)/bin/python -m benchmarks tabular --scale small --jobs $(JOBS) --out results $(ARGS)
+
+benchmarks: $(VENV)/.installed-benchmarks  ## all of the paper, hours of work; into results/report.html
+	$(VENV)/bin/python -m benchmarks all --scale small --jobs $(JOBS) --out results $(ARGS)
 
 test: $(VENV)/.installed-test  ## everything that has to pass before a commit
 	$(VENV)/bin/ruff check

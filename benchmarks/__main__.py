@@ -6,7 +6,21 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import between, cifar, gan, imagenet, speed, tabular
+from benchmarks import (
+    _all,
+    adversarial,
+    between,
+    calibration,
+    cifar,
+    corrupted,
+    gan,
+    imagenet,
+    report,
+    speech,
+    speed,
+    tabular,
+    toy,
+)
 
 # A benchmark is a module with add_arguments(parser) and run(args); the first line of its docstring
 # is its help. One that keeps more than NAME.csv has tables_of(args) too, their names.
@@ -17,7 +31,14 @@ BENCHMARKS = {
     "cifar": cifar,
     "between": between,
     "imagenet": imagenet,
+    "corrupted": corrupted,
+    "adversarial": adversarial,
+    "calibration": calibration,
+    "toy": toy,
+    "speech": speech,
 }
+# What runs them all, and what gathers their results.
+COMMANDS = {**BENCHMARKS, "all": _all, "report": report}
 
 
 def _positive(text: str) -> int:
@@ -38,7 +59,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="python -m benchmarks NAME --help tells the options of a benchmark.",
     )
     names = parser.add_subparsers(dest="name", metavar="NAME", required=True)
-    for name, module in BENCHMARKS.items():
+    for name, module in COMMANDS.items():
         summary = (module.__doc__ or "").partition("\n")[0]
         benchmark = names.add_parser(
             name,
@@ -84,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = make_parser().parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     if args.fresh:
-        tables_of = getattr(BENCHMARKS[args.name], "tables_of", lambda args: [args.name])
+        tables_of = getattr(COMMANDS[args.name], "tables_of", lambda args: [args.name])
         for stem in tables_of(args):
             (args.out / f"{stem}.csv").unlink(missing_ok=True)
     args.run(args)

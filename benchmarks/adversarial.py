@@ -6,7 +6,7 @@ with an ERM network trained with another seed, the same one for ERM and mixup. T
 of 255 pixel values; here the curve over eps is measured too. Two parts:
 
 - pictures: at --scale small a PreAct ResNet-18 of a quarter of the width on CIFAR-10, or the subset
-  of it that the data folder has, with alpha = 1, 15 epochs; at --scale paper the paper's own
+  of it that the data folder has, with alpha = 1, 10 epochs; at --scale paper the paper's own
   ResNet-101 on ImageNet, 90 epochs, alpha = 0.2. The source of seed s is the ERM network of seed
   s + 1, so that each is trained once and serves twice.
 - digits: MLPs on scikit-learn's digits of 8 x 8 pixels from 0 to 16, many random splits, several
@@ -23,7 +23,6 @@ References
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import textwrap
 import time
@@ -49,7 +48,7 @@ from benchmarks._adversarial_nets import (
     stream_folder,
 )
 from benchmarks._imagenet import IMAGENET_MEAN, IMAGENET_STD
-from benchmarks._options import add_data_options
+from benchmarks._options import add_data_options, add_dry_run
 from benchmarks._picture_report import tell_plan
 from benchmarks._picture_runs import make_network, with_checkpoints
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
@@ -70,12 +69,17 @@ _SOURCE_SEED = 1000  # added to the split's, for the net that attacks in the bla
 
 @dataclass(frozen=True)
 class _Scale:
-    """How much is run; `width` and `max_epochs` (None is the paper's) are of pictures."""
+    """How much is run.
+
+    `width`, `max_epochs` (None is the paper's) and `n_attacked`, the first test pictures (None is
+    all), are of the part pictures.
+    """
 
     parts: tuple[str, ...]
     data: str
     width: int
     max_epochs: int | None
+    n_attacked: int | None
     n_seeds: int
     n_splits: int
     digits_epochs: int
@@ -84,9 +88,9 @@ class _Scale:
 
 _BOTH = ("pictures", "digits")
 _SCALES = {
-    "smoke": _Scale(_BOTH, "digits", 4, 2, 2, 2, 4, (1.0,)),
-    "small": _Scale(_BOTH, "cifar10", 16, 10, 3, 20, 64),
-    "paper": _Scale(("pictures",), "imagenet", 64, None, 1, 20, 64),
+    "smoke": _Scale(_BOTH, "digits", 4, 2, None, 2, 2, 4, (1.0,)),
+    "small": _Scale(_BOTH, "cifar10", 16, 10, 1000, 3, 20, 64),
+    "paper": _Scale(("pictures",), "imagenet", 64, None, None, 1, 20, 64),
 }
 
 
@@ -166,6 +170,7 @@ def plan_attacks(networks: Sequence[Task], *, data: str, options: Mapping[str, A
             "levels": list(_PIXEL_LEVELS),
             "n_steps": N_STEPS,
             "source_seed": seed + 1,
+            "n_attacked": options.get("n_attacked"),
         }
         work = partial(attack_seed, data=data, places=places, **options)
         group = f"{data}-{network.key['network']}-{network.key['max_epochs']}-{seed}"
@@ -182,6 +187,7 @@ def attack_seed(
     sizes: Mapping[str, Any],
     data_home: str | None = None,
     whole: bool = False,
+    n_attacked: int | None = None,
     folders: Any = None,
     n_workers: int = 0,
 ) -> list[dict[str, Any]]:
@@ -196,9 +202,10 @@ def attack_seed(
     else:
         pictures = cifar.load_pictures(data, data_home, whole)
         family, n_classes, name = _CIFAR_FAMILY, pictures.n_classes, pictures.name
-        minibatches = split_rows(pictures.X_test.to(device), pictures.y_test.to(device))
+        X, y = pictures.X_test[:n_attacked], pictures.y_test[:n_attacked]
+        minibatches = split_rows(X.to(device), y.to(device))
         mean, std = pictures.mean, pictures.std
-        counts = {"n_train": len(pictures.X_train), "n_test": len(pictures.X_test)}
+        counts = {"n_train": len(pictures.X_train), "n_test": len(X)}
     make = partial(make_network, family, n_classes, **sizes)
     (seed,) = {key["seed"] for key in keys}
     errors = measure_attacks(
@@ -325,11 +332,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of pictures; the drops of the learning rate come in proportion; by scale",
     )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="tell what the training on pictures takes, and train nothing",
-    )
+    add_dry_run(parser)
     parser.add_argument(
         "--workers",
         type=int,
@@ -390,7 +393,7 @@ def _prepare(
     scale: _Scale, args: argparse.Namespace, device: str, *, whole: bool
 ) -> tuple[list[Task], dict[str, Any], Any]:
     """Plan the networks; tell what `attack_seed` and `cifar.describe_plan` need beside them."""
-    data_home = args.data_home or os.environ.get("SKLEARN_MIXUP_DATA")
+    data_home = args.data_home
     n_seeds = args.seeds or scale.n_seeds
     plan = partial(plan_networks, scale, alpha=args.alpha, n_seeds=n_seeds, device=device)
     options: dict[str, Any] = {"device": device}
@@ -405,7 +408,8 @@ def _prepare(
     where = {"data_home": data_home, "whole": whole}
     sizes = {"width": scale.width, "channels_last": True}
     networks = plan(names={scale.data: name}, **where)
-    return networks, {**options, **where, "sizes": sizes}, {scale.data: shape}
+    options |= {**where, "sizes": sizes, "n_attacked": scale.n_attacked}
+    return networks, options, {scale.data: shape}
 
 
 def _train(

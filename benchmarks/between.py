@@ -20,7 +20,6 @@ References
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import textwrap
 import time
@@ -34,6 +33,7 @@ import numpy as np
 
 from benchmarks import _between_report as report
 from benchmarks import picture_recipes as recipes
+from benchmarks._options import add_data_options
 from benchmarks._picture_runs import (
     TestErrors,
     fit_resumable,
@@ -238,13 +238,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the drops of the learning rate come in proportion; by scale",
     )
-    parser.add_argument(
-        "--data-home",
-        default=None,
-        metavar="DIR",
-        help="folder with cifar10/...; default: SKLEARN_MIXUP_DATA, else scikit-learn's data home",
-    )
-    parser.add_argument("--download", action="store_true", help="get missing data before the runs")
+    add_data_options(parser, "cifar10/...")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -253,7 +247,7 @@ def run(args: argparse.Namespace) -> None:
     scale = _SCALES[scale_name]
     scale = replace(scale, data=args.data or scale.data, max_epochs=args.epochs or scale.max_epochs)
     whole = scale_name == "paper"
-    data_home = args.data_home or os.environ.get("SKLEARN_MIXUP_DATA")
+    data_home = args.data_home
     if args.download and scale.data == "cifar10":
         fetch_cifar10(data_home)
     try:

@@ -18,7 +18,6 @@ References
 from __future__ import annotations
 
 import argparse
-import os
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import _gan_digits, _gan_tables, _gan_toys, recipes
+from benchmarks._options import add_data_options
 from benchmarks._runs import RunTable, environment, terminal_table, write_markdown
 from sklearn_mixup import MixupGAN
 
@@ -76,12 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A",
         help="concentrations of Beta(A, A) for the toys, 0 is ERM; by scale",
     )
-    parser.add_argument(
-        "--data-home",
-        default=None,
-        metavar="DIR",
-        help="folder with uci/...; default: SKLEARN_MIXUP_DATA, else scikit-learn's data home",
-    )
+    add_data_options(parser, "uci/...", download=None)
 
 
 def tables_of(args: argparse.Namespace) -> list[str]:
@@ -95,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
     scale = _SCALES[scale_name]
     device = MixupGAN(device=args.device).device
     n_seeds = args.seeds or scale.n_seeds
-    data_home = args.data_home or os.environ.get("SKLEARN_MIXUP_DATA")
+    data_home = args.data_home
     out: Path = args.out
     versions = environment(device)
     written = []

@@ -44,6 +44,7 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 
 from benchmarks import _speed_pictures, recipes
+from benchmarks._options import add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._speed_gan import SETTINGS, gan_table, time_gan_round
 from benchmarks._speed_search import SCALES, make_skorch, run_section
@@ -399,12 +400,7 @@ def plot(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that only this benchmark has."""
-    parser.add_argument(
-        "--data-home",
-        default=None,
-        metavar="DIR",
-        help="folder with uci/...; default: SKLEARN_MIXUP_DATA, else scikit-learn's data home",
-    )
+    add_data_options(parser, "uci/...", download=None)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -412,7 +408,7 @@ def run(args: argparse.Namespace) -> None:
     scale = _SCALES[args.scale or "small"]
     if args.jobs > 1:
         print("Times are taken one after the other, in this process: --jobs is of no use here.")
-    data_home = args.data_home or os.environ.get("SKLEARN_MIXUP_DATA")
+    data_home = args.data_home
     device = MixupClassifier(device=args.device).device
     versions = environment(device)
     n_rounds = args.seeds or scale.n_rounds

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from benchmarks import _corrupted_report as report
-from benchmarks import corrupted
+from benchmarks import _corrupted_runs, corrupted
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.cifar import load_pictures
 from benchmarks.corrupted_recipes import METHODS, PAPER_GRID, TABLE_2, Grid, Method
+from benchmarks.tabular import load_table, split_rows
 from sklearn_mixup.robustness import corrupt_labels
 
 PICTURES, TABLES = corrupted._SCALES["smoke"]
@@ -73,7 +74,7 @@ class Fixed:
 def test_a_net_that_knows_the_truth_errs_on_replaced_labels_only():
     truth = torch.arange(5000) % 10
     y, replaced = corrupt_labels(truth, 0.4, random_state=0)
-    errors = corrupted.training_errors(Fixed(truth), torch.arange(5000), y, replaced)
+    errors = _corrupted_runs.training_errors(Fixed(truth), torch.arange(5000), y, replaced)
     assert errors["n_replaced"] == 2000
     assert errors["real_error"] == 0
     # A label drawn from all ten classes is the true one in a tenth of the rows.
@@ -83,7 +84,7 @@ def test_a_net_that_knows_the_truth_errs_on_replaced_labels_only():
 def test_a_net_that_has_memorised_errs_on_none():
     truth = torch.arange(500) % 10
     y, replaced = corrupt_labels(truth, 0.4, random_state=0)
-    errors = corrupted.training_errors(Fixed(y), torch.arange(500), y, replaced)
+    errors = _corrupted_runs.training_errors(Fixed(y), torch.arange(500), y, replaced)
     assert (errors["real_error"], errors["corrupted_error"]) == (0, 0)
 
 
@@ -91,7 +92,7 @@ def test_each_error_is_a_share_of_its_own_rows():
     y = torch.zeros(10, dtype=torch.long)
     replaced = np.arange(10) < 4
     predicted = [1, 0, 0, 0, 1, 1, 1, 0, 0, 0]
-    errors = corrupted.training_errors(Fixed(predicted), torch.arange(10), y, replaced)
+    errors = _corrupted_runs.training_errors(Fixed(predicted), torch.arange(10), y, replaced)
     assert errors["corrupted_error"] == pytest.approx(1 / 4)
     assert errors["real_error"] == pytest.approx(3 / 6)
 
@@ -111,12 +112,12 @@ def given_to_fit(monkeypatch, tmp_path, method, *, fraction=0.5, seed=3):
         found.classifier, found.X, found.y = classifier, X, y
         raise WatchedError
 
-    monkeypatch.setattr(corrupted, "fit_resumable", spy)
+    monkeypatch.setattr(_corrupted_runs, "fit_resumable", spy)
     task = corrupted.plan_pictures(PICTURES, data_name="digits", device="cpu")[0]
     recipe = task.work.args[1]
     options = {"device": "cpu", "data_home": None, "whole": False, "checkpoints": tmp_path}
     with pytest.raises(WatchedError):
-        corrupted.run_pictures(PICTURES, recipe, fraction, method, seed, **options)
+        _corrupted_runs.run_pictures(PICTURES, recipe, fraction, method, seed, **options)
     return found
 
 
@@ -148,18 +149,18 @@ def test_nets_of_a_table_have_true_test_labels_and_those_of_their_split(monkeypa
         found.append({split: watcher.y for split, watcher in watchers.items()})
         raise WatchedError
 
-    monkeypatch.setattr(corrupted, "fit_fused", spy)
+    monkeypatch.setattr(_corrupted_runs, "fit_fused", spy)
     runs = [
         {"seed": split, "alpha": method.alpha, "dropout": method.dropout}
         for split in (0, 1)
         for method in TABLES.grid.methods()
     ]
     with pytest.raises(WatchedError):
-        corrupted.run_tables("breast_cancer", 0.5, 100, 1, runs, device="cpu", data_home=None)
+        _corrupted_runs.run_tables("breast_cancer", 0.5, 100, 1, runs, device="cpu", data_home=None)
     *ys, tests = found
-    table = corrupted.load_table("breast_cancer")
+    table = load_table("breast_cancer")
     for run, y in zip(runs, ys, strict=True):
-        train, test = corrupted.split_rows(table, run["seed"])
+        train, test = split_rows(table, run["seed"])
         expected, _ = corrupt_labels(table.y[train[:100]], 0.5, random_state=run["seed"])
         np.testing.assert_array_equal(y, expected)
         np.testing.assert_array_equal(tests[run["seed"]], table.y[test])
@@ -234,7 +235,9 @@ def test_smoke_leaves_a_table_a_page_and_a_figure_of_each_part(smoke):
 def test_a_second_run_does_nothing(smoke, monkeypatch):
     before = {path.name: path.read_bytes() for path in smoke.glob("*.csv")}
     for name in ("fit_resumable", "fit_fused"):
-        monkeypatch.setattr(corrupted, name, lambda *args, **kwargs: pytest.fail("trained again"))
+        monkeypatch.setattr(
+            _corrupted_runs, name, lambda *args, **kwargs: pytest.fail("trained again")
+        )
     main([*SMOKE, str(smoke)])
     assert {path.name: path.read_bytes() for path in smoke.glob("*.csv")} == before
 
@@ -245,7 +248,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(smoke, tmp_p
 
     options = [*SMOKE, str(tmp_path), "--parts", "pictures", "--fractions", "0.2"]
     with monkeypatch.context() as patch:
-        patch.setattr(corrupted, "training_errors", killed)
+        patch.setattr(_corrupted_runs, "training_errors", killed)
         with pytest.raises(KeyboardInterrupt):
             main(options)
     assert list((tmp_path / "corrupted_checkpoints").iterdir())

@@ -1,0 +1,108 @@
+"""The experiments in the paper's order: what each asks, and how long it takes here."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment that a benchmark of this name runs.
+
+    `paper` is its figure or table there, None for what is not in the paper, and `small_takes` how
+    long ``--scale small --jobs 2`` took on two CPU cores.
+    """
+
+    name: str
+    paper: str | None
+    title: str
+    question: str
+    small_takes: str
+
+    def command(self, out: Path) -> str:
+        """Tell the command that runs it at a small scale."""
+        words = ["python", "-m", "benchmarks", self.name, "--scale", "small"]
+        return shlex.join(words if out == Path("results") else [*words, "--out", str(out)])
+
+
+EXPERIMENTS = (
+    Experiment(
+        "toy",
+        "Figure 1b",
+        "Two classes in the plane",
+        "Is the way from one class to the other smoother with mixup?",
+        "a minute",
+    ),
+    Experiment(
+        "between",
+        "Figure 2",
+        "Between the pictures",
+        "Does mixup err less, and have smaller gradients, between the training pictures?",
+        "12 minutes",
+    ),
+    Experiment(
+        "imagenet",
+        "Table 1",
+        "ImageNet",
+        "Does mixup lower the test error on large pictures?",
+        "4 minutes",
+    ),
+    Experiment(
+        "cifar",
+        "Figure 3",
+        "CIFAR",
+        "Does mixup lower the test error on small pictures?",
+        "35 minutes",
+    ),
+    Experiment(
+        "speech",
+        "Figure 4",
+        "Spoken commands",
+        "Does mixup lower the error on words that new speakers say?",
+        "half an hour",
+    ),
+    Experiment(
+        "corrupted",
+        "Table 2",
+        "Corrupted labels",
+        "Does mixup keep a network from learning wrong labels by heart?",
+        "50 minutes",
+    ),
+    Experiment(
+        "adversarial",
+        "Table 3",
+        "Adversarial examples",
+        "Is a network that was trained with mixup harder to fool?",
+        "half an hour",
+    ),
+    Experiment(
+        "tabular",
+        "Table 4",
+        "UCI tables",
+        "Does mixup lower the test error on tables?",
+        "half a minute",
+    ),
+    Experiment(
+        "gan",
+        "Figure 5",
+        "Generative adversarial networks",
+        "Does mixup keep a GAN from losing modes?",
+        "hours",
+    ),
+    Experiment(
+        "calibration",
+        None,
+        "Calibration",
+        "Are the probabilities more honest with mixup?",
+        "6 minutes",
+    ),
+    Experiment(
+        "speed",
+        None,
+        "Time and memory",
+        "What does mixup cost, and what do nets that are trained together save?",
+        "minutes",
+    ),
+)
