@@ -118,7 +118,7 @@ def _tell_plan(names: Sequence[str], args: argparse.Namespace) -> None:
     scale, takes = args.scale or "small", {it.name: it.small_takes for it in EXPERIMENTS}
     print(f"{len(names)} benchmarks at --scale {scale}, into {args.out}/; finished runs are kept.")
     if scale == "small":
-        print("How long each took with --jobs 2 on two CPU cores:")
+        print("About how long each takes with --jobs 2 on two free CPU cores:")
         print(*(f"  {name:12s} {takes[name]}" for name in names), sep="\n", flush=True)
     else:
         print(", ".join(names), flush=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 class Experiment:
     """An experiment that a benchmark of this name runs.
 
-    `paper` is its figure or table there, None for what is not in the paper, and `small_takes` how
-    long ``--scale small --jobs 2`` took on two CPU cores.
+    `paper` is its figure or table there, None for what is not in the paper, and `small_takes` about
+    how long ``--scale small --jobs 2`` takes on two free CPU cores.
     """
 
     name: str
