@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._alpha_styles import keep_quiet
+from benchmarks._picture_report import percent, points
 from benchmarks._runs import mean_and_standard_error, paired_difference
 from benchmarks._tabular_report import TEST_SHARE, TITLES
 from benchmarks.corrupted_recipes import METHODS, TABLE_2
@@ -116,12 +117,6 @@ def name_setting(method: str, alpha: float, dropout: float) -> str:
     return f"{method} ({', '.join(told)})" if told else method
 
 
-def _percent(mean: float, error: float = np.nan, sign: str = "") -> str:
-    """Write a share in percent and, where there are several values, its standard error."""
-    points = round(100 * mean, 1) + 0.0  # never -0.0
-    return f"{points:{sign}.1f}" + ("" if np.isnan(error) else f" ± {100 * error:.1f}")
-
-
 # -- sentences ------------------------------------------------------------------------------------
 
 
@@ -140,7 +135,7 @@ def _conclude_one(name: str, fraction: float, rows: pd.DataFrame) -> str:
     verdicts: dict[str, list[str]] = {"below": [], "above": [], "not told apart from": []}
     for row in rows[rows["method"] != "ERM"].itertuples():
         told = name_setting(row.method, row.alpha, row.dropout)
-        told += f" {_percent(row.difference, row.difference_se, '+')}"
+        told += f" {points(row.difference, row.difference_se)}"
         if not np.isnan(row.half_width):
             told += f", 95 % interval ± {100 * row.half_width:.1f}"
         # One seed has no standard error: which side it falls on is all there is to tell.
@@ -159,7 +154,7 @@ def _conclude_one(name: str, fraction: float, rows: pd.DataFrame) -> str:
     }
     parts = [f"{words[side]}: {'; '.join(told)}" for side, told in verdicts.items() if told]
     best, last, corrupted, ignoring = (
-        f"{_percent(share)} %"
+        f"{percent(share)} %"
         for share in (
             erm.best_test_error,
             erm.test_error,
@@ -215,9 +210,9 @@ def table_2(comparison: pd.DataFrame) -> pd.DataFrame:
             "p": f"{row.dropout:g}" if row.dropout else "",
         }
         for measure, heading in MEASURES.items():
-            told[heading] = _percent(getattr(row, measure), getattr(row, f"{measure}_se"))
+            told[heading] = percent(getattr(row, measure), getattr(row, f"{measure}_se"))
         erm = row.method == "ERM"
-        told["last - ERM"] = "" if erm else _percent(row.difference, row.difference_se, "+")
+        told["last - ERM"] = "" if erm else points(row.difference, row.difference_se)
         if on_paper:
             paper = TABLE_2.get((row.fraction, row.method))
             values = ["", "", "", ""]

@@ -143,7 +143,8 @@ def percent(mean: float | None, error: float = np.nan) -> str:
 
 def points(mean: float, error: float = np.nan) -> str:
     """Write a difference of shares in percentage points, with its sign."""
-    return f"{100 * mean:+.2f}" + ("" if np.isnan(error) else f" ± {100 * error:.2f}")
+    written = f"{round(100 * mean, 2) + 0.0:+.2f}"  # never -0.00
+    return written + ("" if np.isnan(error) else f" ± {100 * error:.2f}")
 
 
 def _cells(row: Any, measure: str) -> dict[str, str]:

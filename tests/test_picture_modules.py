@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from benchmarks._vision import import_torchvision
 from sklearn_mixup.modules import DenseNetBC, PreActResNet18, WideResNet
+from tests.recording import layers_of, make_random, trace
 
 # Narrow ones of each family.
 SMALL = {
@@ -32,42 +33,12 @@ def _seed():
         yield
 
 
-def make_random(make, **kwargs):
-    """Make a network in float64 none of whose numbers is 0 or 1, in evaluation mode."""
-    module = make(**kwargs).double().eval()
-    for norm in module.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
-                tensor.uniform_(0.5, 1.5)
-            norm.bias.data -= 1
-            norm.running_mean -= 1
-    module.output.bias.data.normal_()
-    return module
-
-
 def count(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def layers_of(module, *kinds):
-    return [layer for layer in module.modules() if isinstance(layer, kinds)]
-
-
 def blocks_of(module):
     return [layer for layer in module.modules() if hasattr(layer, "conv2")]
-
-
-def trace(module, X, layers):
-    """Apply the module; give ``(layer, input, output)`` of some layers in the order of calls."""
-    called = []
-    hooks = [
-        layer.register_forward_hook(lambda *call: called.append((call[0], *call[1], call[2])))
-        for layer in layers
-    ]
-    module(X)
-    for hook in hooks:
-        hook.remove()
-    return called
 
 
 # -- as published ---------------------------------------------------------------------------------

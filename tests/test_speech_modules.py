@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from benchmarks._vision import import_torchvision
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import VGG11, LeNet
+from tests.recording import layers_of, make_random, trace
 
 SMALL = {
     "lenet": partial(LeNet, n_classes=5, width=2),
@@ -26,36 +27,6 @@ def _seed():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
-
-
-def layers_of(module, *kinds):
-    return [layer for layer in module.modules() if isinstance(layer, kinds)]
-
-
-def make_random(make, **kwargs):
-    """Make a network in float64 none of whose numbers is 0 or 1, in evaluation mode."""
-    module = make(**kwargs).double().eval()
-    for norm in layers_of(module, nn.BatchNorm2d):
-        for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
-            tensor.uniform_(0.5, 1.5)
-        norm.bias.data -= 1
-        norm.running_mean -= 1
-    for layer in layers_of(module, nn.Linear):
-        layer.bias.data.normal_()
-    return module
-
-
-def trace(module, X, layers):
-    """Apply the module; give ``(layer, input, output)`` of some layers in the order of calls."""
-    called = []
-    hooks = [
-        layer.register_forward_hook(lambda *call: called.append((call[0], *call[1], call[2])))
-        for layer in layers
-    ]
-    module(X)
-    for hook in hooks:
-        hook.remove()
-    return called
 
 
 # -- as described ---------------------------------------------------------------------------------

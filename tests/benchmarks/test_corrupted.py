@@ -327,9 +327,9 @@ def test_a_seed_without_its_pair_is_an_error():
 def test_sentence_puts_each_method_on_its_side():
     (sentence,) = report.conclude(report.compare(make_runs(FOUR), on_tables=False))
     below, above, same = re.search(r"points, (below.*); (above.*); (not told.*)", sentence).groups()
-    assert "mixup (alpha 1) -10.0 ± 0.6" in below
-    assert "mixup + dropout (alpha 1, p 0.3) +10.0" in above
-    assert "dropout (p 0.5) +0.0" in same
+    assert "mixup (alpha 1) -10.00 ± 0.58" in below
+    assert "mixup + dropout (alpha 1, p 0.3) +10.00" in above
+    assert "dropout (p 0.5) +0.00" in same
     assert "22.0 % at best and 44.0 % at last" in sentence
     assert (
         "errs on 2.0 % of the replaced labels (a net that ignores them errs on 90.0 %)" in sentence
@@ -346,7 +346,7 @@ def test_one_seed_is_told_without_a_standard_error():
     one = {cell: errors[:1] for cell, errors in FOUR.items()}
     comparison = report.compare(make_runs(one), on_tables=False)
     (sentence,) = report.conclude(comparison)
-    assert "below it (one seed, no standard error): mixup (alpha 1) -10.0;" in sentence
+    assert "below it (one seed, no standard error): mixup (alpha 1) -10.00;" in sentence
     table = report.table_2(comparison)
     assert "±" not in table.to_string()
 
@@ -369,7 +369,7 @@ def test_table_has_the_papers_numbers_for_its_own_data_and_fractions_only():
     row = report.table_2(report.compare(make_runs(FOUR), on_tables=False)).set_index("method")
     assert list(row.loc["ERM"].filter(like="paper")) == ["18.8", "44.6", "0.26", "0.64"]
     assert list(row.loc["mixup"].filter(like="paper")) == ["11.3", "12.7", "5.84", "85.71"]
-    assert row.loc["mixup", "last - ERM"] == "-10.0 ± 0.6"
+    assert row.loc["mixup", "last - ERM"] == "-10.00 ± 0.58"
     assert row.loc["ERM", "last"] == "44.0 ± 2.3"
     other = report.table_2(report.compare(make_runs(FOUR, fraction=0.3), on_tables=False))
     assert set(other["paper last"]) == {""}
