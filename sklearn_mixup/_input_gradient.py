@@ -84,7 +84,7 @@ def evaluating(module: nn.Module, criterion: Any = None) -> Iterator[None]:
     if criterion is not None:
         criterion.reduction = "sum"
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False):
             yield
     finally:
         for part, mode in modes:
