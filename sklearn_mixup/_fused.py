@@ -18,13 +18,14 @@ import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import clone
-from skorch.dataset import Dataset, get_len
+from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._lockstep import Group, Lane, Shared
+from sklearn_mixup._progress import Progress
 from sklearn_mixup._stack import apply, describe, fingerprint
 from sklearn_mixup._stack_optimizer import ELEMENTWISE, SCALED
 from sklearn_mixup._training import MINIBATCHES_OPTIONS, draw_seeds
@@ -295,7 +296,7 @@ def fit_together(
     shares_memory = n_workers == 1 or getattr(backend, "supports_sharedmem", False)
     # Results as they come, for the bar; ray's and multiprocessing's backends give them at the end.
     as_they_come = getattr(backend, "supports_return_generator", False)
-    with _Progress(jobs, len(chunks), verbose) as progress:
+    with Progress([(net, X) for net, X, *_ in jobs], len(chunks), verbose) as progress:
         n_threads = torch.get_num_threads()
         return_as = "generator" if as_they_come else "list"
         parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as=return_as)
@@ -347,60 +348,6 @@ def _run_chunk(
     if reason is not None:
         return [_fit_alone(jobs[0], reason, on_epoch_end)]
     return _fit_chunk(jobs, progress, on_epoch_end)
-
-
-class _Progress:
-    """A progress bar over the minibatches of all nets."""
-
-    def __init__(self, jobs: Sequence[_Job], n_chunks: int, verbose: int) -> None:
-        self.n_chunks, self.n_done = n_chunks, 0
-        self.told: Counter[int] = Counter()
-        self.bar: Any = None
-        if verbose:
-            from tqdm import tqdm
-
-            self.expected = [_guess_minibatches(net, X) for net, X, *_ in jobs]
-            self.bar = tqdm(
-                total=sum(self.expected),
-                desc=f"{len(jobs)} nets",
-                unit=" minibatches",
-                unit_scale=True,
-                postfix=f"0/{n_chunks} chunks",
-            )
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def advance(self, chunk: int, n_minibatches: int) -> None:
-        """Count minibatches that a chunk was trained on, told as it goes."""
-        if self.bar is not None:
-            self.told[chunk] += n_minibatches
-            self.bar.update(n_minibatches)
-
-    def finish(self, chunk: Sequence[int], outcomes: Sequence[_Outcome]) -> None:
-        """Count a chunk, and set right what was guessed of it or not told."""
-        if self.bar is None:
-            return
-        nets = [result for result, *_ in outcomes if not isinstance(result, Exception)]
-        done = sum(epoch.get("train_batch_count", 0) for net in nets for epoch in net.history)
-        self.n_done += 1
-        self.bar.total += done - sum(self.expected[i] for i in chunk)
-        self.bar.set_postfix_str(f"{self.n_done}/{self.n_chunks} chunks", refresh=False)
-        self.bar.update(done - self.told[chunk[0]])
-        self.bar.refresh()
-
-
-def _guess_minibatches(net: Any, X: Any) -> int:
-    """Tell about how many minibatches the fit of a net has."""
-    try:
-        n_rows = get_len(X)
-        return net.max_epochs * -(-n_rows // (n_rows if net.batch_size == -1 else net.batch_size))
-    except Exception:  # Its own fit will say what is wrong.
-        return 0
 
 
 def fit_fused(
