@@ -837,11 +837,11 @@ def test_an_interrupt_while_nets_are_made_leaves_them_unfitted(iris, monkeypatch
 def test_a_stack_that_is_too_large_for_the_device_is_halved(iris, monkeypatch):
     sizes, fit = [], Group.fit
 
-    def fit_few(group, progress):
+    def fit_few(group, *told):
         sizes.append(len(group.lanes))
         if len(group.lanes) > 2:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
-        fit(group, progress)
+        fit(group, *told)
 
     monkeypatch.setattr(Group, "fit", fit_few)
     nets = [make_net(random_state=np.random.RandomState(i)) for i in range(5)]
@@ -1018,7 +1018,7 @@ def test_size_of_a_stack_is_that_of_a_net_that_can_be_made(iris, monkeypatch):
     sizes = []
     fit = Group.fit
     monkeypatch.setattr(
-        Group, "fit", lambda group, told: sizes.append(len(group.lanes)) or fit(group, told)
+        Group, "fit", lambda group, *told: sizes.append(len(group.lanes)) or fit(group, *told)
     )
     nets = [make_net(alpha=-1), *(make_net(random_state=i) for i in range(5))]
     outcomes = fit_together(nets, [iris[0]] * 6, [iris[1]] * 6, [{}] * 6)
@@ -1029,7 +1029,7 @@ def test_size_of_a_stack_is_that_of_a_net_that_can_be_made(iris, monkeypatch):
 @pytest.mark.parametrize(("width", "sizes"), [(8, [4]), (1024, [1, 1, 1, 1])])
 def test_nets_that_fill_the_cache_alone_are_not_stacked(iris, monkeypatch, width, sizes):
     found = []
-    monkeypatch.setattr(Group, "fit", lambda group, told: found.append(len(group.lanes)))
+    monkeypatch.setattr(Group, "fit", lambda group, *told: found.append(len(group.lanes)))
     nets = [make_net(module__hidden_sizes=(width, width), random_state=i) for i in range(4)]
     fit_fused(nets, [iris[0]] * 4, [iris[1]] * 4)
     assert found == sizes

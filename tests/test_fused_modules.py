@@ -649,7 +649,7 @@ def test_modules_that_python_changes_train_as_alone(iris, nets):
 @pytest.mark.filterwarnings("ignore:.*could not be fused")
 def test_a_module_that_vmap_does_not_take_leaves_those_of_other_stacks_fused(iris, monkeypatch):
     fitted, fit = [], Group.fit
-    monkeypatch.setattr(Group, "fit", lambda self, p: fitted.append(fit(self, p)))
+    monkeypatch.setattr(Group, "fit", lambda group, *told: fitted.append(fit(group, *told)))
     nets = [make_net(Asks), make_net(MLP), make_net(MLP, random_state=1)]
     fit_fused(nets, [iris[0]] * 3, [iris[1]] * 3)
     assert len(fitted) == 1
