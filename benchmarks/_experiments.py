@@ -75,7 +75,7 @@ EXPERIMENTS = (
         "Table 3",
         "Adversarial examples",
         "Is a network that was trained with mixup harder to fool?",
-        "half an hour",
+        "a quarter of an hour",
     ),
     Experiment(
         "tabular",
