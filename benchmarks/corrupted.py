@@ -14,7 +14,7 @@ with ERM seed by seed. Two parts, each with a table of runs and a page of its ow
 - pictures (corrupted.csv): PreAct ResNet-18 on CIFAR-10. Departs from the paper at --scale small,
   for two CPU cores: 4,000 pictures of the subset that the data folder may have, a quarter of the
   width, 25 epochs with the drops of the learning rate in proportion, one alpha and one p for each
-  method, and no crops and flips: with them so short a training memorises nothing.
+  method, and no crops and flips, so that each picture is seen as it is in all 25 of them.
 - tables (corrupted_tables.csv): MLPs on 2,000 training rows of Phishing Websites and HTRU2, 20
   random splits. Not in the paper. So few rows, because HTRU2 has eight features only: 100 epochs
   cannot memorise all of its 14,318 training rows.
