@@ -84,8 +84,8 @@ def corrupt_labels(y: Any, fraction: float, *, random_state: Any = None) -> tupl
     >>> from sklearn_mixup.robustness import corrupt_labels
     >>> y = ["cat"] * 5 + ["dog"] * 5
     >>> y_corrupted, replaced = corrupt_labels(y, 0.4, random_state=0)
-    >>> replaced.sum(), bool((y_corrupted == y)[~replaced].all())
-    (np.int64(4), True)
+    >>> int(replaced.sum()), bool((y_corrupted == y)[~replaced].all())
+    (4, True)
     """
     if isinstance(fraction, bool) or not isinstance(fraction, Real) or not 0 <= fraction <= 1:
         raise ValueError(
@@ -177,8 +177,8 @@ def fgsm(
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = MixupClassifier(max_epochs=10, random_state=0).fit(X[:1000], y[:1000])
     >>> X_adversarial = fgsm(clf, X[1000:], y[1000:], eps=1.0, clip=(0, 16))
-    >>> abs(X_adversarial - X[1000:]).max()
-    np.float64(1.0)
+    >>> float(abs(X_adversarial - X[1000:]).max())
+    1.0
     >>> clf.score(X_adversarial, y[1000:]) < clf.score(X[1000:], y[1000:])
     True
     """
