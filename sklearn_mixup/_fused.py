@@ -265,10 +265,11 @@ def fit_together(
     n_jobs: int | None = None,
     verbose: int = 0,
     on_epoch_end: _Look | None = None,
+    stacklevel: int = 3,
 ) -> list[tuple[Any, float]]:
     """Fit every estimator, in place; return it, or the exception it raised, and its seconds.
 
-    One warning tells which could not be fused, and why.
+    One warning tells which could not be fused, and why; `stacklevel` is where the user is.
     """
     if not (max_fused == "auto" or (isinstance(max_fused, Integral) and max_fused >= 1)):
         raise ValueError(f'`max_fused` must be "auto" or an int >= 1; got {max_fused!r}.')
@@ -329,7 +330,7 @@ def fit_together(
         warnings.warn(
             f"{len(reasons)} of {len(jobs)} nets could not be fused and were trained one by one, "
             f"with the same results: {listed}.",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     return [outcomes[i][:2] for i in range(len(jobs))]
 

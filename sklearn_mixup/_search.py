@@ -23,7 +23,7 @@ from sklearn.model_selection import (
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._fused import fit_together
+from sklearn_mixup._plan import NetEnsemble, fit_all
 from sklearn_mixup._replay import (
     Failed,
     Prepared,
@@ -41,6 +41,9 @@ __all__ = ["FusedGridSearchCV", "FusedRandomizedSearchCV"]
 _CONSTRAINTS: dict[str, list[Any]] = {
     "max_fused": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})]
 }
+
+
+_TRAINED_TOGETHER = (MixupClassifier, NetEnsemble)
 
 
 class _FusedSearch(BaseEstimator):
@@ -142,7 +145,7 @@ class _FusedSearch(BaseEstimator):
         pairs: list[tuple[Any, Prepared | None]] = []
         for candidate, params in zip(configured, candidates, strict=True):
             net = final_step(candidate)
-            if not isinstance(net, MixupClassifier):
+            if not isinstance(net, _TRAINED_TOGETHER):
                 pairs += [(net, None)] * len(folds)  # left to scikit-learn
                 continue
             setting = setting_before_net(candidate, params)
@@ -162,7 +165,7 @@ class _FusedSearch(BaseEstimator):
             for index, (net, before) in enumerate(pairs)
             if before is not None and before.failed is None
         ]
-        outcomes = fit_together(
+        outcomes = fit_all(
             [net for _, net, _ in to_train],
             [before.recorder.X for *_, before in to_train],
             [before.recorder.y for *_, before in to_train],
@@ -170,6 +173,7 @@ class _FusedSearch(BaseEstimator):
             max_fused=self.max_fused,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
+            stacklevel=5,
         )
         for (index, _, before), (outcome, fit_time_s) in zip(to_train, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -181,12 +185,13 @@ class _FusedSearch(BaseEstimator):
 
     def _warn_of_others(self, last_steps: Sequence[Any]) -> None:
         """Name what cannot be trained together."""
-        others = [step for step in last_steps if not isinstance(step, MixupClassifier)]
+        others = [step for step in last_steps if not isinstance(step, _TRAINED_TOGETHER)]
         if others:
             kinds = {repr(s) if isinstance(s, str) else type(s).__name__ for s in others}
             warnings.warn(
-                f"{type(self).__name__} trains together what is a MixupClassifier or a Pipeline "
-                f"that ends in one. {len(others)} of {len(last_steps)} candidates end in "
+                f"{type(self).__name__} trains together what is a MixupClassifier, a "
+                "FusedBaggingClassifier or a Pipeline that ends in one. "
+                f"{len(others)} of {len(last_steps)} candidates end in "
                 f"{' or '.join(sorted(kinds))}: they are fitted one by one, as by scikit-learn.",
                 stacklevel=4,
             )

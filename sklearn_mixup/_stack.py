@@ -87,11 +87,11 @@ def is_plain_mlp(module: nn.Module) -> bool:
         and all(type(layer) is nn.Linear for layer in (*module.hidden, module.output))
         and type(module.dropout) is nn.Dropout
         and all(parameter.requires_grad for parameter in module.parameters())
-        and not _has_hooks(module)
+        and not has_hooks(module)
     )
 
 
-def _has_hooks(part: nn.Module) -> bool:
+def has_hooks(part: nn.Module) -> bool:
     """Whether anybody is called when a module is, or when its gradient is known."""
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return any(vars(module)[name] for module in part.modules() for name in hooks) or any(
@@ -277,7 +277,7 @@ class StackedModules(_Stack):
     ) -> None:
         super().__init__(modules)
         self.loss = loss
-        if any(_has_hooks(module) for module in modules):
+        if any(has_hooks(module) for module in modules):
             raise ValueError("a module with hooks")
         # Its own numbers are never used.
         self.template = copy.deepcopy(modules[0]).train()

@@ -33,6 +33,7 @@ LAYOUT = (
     ("_classifier", "_gan"),
     ("_lockstep",),
     ("_fused", "_replay"),
+    ("_ensemble", "_plan"),
     ("_search", "_bagging"),
     ("_rows",),
     ("_between", "_input_gradient"),
@@ -44,9 +45,10 @@ LAYOUT = (
 TORCH_ONLY = {"vicinal", "augmentation", "modules"}
 # What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
 DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
-# Private modules of others that we lean on, and why.
+# Private modules and names of others that we lean on, and why.
 PRIVATE = {
     "sklearn.utils._param_validation": "constraints as data, with scikit-learn's own messages",
+    "sklearn.utils._safe_indexing": "rows and columns of arrays, DataFrames and sparse ones alike",
     "sklearn.utils._set_output": "samples in the container that set_output names",
 }
 
@@ -125,7 +127,7 @@ def find_private_imports(root):
     for path, _ in source_files(root):
         for name, node in imported_modules(path, root):
             package, *parts = name.split(".")
-            allowed = any(name.startswith(f"{module}.") for module in PRIVATE)
+            allowed = any(f"{name}.".startswith(f"{part}.") for part in PRIVATE)
             if package in {PACKAGE, "__future__"} or allowed:
                 continue
             if any(part.startswith("_") for part in parts):

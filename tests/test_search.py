@@ -37,7 +37,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import sklearn_mixup._search as search_module
+import sklearn_mixup._plan as plan_module
 from sklearn_mixup import FusedGridSearchCV, FusedRandomizedSearchCV, MixupClassifier
 
 ALPHAS = {"alpha": [0, 0.2, 1]}
@@ -114,7 +114,7 @@ def calls(monkeypatch):
         pairs = zip(estimators, Xs, ys, fit_params, strict=True)
         return [(net.fit(X, y, **params), 5.0) for net, X, y, params in pairs]
 
-    monkeypatch.setattr(search_module, "fit_together", fit_together)
+    monkeypatch.setattr(plan_module, "fit_together", fit_together)
     return calls
 
 
