@@ -15,11 +15,13 @@ from benchmarks import (
     corrupted,
     gan,
     imagenet,
+    peers,
     report,
     speech,
     speed,
     tabular,
     toy,
+    variants,
 )
 
 # A benchmark is a module with add_arguments(parser) and run(args); the first line of its docstring
@@ -36,6 +38,8 @@ BENCHMARKS = {
     "calibration": calibration,
     "toy": toy,
     "speech": speech,
+    "variants": variants,
+    "peers": peers,
 }
 # What runs them all, and what gathers their results.
 COMMANDS = {**BENCHMARKS, "all": _all, "report": report}

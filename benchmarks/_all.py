@@ -31,6 +31,8 @@ _ORDER = (
     "adversarial",
     "cifar",
     "corrupted",
+    "variants",
+    "peers",
     "gan",
     "speed",
 )

@@ -99,6 +99,20 @@ EXPERIMENTS = (
         "6 minutes",
     ),
     Experiment(
+        "peers",
+        None,
+        "Against the peers",
+        "Are nets with mixup ahead of the best tabular net and of trees, and in less time?",
+        "an hour and a half",
+    ),
+    Experiment(
+        "variants",
+        None,
+        "Variants of the recipe",
+        "Do other spaces, partners, schedules or ensembles lower the error on tables?",
+        "half an hour",
+    ),
+    Experiment(
         "speed",
         None,
         "Time and memory",

@@ -167,7 +167,7 @@ def _points(mean: float, error: float = np.nan) -> str:
     return f"{100 * mean:+.2f}" + ("" if np.isnan(error) else f" ± {100 * error:.2f}")
 
 
-def _p(value: float) -> str:
+def p_text(value: float) -> str:
     """Write a p value."""
     if np.isnan(value):
         return ""
@@ -184,8 +184,8 @@ def main_table(comparison: pd.DataFrame) -> pd.DataFrame:
             "ERM": _percent(row.erm, row.erm_error),
             "mixup": _percent(row.mixup, row.mixup_error),
             "difference": _points(row.difference, row.difference_error),
-            "p": _p(row.p_corrected),
-            "p uncorr.": _p(row.p_value),
+            "p": p_text(row.p_corrected),
+            "p uncorr.": p_text(row.p_value),
             "paper ERM": _percent(row.paper_erm),
             "paper mixup": _percent(row.paper_mixup),
         }
@@ -223,7 +223,7 @@ def tuned_table(comparison: pd.DataFrame) -> pd.DataFrame:
             {"table": TITLES[row["table"]], **errors}
             | {
                 "mixup - ERM": _points(row["difference"]),
-                "p": _p(row["p_corrected"]),
+                "p": p_text(row["p_corrected"]),
                 "alpha 0 chosen": f"{row['n_erm_chosen']} of {row['n_splits']}",
             }
         )

@@ -164,6 +164,14 @@ def split_rows(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
     return train, test
 
 
+def make_folds(table: Table, split: int) -> KFold | StratifiedKFold:
+    """Make three folds of the training rows of a split, stratified where each class has three."""
+    train, _ = split_rows(table, split)
+    _, counts = np.unique(table.y[train], return_counts=True)
+    folds = StratifiedKFold if counts.min() >= 3 else KFold
+    return folds(3, shuffle=True, random_state=split)
+
+
 def make_preprocessor(table: Table, features: str) -> ColumnTransformer:
     """Turn a table into numbers: as raw as can be, or standardised with nominal columns one-hot.
 
@@ -315,14 +323,11 @@ def run_tuned(
             return _fit_and_evaluate(estimator, table, split)
     if method == "ERM":
         grid = {**grid, "alpha": (0.0,)}
-    train, _ = split_rows(table, split)
-    _, counts = np.unique(table.y[train], return_counts=True)
-    folds = StratifiedKFold if counts.min() >= 3 else KFold
     classifier = MixupClassifier(random_state=split, device=device)
     search = FusedGridSearchCV(
         make_pipeline(make_preprocessor(table, "standardised"), classifier),
         {f"mixupclassifier__{name}": list(values) for name, values in grid.items()},
-        cv=folds(3, shuffle=True, random_state=split),
+        cv=make_folds(table, split),
         error_score="raise",
     )
     results = _fit_and_evaluate(search, table, split)

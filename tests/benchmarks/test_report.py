@@ -194,7 +194,7 @@ def test_what_has_not_run_is_named_with_its_command(tmp_path):
         assert "has not run yet" in told
         command = f"python -m benchmarks {experiment.name} --scale small --out {tmp_path}"
         assert page.text("code").count(command) == 2  # in the summary and in its section
-    assert "0 of 11" in "".join(page.text("p"))
+    assert "0 of 13" in "".join(page.text("p"))
 
 
 def test_a_second_report_is_the_same(folder):
@@ -280,9 +280,8 @@ def test_there_is_a_benchmark_for_each_experiment_and_no_other():
     assert names == set(BENCHMARKS) == set(_all._ORDER)
     assert len(_all._ORDER) == len(names)
     assert set(COMMANDS) == names | {"all", "report"}
-    # The names that are promised in the design, but for "peers", which is to come.
-    promised = "tabular gan speed toy between cifar imagenet corrupted adversarial speech"
-    assert names == {*promised.split(), "calibration"}
+    promised = "tabular gan speed toy between cifar imagenet corrupted adversarial speech peers"
+    assert names == {*promised.split(), "calibration", "variants"}
 
 
 def test_make_benchmarks_runs_all_of_them():

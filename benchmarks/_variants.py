@@ -1,0 +1,335 @@
+"""The variants of the recipe, as data, and the nets that some of them need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.preprocessing import QuantileTransformer
+from torch import Tensor
+
+from sklearn_mixup import MixupClassifier
+from sklearn_mixup.modules import MLP
+
+ALPHA = 0.2  # the package's default
+
+_NEAR_BOUND = 2e-7
+
+# The alpha of each epoch, for a number of epochs.
+Schedule = Callable[[int], np.ndarray]
+
+
+# -- alpha over the fit ---------------------------------------------------------------------------
+
+
+def falling(n_epochs: int, *, start: float) -> np.ndarray:
+    """Let alpha fall along a line, to 0 in the last epoch."""
+    return np.linspace(start, 0, n_epochs)
+
+
+def erm_at_end(n_epochs: int, *, share: float) -> np.ndarray:
+    """Mix first, and not in the last epochs, a `share` of all."""
+    n_mixed = n_epochs - round(share * n_epochs)
+    return np.where(np.arange(n_epochs) < n_mixed, ALPHA, 0.0)
+
+
+def set_next_alpha(net: MixupClassifier, alphas: Sequence[float]) -> None:
+    """Give a net the alpha of its next epoch; called after each of its epochs."""
+    n_done = len(net.history)
+    if n_done < len(alphas):
+        net.alpha = float(alphas[n_done])
+
+
+# -- the partner ----------------------------------------------------------------------------------
+
+
+def same_class_partner(y: Tensor, partner: Tensor, *, batch_size: int) -> Tensor:
+    """Turn a permutation within each minibatch into one within each class of each minibatch.
+
+    Parameters
+    ----------
+    y : LongTensor of shape (n_rows,)
+        Class indices of the rows of consecutive minibatches.
+    partner : LongTensor of shape (n_rows,)
+        A permutation of the rows of each minibatch.
+    batch_size : int
+
+    Returns
+    -------
+    LongTensor of shape (n_rows,)
+        Uniform over such permutations if `partner` is. A row alone in its class stays alone.
+    """
+    minibatch = torch.arange(len(y), device=y.device) // batch_size
+    group = minibatch * (y.max() + 1) + y
+    rows = group.argsort(stable=True)
+    shuffled = partner[group[partner].argsort(stable=True)]
+    return torch.empty_like(partner).index_copy_(0, rows, shuffled)
+
+
+def near_partner(
+    X: Tensor, *, n_nearest: int, batch_size: int, rng: torch.Generator | None = None
+) -> Tensor:
+    """Draw for each row one of the other rows of its minibatch that are nearest to it.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_rows, n_features)
+        Rows of consecutive minibatches; the last of them may be shorter.
+    n_nearest : int
+        How many to draw among, by Euclidean distance. With 1 nothing is drawn from `rng`.
+    batch_size : int
+    rng : torch.Generator, default=None
+
+    Returns
+    -------
+    LongTensor of shape (n_rows,)
+        A row alone in its minibatch stays alone.
+    """
+    n_full = len(X) // batch_size * batch_size
+    full, rest = X[:n_full].unflatten(0, (-1, batch_size)), X[n_full:].unsqueeze(0)
+    parts = [_near(minibatches, n_nearest, rng) for minibatches in (full, rest)]
+    starts = torch.arange(0, n_full, batch_size, device=X.device).unsqueeze(1)
+    return torch.cat([(parts[0] + starts).flatten(), parts[1].flatten() + n_full])
+
+
+def _near(minibatches: Tensor, n_nearest: int, rng: torch.Generator | None) -> Tensor:
+    """Draw partners by their place in a minibatch, shape (n_minibatches, batch_size)."""
+    n_rows = minibatches.shape[1]
+    if n_rows < 2 or len(minibatches) == 0:
+        return torch.zeros(minibatches.shape[:2], dtype=torch.int64, device=minibatches.device)
+    # By a product of matrices distances would be quicker, but not exact where rows are close.
+    distance = torch.cdist(minibatches, minibatches, compute_mode="donot_use_mm_for_euclid_dist")
+    distance.diagonal(dim1=1, dim2=2).fill_(torch.inf)
+    nearest = distance.topk(min(n_nearest, n_rows - 1), largest=False).indices
+    if nearest.shape[2] == 1:
+        return nearest.squeeze(2)
+    size = (*nearest.shape[:2], 1)
+    drawn = torch.randint(nearest.shape[2], size, generator=rng, device=nearest.device)
+    return nearest.gather(2, drawn).squeeze(2)
+
+
+class _ChosenPartner(MixupClassifier):
+    """MixupClassifier that looks at the rows of a minibatch before it pairs them."""
+
+    def _vicinal_rows(self, X: Any, y: Any, *, batch_size: int | None) -> Any:
+        self._seen = X, y
+        try:
+            return super()._vicinal_rows(X, y, batch_size=batch_size)
+        finally:
+            del self._seen
+
+    def _draw_mixing(self, n_rows: int, batch_size: int) -> tuple[Tensor, Tensor]:
+        lam, partner = super()._draw_mixing(n_rows, batch_size)
+        return lam, self._choose(*self._seen, partner, batch_size)
+
+    def _choose(self, X: Tensor, y: Tensor, partner: Tensor, batch_size: int) -> Tensor:
+        raise NotImplementedError
+
+
+class SameClassMixup(_ChosenPartner):
+    """Each row is mixed with one of its own class, so targets stay one-hot."""
+
+    def _choose(self, X: Tensor, y: Tensor, partner: Tensor, batch_size: int) -> Tensor:
+        return same_class_partner(y, partner, batch_size=batch_size)
+
+
+class NearMixup(_ChosenPartner):
+    """Each row is mixed with one of the 5 nearest to it in its minibatch."""
+
+    n_nearest = 5
+
+    def _choose(self, X: Tensor, y: Tensor, partner: Tensor, batch_size: int) -> Tensor:
+        rng = self._training_.vicinal_rng
+        return near_partner(X, n_nearest=self.n_nearest, batch_size=batch_size, rng=rng)
+
+
+class NearestMixup(NearMixup):
+    """Each row is mixed with the one nearest to it in its minibatch."""
+
+    n_nearest = 1
+
+
+# -- the space ------------------------------------------------------------------------------------
+
+
+def make_quantiles(n_rows: int, *, seed: int) -> QuantileTransformer:
+    """Make the transformer of numbers into normal quantiles, for a table of so many rows."""
+    return QuantileTransformer(
+        n_quantiles=min(1000, n_rows), output_distribution="normal", random_state=seed
+    )
+
+
+class QuantileMLP(MLP):
+    """MLP that is given normal quantiles in some columns and turns them back into values first.
+
+    **Shape**: input (batch_size, `n_features`); output (batch_size, `n_classes`), logits.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    columns : sequence of int
+        The columns with quantiles.
+    quantiles : array-like of shape (n_quantiles, n_columns)
+        ``quantiles_`` of the `QuantileTransformer` that made them: evenly spaced quantiles of each
+        of these columns. Between them values are interpolated, beyond them they end.
+    """
+
+    def __init__(
+        self, n_features: int, n_classes: int, columns: Sequence[int], quantiles: Any
+    ) -> None:
+        super().__init__(n_features, n_classes)
+        self.register_buffer("columns", torch.as_tensor(columns))
+        dtype = self.output.weight.dtype
+        self.register_buffer("quantiles", torch.as_tensor(quantiles, dtype=dtype))
+
+    def values(self, X: Tensor) -> Tensor:
+        """Turn normal quantiles, shape (batch_size, n_columns), into values."""
+        last = len(self.quantiles) - 1
+        share = torch.special.ndtr(X)
+        # QuantileTransformer stops 1e-7 short of infinity at the smallest and largest value.
+        share = torch.where(share < _NEAR_BOUND, 0, torch.where(share > 1 - _NEAR_BOUND, 1, share))
+        place = share * last
+        below = place.detach().floor().clamp(max=last - 1)
+        lower = self.quantiles.gather(0, below.long())
+        upper = self.quantiles.gather(0, below.long() + 1)
+        return lower.lerp(upper, place - below)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return the logits, shape (batch_size, n_classes)."""
+        values = self.values(X.index_select(1, self.columns))
+        return super().forward(X.index_copy(1, self.columns, values))
+
+
+# -- all of them ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One change of the recipe.
+
+    Parameters
+    ----------
+    name : str
+        Its key in the runs.
+    kind : str
+        What it changes; variants of a kind stand together.
+    change : str
+        The change in words.
+    beside : str
+        Name of what it is compared with.
+    params : mapping
+        Of the classifier, where they are not its defaults.
+    classifier : type
+        Nets of subclasses are trained one by one.
+    numbers : {"standardised", "quantiles"}
+        How the numeric columns come.
+    sees_values : bool
+        Whether the net turns quantiles back into standardised values.
+    alphas : callable, default=None
+        ``alphas(n_epochs)``, the alpha of each epoch.
+    n_nets, divisor : int, default=1
+        Nets whose probabilities are averaged, and what their epochs are divided by.
+    bootstrap : bool
+        Whether each net has rows of its own, drawn with replacement.
+    """
+
+    name: str
+    kind: str
+    change: str
+    beside: str = "reference"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    classifier: type[MixupClassifier] = MixupClassifier
+    numbers: str = "standardised"
+    sees_values: bool = False
+    alphas: Schedule | None = None
+    n_nets: int = 1
+    divisor: int = 1
+    bootstrap: bool = False
+
+    def describe(self, max_epochs: int) -> dict[str, Any]:
+        """Write down all that the result depends on, JSON-serialisable."""
+        words = ("name", "kind", "change", "beside", "classifier", "alphas")
+        settings = {key: value for key, value in vars(self).items() if key not in words}
+        alphas = None if self.alphas is None else self.alphas(max_epochs).round(9).tolist()
+        return {**settings, "classifier": self.classifier.__name__, "alphas": alphas}
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether its nets can be trained with those of others."""
+        return self.classifier is MixupClassifier and not self.sees_values
+
+
+_KINDS = ("Space", "Partner", "Alpha over the fit", "Ensemble", "Yardstick")
+_SPACE, _PARTNER, _SCHEDULE, _ENSEMBLE, _YARDSTICK = _KINDS
+
+
+def _last_epochs(name: str, share: float, text: str) -> Variant:
+    """Mix at first, and not in the last epochs."""
+    change = f"no mixing in the last {text} of the epochs"
+    return Variant(name, _SCHEDULE, change, alphas=partial(erm_at_end, share=share))
+
+
+_ALL = (
+    Variant("reference", "", "the recipe"),
+    Variant("quantiles", _SPACE, "quantiles are mixed and seen", numbers="quantiles"),
+    Variant(
+        "quantiles_mixed",
+        _SPACE,
+        "quantiles are mixed, values are seen",
+        numbers="quantiles",
+        sees_values=True,
+    ),
+    Variant("same_class", _PARTNER, "partner of the same class", classifier=SameClassMixup),
+    Variant("nearest", _PARTNER, "nearest row of the minibatch", classifier=NearestMixup),
+    Variant("near_5", _PARTNER, "one of the 5 nearest of the minibatch", classifier=NearMixup),
+    *(
+        Variant(
+            f"falling_{start:g}",
+            _SCHEDULE,
+            f"alpha falls from {start:g} to 0",
+            alphas=partial(falling, start=start),
+        )
+        for start in (0.4, 1.0)
+    ),
+    _last_epochs("erm_last_8th", 1 / 8, "eighth"),
+    _last_epochs("erm_last_4th", 1 / 4, "quarter"),
+    _last_epochs("erm_last_half", 1 / 2, "half"),
+    Variant(
+        "erm_first_4th",
+        _SCHEDULE,
+        "no mixing in the first quarter of the epochs",
+        params={"erm_epochs": 1 / 4},
+    ),
+    Variant(
+        "nets_16",
+        _ENSEMBLE,
+        "16 nets, half the epochs",
+        beside="nets_8",
+        n_nets=16,
+        divisor=2,
+    ),
+    Variant(
+        "nets_32",
+        _ENSEMBLE,
+        "32 nets, a quarter of the epochs",
+        beside="nets_8",
+        n_nets=32,
+        divisor=4,
+    ),
+    Variant(
+        "bootstrap_8",
+        _ENSEMBLE,
+        "8 nets, each on a bootstrap of the rows",
+        beside="nets_8",
+        n_nets=8,
+        bootstrap=True,
+    ),
+    Variant("nets_8", _YARDSTICK, "8 nets, averaged", n_nets=8),
+    Variant("dropout", _YARDSTICK, "dropout 0.2", params={"dropout": 0.2}),
+    Variant("erm", _YARDSTICK, "no mixing at all (ERM)", params={"alpha": 0.0}),
+)
+VARIANTS = {variant.name: variant for variant in _ALL}
