@@ -9,8 +9,6 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier
@@ -18,16 +16,16 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.metadata_routing import process_routing
-from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.utils import is_dataset
 from torch import Tensor
 
 from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._draws import Draws, take_columns
 from sklearn_mixup._ensemble import Stacks, probabilities
 from sklearn_mixup._plan import NetEnsemble, Plan, fit_all
 from sklearn_mixup._replay import Prepared, Recorder, final_step, replace_net
-from sklearn_mixup._validation import check_sample_weight, check_y, take
+from sklearn_mixup._validation import check_sample_weight, check_y, is_dict, take
 
 __all__ = ["FusedBaggingClassifier"]
 
@@ -243,7 +241,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         planned.__dict__.pop("oob_score_", None)
         planned.__dict__.pop("oob_decision_function_", None)
         planned.estimator_ = self._get_estimator()
-        planned._count_draws(X, y)
+        draws = planned._learn_columns(X, len(y))
         # None is a seed that nobody knows: the global generator of NumPy is left alone.
         rng = (
             np.random.RandomState()
@@ -252,11 +250,10 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         )
         rng.randint(_MAX_SEED, size=n_before)
         seeds = rng.randint(_MAX_SEED, size=n_more)
-        drawn_from = planned._n_samples, planned._max_samples
-        planned._draws = [*planned._draws, *((seed, *drawn_from) for seed in seeds)]
+        planned._draws = [*planned._draws, *((seed, draws) for seed in seeds)]
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, len(y))
-        jobs = planned._add_members(seeds, X, y, sample_weight, fit_params)
+        jobs = planned._add_members(seeds, draws, X, y, sample_weight, fit_params)
         return Plan(jobs, lambda: self._become(planned, X, y))
 
     def _check_fit(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
@@ -284,7 +281,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         if self.oob_score and self.warm_start:
             raise ValueError("`oob_score` needs warm_start=False; got warm_start=True.")
         y, _ = check_y(y)
-        check_consistent_length(*(X.values() if _is_dict(X) else [X]), y)
+        check_consistent_length(*(X.values() if is_dict(X) else [X]), y)
         if len(y) == 0:
             clone(self._get_estimator()).fit(X, y)  # It says what it needs.
         if get_config()["enable_metadata_routing"]:
@@ -296,93 +293,53 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             )
         return y, dict(fit_params)
 
-    def _count_draws(self, X: Any, y: np.ndarray) -> None:
-        """Find how many rows and features each network gets."""
-        self._n_samples = len(y)
-        n_rows: Any = 1.0 if self.max_samples is None else self.max_samples
-        if not isinstance(n_rows, Integral):
-            n_rows = max(int(n_rows * len(y)), 1)
-        if n_rows > len(y) and not self.bootstrap:
-            raise ValueError(
-                "Without bootstrap, `max_samples` must be at most the number of rows, "
-                f"{len(y)}; got {n_rows}."
-            )
-        self._max_samples = n_rows
-        has_columns = not _is_dict(X) and X.ndim > 1
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-        if has_columns:
-            validate_data(self, X, skip_check_array=True)
-        self._max_features = n_features = getattr(self, "n_features_in_", 1)
-        if self._draws_features():
-            if not has_columns or X.ndim > 2:
-                raise ValueError(
-                    "`max_features` and `bootstrap_features` draw columns, so X must be 2-D; got a "
-                    f"{type(X).__name__}. Leave them at their defaults."
-                )
-            n_drawn = self.max_features
-            if not isinstance(n_drawn, Integral):
-                n_drawn = max(int(n_drawn * n_features), min(n_features, 1))
-            if n_drawn > n_features:
-                raise ValueError(
-                    f"`max_features` must be at most the number of features, {n_features}; got "
-                    f"{n_drawn}."
-                )
-            self._max_features = n_drawn
-
-    def _draw(self, seed: int, n_samples: int, max_samples: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the features and the rows of a network, as scikit-learn's bagging does."""
-        rng = np.random.RandomState(seed)
-        n_features = getattr(self, "n_features_in_", 1)
-        drawn = []
-        for replace, n, n_drawn in (
-            (self.bootstrap_features, n_features, self._max_features),
-            (self.bootstrap, n_samples, max_samples),
-        ):
-            if replace:
-                drawn.append(rng.randint(0, n, n_drawn))
-            else:
-                drawn.append(sample_without_replacement(n, n_drawn, random_state=rng))
-        return drawn[0], drawn[1]
-
     @property
     def estimators_samples_(self) -> list[np.ndarray]:
         """The rows drawn for each network; drawn anew each time that they are asked for."""
         check_is_fitted(self)
-        return [self._draw(*drawn)[1] for drawn in self._draws]
+        return [draws.draw(seed)[1] for seed, draws in self._draws]
 
-    def _draws_features(self) -> bool:
-        """Whether not all networks see all features; the whole number 1 is one feature."""
-        is_all = not isinstance(self.max_features, Integral) and self.max_features == 1.0
-        return self.bootstrap_features or not is_all
+    def _learn_columns(self, X: Any, n_samples: int) -> Draws:
+        """Note the features of X, and find how many rows and features each network gets."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+        if not is_dict(X) and X.ndim > 1:
+            validate_data(self, X, skip_check_array=True)
+        is_table = not is_dict(X) and X.ndim == 2
+        return Draws.make(self, n_samples, self.n_features_in_ if is_table else None)
 
     def _add_members(
-        self, seeds: Any, X: Any, y: np.ndarray, sample_weight: Any, fit_params: dict[str, Any]
+        self,
+        seeds: Any,
+        draws: Draws,
+        X: Any,
+        y: np.ndarray,
+        sample_weight: Any,
+        fit_params: dict[str, Any],
     ) -> list[Any]:
         """Make a network for each seed; return what is to be trained on what."""
-        draws_rows = self.bootstrap or self._max_samples < self._n_samples
-        draws_features = self._draws_features()
         jobs = []
         shared: Prepared | None = None
         for seed in seeds:
             member = self._make_estimator(append=False, random_state=seed)
             net = final_step(member)
-            features, rows = self._draw(seed, self._n_samples, self._max_samples)
+            features, rows = draws.draw(seed)
             own, labels, weight, params = X, y, sample_weight, fit_params
-            if draws_rows and member is net:
+            if not draws.all_rows and member is net:
                 # A net takes whole numbers as how often it visits a row.
                 counts = np.bincount(rows, minlength=len(y))
                 weight = counts if weight is None else counts * weight
-            elif draws_rows:
-                own = take(X, rows) if _is_dict(X) else _safe_indexing(X, rows)
+            elif not draws.all_rows:
+                own = take(X, rows) if is_dict(X) else _safe_indexing(X, rows)
                 labels, weight = y[rows], None if weight is None else weight[rows]
-            if draws_features:
-                own = _take_columns(own, features)
+            if draws.takes_columns:
+                own = take_columns(own, features)
             if member is not net:
                 before = shared or Prepared(member, Recorder(None).fit(own, labels, **params))
                 if before.failed is not None:
                     before.failed.fit(None)
-                if not (draws_rows or draws_features or _draws_before_net(member)):
+                alike = draws.all_rows and not draws.takes_columns
+                if alike and not _draws_before_net(member):
                     shared = before
                 member = replace_net(before.estimator, net)
                 recorded = before.recorder
@@ -442,12 +399,16 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         drawn = [str(features.tolist()) for features in self.estimators_features_]
         self._stacks.update(self.estimators_, drawn)
         X = _as_shaped(X)
-        draws = self._draws_features() and getattr(X, "ndim", 0) == 2  # The networks refuse others.
-        if draws:
+        takes_columns = [
+            # Other X are refused by the networks.
+            draws.takes_columns and getattr(X, "ndim", 0) == 2
+            for _, draws in self._draws
+        ]
+        if any(takes_columns):
             validate_data(self, X, skip_check_array=True, reset=False)
 
-        def take_features(member: int) -> Any:
-            return _take_columns(X, self.estimators_features_[member]) if draws else X
+        def take_features(i: int) -> Any:
+            return take_columns(X, self.estimators_features_[i]) if takes_columns[i] else X
 
         return self._stacks.outputs(self.estimators_, take_features)
 
@@ -558,22 +519,6 @@ def _as_shaped(X: Any) -> Any:
     """Give a list, or whatever else has no shape, that of an array."""
     has_shape = hasattr(X, "shape") or isinstance(X, Mapping) or is_dataset(X)
     return X if has_shape else np.asarray(X)
-
-
-def _is_dict(X: Any) -> bool:
-    """Whether X holds several inputs by name."""
-    return isinstance(X, Mapping) and not issparse(X)  # a dok_array is a dict
-
-
-def _take_columns(X: Any, features: np.ndarray) -> Any:
-    """Take features of an array, DataFrame, sparse array or tensor."""
-    if isinstance(X, Tensor):
-        return X[:, torch.as_tensor(features, device=X.device)]
-    is_twice = len({*features.tolist()}) < len(features)
-    # A DataFrame has each name once.
-    if is_twice and hasattr(X, "to_numpy"):
-        X = X.to_numpy()
-    return _safe_indexing(X, features, axis=1)
 
 
 def _draws_before_net(estimator: Any) -> bool:

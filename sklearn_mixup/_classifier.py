@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import (
     Interval,
@@ -31,6 +30,7 @@ from sklearn_mixup._validation import (
     check_sample_weight,
     check_y,
     default_dtype,
+    is_dict,
     take,
 )
 from sklearn_mixup.callbacks import LRDecay
@@ -509,7 +509,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     def _check_X(self, X: Any, *, reset: bool) -> Any:  # noqa: N802
         """Check inputs: arrays as scikit-learn does, tensors where they are, dicts of either."""
         mixes = self.alpha != 0
-        if isinstance(X, Mapping) and not issparse(X):  # a dok_array is a dict
+        if is_dict(X):
             if not X:
                 raise ValueError("X must hold at least one input; got an empty dict.")
             return {name: check_part(part, f"X[{name!r}]", mixes) for name, part in X.items()}

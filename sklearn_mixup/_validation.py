@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor, nn
@@ -19,6 +20,11 @@ from torch import Tensor, nn
 def default_dtype() -> np.dtype:
     """Give NumPy's name of the dtype that torch makes modules of."""
     return torch.empty(0).numpy().dtype
+
+
+def is_dict(X: Any) -> bool:
+    """Whether X holds several inputs by name."""
+    return isinstance(X, Mapping) and not issparse(X)  # a dok_array is a dict
 
 
 def take(X: Any, rows: np.ndarray) -> Any:

@@ -33,7 +33,7 @@ LAYOUT = (
     ("_classifier", "_gan"),
     ("_lockstep",),
     ("_fused", "_replay"),
-    ("_ensemble", "_plan"),
+    ("_draws", "_ensemble", "_plan"),
     ("_search", "_bagging"),
     ("_rows",),
     ("_between", "_input_gradient"),
