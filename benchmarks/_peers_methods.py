@@ -136,7 +136,8 @@ def import_realmlp() -> Any:
         If pytabkit is not installed.
     """
     import_torchvision()  # torchmetrics, which pytabkit needs, imports it
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         from pytabkit import RealMLP_TD_Classifier
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -15,7 +15,7 @@ from sklearn_mixup._replay import final_step, replace_net
 from sklearn_mixup._stack import describe, fingerprint, has_hooks, is_plain_mlp
 
 # What a net is asked about besides its module.
-_READ = {"criterion", "predict_nonlinearity", "batch_size", "device", "compile"}
+_READ = ("criterion", "predict_nonlinearity", "batch_size", "device", "compile")
 # Rows of a minibatch to predict: enough to keep a core busy, few enough for its cache, and for the
 # last minibatch, which is filled up.
 _ROWS_AT_ONCE = 96
@@ -37,8 +37,10 @@ class Stacks:
         befores = [_steps_before_net(estimator) for estimator in estimators]
         nets = [final_step(estimator) for estimator in estimators]
         modules = [net.module_ for net in nets]
+        told = [vars(net).get(name) for net in nets for name in _READ]
         signature = [
             *(id(step) for before in befores for step in before),
+            *map(id, told),
             *(number for module in modules for number in _signature(module)),
         ]
         if signature == self.signature:
@@ -56,7 +58,7 @@ class Stacks:
             (members, StackedForward([modules[i] for i in members])) for members in places.values()
         ]
         # Their ids stay theirs as long as they are kept.
-        self.kept = befores, [list(_tensors(module)) for module in modules]
+        self.kept = befores, told, [list(_tensors(module)) for module in modules]
         self.signature = signature
 
     def outputs(

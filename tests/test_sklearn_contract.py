@@ -1,10 +1,14 @@
 """scikit-learn's own checks, every one, with no expected failure."""
 
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from sklearn_mixup import MixupClassifier, MixupGAN
+from sklearn_mixup import FusedBaggingClassifier, MixupClassifier, MixupGAN
+
+LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
 
 
 @parametrize_with_checks(
@@ -14,6 +18,9 @@ from sklearn_mixup import MixupClassifier, MixupGAN
         MixupClassifier(alpha=0, dropout=0.1, batch_size=8, max_epochs=30),
         MixupGAN(max_iter=3),
         MixupGAN(alpha=0, saturating=True, latent_dim=3, batch_size=8, max_iter=30),
+        FusedBaggingClassifier(LEARNER, 2),
+        # A row of weight 2 is a row twice only where neither draws nor transformers count rows.
+        FusedBaggingClassifier(make_pipeline(FunctionTransformer(), LEARNER), 3, max_fused=2),
     ]
 )
 def test_scikit_learn_check_passes(estimator, check):
