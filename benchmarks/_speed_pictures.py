@@ -210,7 +210,7 @@ def augmentation_table(rounds: pd.DataFrame) -> pd.DataFrame:
 # -- report ---------------------------------------------------------------------------------------
 
 
-def _judge(ours: pd.Series, other: pd.Series, target: float) -> dict[str, str]:
+def judge(ours: pd.Series, other: pd.Series, target: float) -> dict[str, str]:
     """Write the median of the ratios within a round beside its target."""
     low, ratio, high = (ours / other).quantile([0.25, 0.5, 0.75])
     return {
@@ -243,7 +243,7 @@ def fit_table(rounds: pd.DataFrame, n_pictures: int) -> pd.DataFrame:
                 "pictures": pictures,
                 "MixupClassifier, a second": f"{n_pictures / ours.median():.0f}",
                 "bare loop, a second": f"{n_pictures / loop.median():.0f}",
-                **_judge(ours, loop, FIT_TARGET),
+                **judge(ours, loop, FIT_TARGET),
             }
         )
     return pd.DataFrame(rows)
@@ -269,7 +269,7 @@ def mix_table(rounds: pd.DataFrame) -> pd.DataFrame:
         if f"mix_time_s {name}" in rounds:
             other = rounds[f"mix_time_s {name}"]
             row = {"a minibatch": name, "ms": f"{1000 * other.median():.1f}"}
-            rows.append(row | _judge(ours, other, target))
+            rows.append(row | judge(ours, other, target))
     return pd.DataFrame(rows)
 
 

@@ -16,7 +16,7 @@ of its own, beyond what it took before: at most the data once and one chunk of m
 Then `MixupGAN` beside a hand-written loop of the same two networks, with the settings of Figure 5.
 
 And many nets at once: `FusedGridSearchCV` beside `GridSearchCV` on four tables, `fit_fused` by the
-number of nets, and where its time goes.
+number of nets, and where its time goes. `FusedBaggingClassifier` beside one net of its eight.
 
 Last pictures: an epoch beside a hand-written loop, and mixing beside timm, torchvision and a copy.
 """
@@ -43,7 +43,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from torch import nn
 
-from benchmarks import _speed_pictures, recipes
+from benchmarks import _speed_bagging, _speed_pictures, recipes
 from benchmarks._options import add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._speed_gan import SETTINGS, gan_table, time_gan_round
@@ -467,6 +467,13 @@ def run(args: argparse.Namespace) -> None:
         data_home=data_home,
         versions=versions,
         figure=out / "speed_fused.png",
+    )
+    together += _speed_bagging.run_section(
+        *(run_table, _speed_bagging.SCALES[args.scale or "small"]),
+        n_rounds=args.seeds,
+        device=device,
+        data_home=data_home,
+        versions=versions,
     )
     pictures = _speed_pictures.run_section(
         *(run_table, _speed_pictures.SCALES[args.scale or "small"]),

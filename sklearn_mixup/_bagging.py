@@ -450,13 +450,12 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             Probabilities in the order of ``classes_``. A network that was trained without a class
             gives it probability 0.
         """
-        mean: Any = None
+        mean: Any = 0.0
         for members, outputs in self._outputs(X):
             net = final_step(self.estimators_[members[0]])
-            share = probabilities(net, outputs).sum(1).cpu().numpy() / len(self.estimators_)
-            if mean is None:
-                mean = np.zeros((len(share), self.n_classes_), dtype=share.dtype)
-            mean[:, self._columns(net)] += share
+            share = np.zeros((len(outputs), self.n_classes_))
+            share[:, self._columns(net)] = probabilities(net, outputs).sum(1).cpu().numpy()
+            mean += share / len(self.estimators_)
         return mean
 
     def predict(self, X: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import _speed_pictures, _speed_search
+from benchmarks import _speed_bagging, _speed_pictures, _speed_search
 from benchmarks.__main__ import main
 from benchmarks._speed_gan import SETTINGS, gan_table
 from benchmarks._speed_search import (
@@ -44,8 +44,9 @@ def test_smoke_leaves_a_table_a_page_and_a_figure(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "random numbers in the shape of Abalone" in told
     mixers = ["mix", "copy", *(name for name in ("timm", "torchvision") if find_spec(name))]
-    # Three ratios, those of two GANs, the memory, those of two fits of pictures and of mixing.
-    assert told.count("<= ") == 6 + 2 + len(mixers) - 1
+    # Three ratios, those of two GANs, the memory, an ensemble's fit and prediction, those of two
+    # fits of pictures and of mixing.
+    assert told.count("<= ") == 6 + 2 + 2 + len(mixers) - 1
     fits = [
         f"fit_time_s {pictures} {who}"
         for pictures in ("as they are", "cropped and flipped")
@@ -192,6 +193,22 @@ def test_augmentation_tells_how_many_times_as_many_the_device_has():
     table = _speed_pictures.augmentation_table(rounds)
     assert table["ours / it"].tolist() == ["", "3.0"]
     assert table["pictures a second"].tolist() == ["30", "8"]
+
+
+def test_ensembles_are_judged_by_the_median_of_the_ratios_within_a_round():
+    rounds = pd.DataFrame(
+        {
+            "table": "digits",
+            "fit_s one": [1.0, 2.0, 4.0],
+            "fit_s eight": [2.0, 7.0, 10.0],  # 2, 3.5, 2.5 times as long
+            "predict_s one": [0.001, 0.002, 0.001],
+            "predict_s eight": [0.0021, 0.002, 0.0022],
+        }
+    )
+    table = _speed_bagging.ensemble_table(rounds).set_index("")
+    assert table.loc["fit", ["ratio", "target", "met"]].tolist() == ["2.50", "<= 3.00", "pass"]
+    assert table.loc["predict", ["ratio", "target", "met"]].tolist() == ["2.10", "<= 2.00", "FAIL"]
+    assert table.loc["fit", ["one net, ms", "eight, ms"]].tolist() == ["2000.0", "7000.0"]
 
 
 @pytest.mark.parametrize("augment", _speed_pictures._AUGMENTS.values())

@@ -1,0 +1,249 @@
+"""FusedBaggingClassifier predicts the mean of its members, in one pass of the stack."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+from torch.testing import assert_close
+
+from sklearn_mixup import MixupClassifier
+from sklearn_mixup.modules import MLP
+from tests.bagged_nets import make_ensemble, make_pipe, make_plain, mean_of_members
+from tests.test_fused import make_net
+from tests.test_fused_modules import (
+    Attention,
+    Frozen,
+    Normed,
+    Tied,
+    batch_norm_without_statistics,
+    group_norm,
+)
+
+# -- predictions are the mean of the members' --------------------------------------------------
+
+
+class Undecided(MLP):
+    """What vmap refuses: what is computed depends on the numbers."""
+
+    def forward(self, X):
+        logits = super().forward(X)
+        return logits if logits.sum() > 0 else 2 * logits
+
+
+class Scaled(MLP):
+    """Modules that differ in what is neither a parameter nor a buffer."""
+
+    def __init__(self, n_features, n_classes, **sizes):
+        super().__init__(n_features, n_classes, **sizes)
+        self.scale = float(torch.rand(()))
+
+    def forward(self, X):
+        return self.scale * super().forward(X)
+
+
+class Doubled(MLP):
+    """An MLP, and one step more, so that the stack calls it."""
+
+    def forward(self, X):
+        return 2 * super().forward(X)
+
+
+class Pair(MLP):
+    """A module with a second output, which is not predicted."""
+
+    def forward(self, X):
+        logits = super().forward(X)
+        return logits if self.training else (logits, logits.sum())
+
+
+def small(module, **params):
+    return make_net(**{**params, "module": module, "module__hidden_sizes": (8,)})
+
+
+def bare(module, **params):
+    sizes = {f"module__{name}": value for name, value in params.items()}
+    return MixupClassifier(module, max_epochs=2, lr=0.02, device="cpu", batch_size=40, **sizes)
+
+
+MODULES = {
+    "mlp": make_net(),
+    "linear": make_net(module__hidden_sizes=()),
+    "dropout": make_net(dropout=0.5),
+    "undecided": small(Undecided),
+    "scaled": small(Scaled),
+    "tied": bare(Tied),
+    "frozen": bare(Frozen),
+    "pair": small(Pair),
+    "batch norm": bare(Normed, norm=nn.BatchNorm1d, p=0.3),
+    "statistics of the minibatch": bare(Normed, norm=batch_norm_without_statistics),
+    "group norm": bare(Normed, norm=group_norm),
+    "attention": bare(Attention),
+    "logits": make_net(predict_nonlinearity=None),
+    "another nonlinearity": make_net(predict_nonlinearity=torch.sigmoid),
+    "another criterion": make_net(criterion=nn.MultiMarginLoss),
+    "some whole minibatches": make_net(batch_size=7),
+    "one minibatch": make_net(batch_size=-1),
+    "its own size for predictions": make_net(iterator_valid__batch_size=11),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be fused", "ignore:There is a performance drop")
+@pytest.mark.parametrize("net", MODULES.values(), ids=MODULES)
+def test_probabilities_are_the_mean_of_the_members(net, iris):
+    X, y = iris
+    ensemble = make_ensemble(net, 3, bootstrap=True).fit(X, y)
+    for rows in (X, X[:1], X[::-1][:97], X.astype(np.float32)):
+        assert_allclose(
+            ensemble.predict_proba(rows), mean_of_members(ensemble, rows), rtol=1e-5, atol=2e-6
+        )
+    proba = ensemble.predict_proba(X)
+    assert_array_equal(ensemble.predict(X), ensemble.classes_[proba.argmax(1)])
+    if net.predict_nonlinearity == "auto" and net.criterion is nn.CrossEntropyLoss:
+        assert_allclose(np.exp(ensemble.predict_log_proba(X)), proba, rtol=1e-6)
+        # The logits of the mean, so that both decide alike.
+        assert_allclose(softmax(ensemble.decision_function(X), 1), proba, rtol=1e-5)
+        assert_allclose(proba.sum(1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_members", [1, 2, 5])
+@pytest.mark.parametrize("draws", [{}, {"max_features": 0.5}, {"bootstrap_features": True}])
+def test_each_member_is_asked_about_its_own_columns(n_members, draws, wine):
+    ensemble = make_ensemble(None, n_members, **draws).fit(*wine)
+    expected = mean_of_members(ensemble, wine[0])
+    assert_allclose(ensemble.predict_proba(wine[0]), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be fused")
+@pytest.mark.parametrize("net", [make_net(), small(Undecided), make_pipe()])
+def test_a_class_that_a_member_misses_has_probability_zero_there(net, iris, iris_names):
+    X, y = iris[0], iris_names
+    rare = np.r_[:60, 100:102]  # setosa, versicolor, two of virginica
+    ensemble = make_ensemble(net, 8, bootstrap=True).fit(X[rare], y[rare])
+    counts = {len(member.classes_) for member in ensemble.estimators_}
+    assert counts == {2, 3}
+    for member, rows in zip(ensemble.estimators_, ensemble.estimators_samples_, strict=True):
+        assert_array_equal(member.classes_, np.unique(y[rare][rows]))
+    proba = ensemble.predict_proba(X)
+    assert_allclose(proba, mean_of_members(ensemble, X), rtol=1e-5, atol=1e-6)
+    assert_allclose(proba.sum(1), 1, rtol=1e-6)
+    plain = make_plain(ensemble).fit(X[rare], y[rare])
+    assert_allclose(proba, plain.predict_proba(X), atol=1e-4)
+    assert_array_equal(ensemble.predict(X), ensemble.classes_[proba.argmax(1)])
+    assert_allclose(softmax(ensemble.decision_function(X), 1), proba, rtol=1e-5)
+
+
+def test_members_may_miss_different_classes(iris, iris_names):
+    ensemble = make_ensemble(None, 5, max_samples=4, bootstrap=True, random_state=24)
+    ensemble.fit(iris[0], iris_names)
+    pairs = {tuple(member.classes_) for member in ensemble if len(member.classes_) == 2}
+    assert len(pairs) == 3
+    expected = mean_of_members(ensemble, iris[0])
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_step_of_a_member_may_be_replaced(iris):
+    ensemble = make_ensemble(make_pipe()).fit(*iris)
+    before = ensemble.predict_proba(iris[0])
+    ensemble.estimators_[1].steps[0] = ("scale", StandardScaler().fit(3 * iris[0]))
+    expected = mean_of_members(ensemble, iris[0])
+    assert np.abs(expected - before).max() > 1e-3
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("draws", [{"max_features": 0.5}, {"bootstrap_features": True}, {}])
+def test_what_is_set_after_the_fit_is_for_the_next(draws, wine):
+    ensemble = make_ensemble(make_pipe(), **draws).fit(*wine)
+    before = ensemble.predict_proba(wine[0])
+    ensemble.set_params(max_features=1.0 if draws else 0.5, bootstrap_features=False)
+    ensemble.set_params(estimator=make_net(alpha=1), n_estimators=2)
+    assert_array_equal(ensemble.predict_proba(wine[0]), before)
+
+
+def test_members_may_be_looked_after_by_hand(iris):
+    ensemble = make_ensemble().fit(*iris)
+    before = ensemble.predict_proba(iris[0])
+    ensemble.estimators_[1].partial_fit(*iris)
+    after = ensemble.predict_proba(iris[0])
+    assert np.abs(after - before).max() > 1e-3
+    assert_allclose(after, mean_of_members(ensemble, iris[0]), rtol=1e-5, atol=1e-6)
+    modules = [member.module_ for member in ensemble.estimators_]
+    with torch.no_grad():
+        modules[0].output.bias[0] += 3
+    expected = mean_of_members(ensemble, iris[0])
+    assert np.abs(expected - after).max() > 1e-3
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    modules[2].output = nn.Linear(8, 3)
+    modules[3].hidden[0].weight = nn.Parameter(torch.randn(8, 4))
+    expected = mean_of_members(ensemble, iris[0])
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    modules[1].output.register_forward_hook(lambda layer, X, logits: logits * 0)
+    expected = mean_of_members(ensemble, iris[0])
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    ensemble.estimators_[:2] = [clone(member).fit(*iris) for member in ensemble.estimators_[2:]]
+    expected = mean_of_members(ensemble, iris[0])
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be fused")
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"module": Undecided},
+        {"module": Doubled},
+        {"predict_nonlinearity": torch.sigmoid},
+        {"predict_nonlinearity": None},
+        {"criterion": nn.MultiMarginLoss},
+        {"batch_size": 7},
+        {"module__hidden_sizes": (4,)},
+    ],
+    ids=str,
+)
+def test_members_that_were_added_may_differ_from_the_first(changed, iris):
+    ensemble = make_ensemble(make_net(), 2, warm_start=True).fit(*iris)
+    ensemble.set_params(n_estimators=4, estimator=make_net(**changed)).fit(*iris)
+    expected = mean_of_members(ensemble, iris[0])
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be fused")
+@pytest.mark.parametrize("module", [MLP, Undecided, "norm"])
+def test_predicting_leaves_the_modules_as_they_were(module, iris):
+    normed = bare(Normed, norm=nn.BatchNorm1d, p=0.3)
+    net = normed if module == "norm" else small(module, dropout=0.3)
+    ensemble = make_ensemble(net, 3).fit(*iris)
+    expected = mean_of_members(ensemble, iris[0])
+    modules = [member.module_ for member in ensemble.estimators_]
+    for i, part in enumerate(part for module in modules for part in module.modules()):
+        part.training = i % 3 == 0
+    before = [[part.training for part in module.modules()] for module in modules]
+    states = [{k: v.clone() for k, v in module.state_dict().items()} for module in modules]
+    params = [list(module.parameters()) for module in modules]
+    gradients = [[param.grad for param in own] for own in params]
+    kept = copy.deepcopy(gradients)
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    ensemble.decision_function(iris[0])
+    assert torch.is_grad_enabled()
+    assert [[part.training for part in module.modules()] for module in modules] == before
+    for module, state, own, of_own in zip(modules, states, params, gradients, strict=True):
+        assert all(torch.equal(v, state[k]) for k, v in module.state_dict().items())
+        assert all(a is b for a, b in zip(module.parameters(), own, strict=True))
+        assert all(param.requires_grad for param in own)
+        assert all(a.grad is b for a, b in zip(own, of_own, strict=True))
+    assert_close(gradients, kept)
+
+
+@pytest.mark.parametrize("net", [small(Doubled, batch_size=-1), make_pipe(batch_size=-1)])
+def test_predicting_is_one_pass_of_the_stack(net, iris, monkeypatch):
+    ensemble = make_ensemble(net, 5).fit(*iris)
+    passes, forward = [], MLP.forward
+    monkeypatch.setattr(MLP, "forward", lambda *args: passes.append(1) or forward(*args))
+    ensemble.predict_proba(iris[0])
+    assert len(passes) <= 1
+    ensemble.estimators_[0].predict_proba(iris[0])
+    assert len(passes) >= 1
