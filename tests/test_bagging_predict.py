@@ -13,6 +13,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from sklearn_mixup import MixupClassifier
+from sklearn_mixup._ensemble import StackedForward
 from sklearn_mixup.modules import MLP
 from tests.bagged_nets import make_ensemble, make_pipe, make_plain, mean_of_members
 from tests.test_fused import make_net
@@ -247,3 +248,27 @@ def test_predicting_is_one_pass_of_the_stack(net, iris, monkeypatch):
     assert len(passes) <= 1
     ensemble.estimators_[0].predict_proba(iris[0])
     assert len(passes) >= 1
+
+
+# -- devices ------------------------------------------------------------------------------------
+
+
+def test_a_pass_of_the_stack_compiles_whole_and_needs_no_numbers():
+    modules = [MLP(4, 3, hidden_sizes=(8,)) for _ in range(5)]
+    stack = StackedForward(modules).restack()
+    X = torch.randn(7, 4)
+    expected = torch.stack([module(X) for module in modules], 1)
+    assert_close(stack(X), expected)
+    assert_close(torch.compile(stack, fullgraph=True, backend="aot_eager")(X), expected)
+    shapes = StackedForward([module.to("meta") for module in modules]).restack()
+    assert shapes(X.to("meta")).shape == (7, 5, 3)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("module", [MLP, Doubled, Undecided])
+@pytest.mark.filterwarnings("ignore:.*could not be fused")
+def test_cuda_probabilities_are_the_mean_of_the_members(module, iris):
+    ensemble = make_ensemble(small(module, device="cuda"), 3, bootstrap=True).fit(*iris)
+    assert all(next(net.module_.parameters()).is_cuda for net in ensemble.estimators_)
+    expected = mean_of_members(ensemble, iris[0])
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-4, atol=1e-5)
