@@ -203,7 +203,15 @@ def test_members_may_be_looked_after_by_hand(iris):
         {"batch_size": 7},
         {"module__hidden_sizes": (4,)},
     ],
-    ids=str,
+    ids=[
+        "vmap refuses it",
+        "another module",
+        "sigmoid",
+        "logits",
+        "criterion",
+        "minibatch",
+        "width",
+    ],
 )
 def test_members_that_were_added_may_differ_from_the_first(changed, iris):
     ensemble = make_ensemble(make_net(), 2, warm_start=True).fit(*iris)
