@@ -305,6 +305,13 @@ class CountingScaler(TransformerMixin, BaseEstimator):
         return X * self.factor
 
 
+def test_what_cannot_be_fused_is_told_where_the_search_is_fitted(iris):
+    search = FusedGridSearchCV(make_net(optimizer=torch.optim.LBFGS), {"alpha": [0, 1]}, cv=2)
+    with pytest.warns(UserWarning, match="4 of 4 nets could not be fused") as caught:
+        search.fit(*iris)
+    assert caught[0].filename == __file__
+
+
 def test_all_nets_are_trained_in_one_call_that_shares_what_they_share(iris, calls):
     pipe = make_pipe(("scale", CountingScaler()))
     grid = [
@@ -316,6 +323,7 @@ def test_all_nets_are_trained_in_one_call_that_shares_what_they_share(iris, call
     search.fit(*iris, net__sample_weight=np.arange(150) + 1.0)
     assert CountingScaler.fits == 3 * 2  # splits, settings
     ((nets, Xs, ys, fit_params, kwargs),) = calls
+    del kwargs["stacklevel"]
     assert kwargs == {"max_fused": 7, "n_jobs": 2, "verbose": 1}
     assert len({id(net) for net in nets}) == len(nets) == 3 * 6
     assert len({id(X) for X in Xs}) == 3 * 2
