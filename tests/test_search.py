@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from joblib.parallel import ThreadingBackend, register_parallel_backend
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import loguniform
