@@ -191,6 +191,15 @@ def test_members_may_be_looked_after_by_hand(iris):
     assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_settings_of_a_member_may_be_changed_by_hand(iris):
+    ensemble = make_ensemble().fit(*iris)
+    before = ensemble.predict_proba(iris[0])
+    ensemble.estimators_[1].set_params(predict_nonlinearity=None)
+    expected = mean_of_members(ensemble, iris[0])
+    assert np.abs(expected - before).max() > 1e-3
+    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore:.*could not be fused")
 @pytest.mark.parametrize(
     "changed",
