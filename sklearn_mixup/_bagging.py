@@ -396,7 +396,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         Yields places in `estimators_`, and the outputs of these, (n_samples, n_members, n_outputs).
         """
         check_is_fitted(self)
-        drawn = [str(features.tolist()) for features in self.estimators_features_]
+        drawn = [features.tobytes() for features in self.estimators_features_]
         self._stacks.update(self.estimators_, drawn)
         X = _as_shaped(X)
         takes_columns = [

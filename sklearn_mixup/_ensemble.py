@@ -29,7 +29,7 @@ class Stacks:
         self.kept: Any = None
         self.groups: list[tuple[list[int], StackedForward]] = []
 
-    def update(self, estimators: Sequence[Any], inputs: Sequence[str]) -> None:
+    def update(self, estimators: Sequence[Any], inputs: Sequence[bytes]) -> None:
         """Put nets together that can be asked in one pass.
 
         Estimators that see the same features of X have the same entry in `inputs`.

@@ -29,7 +29,7 @@ LAYOUT = (
         "_training",
     ),
     ("_estimator",),
-    ("_net",),
+    ("_labels", "_net"),
     ("_classifier", "_gan"),
     ("_lockstep",),
     ("_fused", "_replay"),

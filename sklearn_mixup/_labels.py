@@ -1,0 +1,123 @@
+"""What the labels of a classifier are: learned from y, weighed, encoded for the criterion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from skorch.dataset import Dataset, unpack_data
+from torch import Tensor
+from torch.utils.data import IterableDataset, TensorDataset
+
+from sklearn_mixup._device import isolated_rng
+from sklearn_mixup._validation import check_y, default_dtype
+from sklearn_mixup.minibatches import peel
+
+
+class Labelled:
+    """A net that learns from `y` which classes there are.
+
+    What it learns is in ``target_type_``, ``classes_`` and ``n_outputs_``.
+    """
+
+    target_type_: str
+    classes_: np.ndarray
+    classes: Any
+    class_weight: Any
+    device: Any
+
+    def _learn_classes(self, y: Any, classes: Any) -> None:
+        """Find the classes and the width that the output of the module must have."""
+        if self.target_type_ == "multiclass":
+            self.classes_inferred_ = np.unique(y if classes is None else np.asarray(classes))
+        else:
+            self.classes_inferred_ = np.arange(y.shape[1])
+        self.n_outputs_ = len(self.classes_)
+        if self.n_outputs_ < 2:
+            raise ValueError(
+                f"y must have at least two classes; got {self.n_outputs_} class, "
+                f"{self.classes_.tolist()}, among the rows that have weight."
+            )
+
+    def _learn_dataset(self, dataset: Any, y: Any, restart: bool, classes: Any) -> Any:
+        """Learn from a torch Dataset what can be learned without going through it: its labels."""
+        base, rows = peel(dataset)
+        labels = next((getattr(base, key) for key in ("targets", "y") if hasattr(base, key)), y)
+        if isinstance(base, TensorDataset):
+            labels = base.tensors[-1]
+        target_type = "multiclass"
+        if labels is not None:
+            labels, target_type = check_y(labels)
+        if restart:
+            self.target_type_ = target_type
+            with isolated_rng(0, self.device):  # the data set may draw
+                streams = isinstance(dataset, IterableDataset)
+                first = None if streams else unpack_data(dataset[0])[0]
+            shape = getattr(first, "shape", None)
+            self._n_features_ = int(np.prod(shape)) if shape else None
+            classes = self.classes if classes is None else classes
+            if labels is None and classes is None:
+                raise ValueError(
+                    f"The classes of a {type(base).__name__} without `targets` are not known "
+                    "before all of it has been seen. Pass classes=[...] to the estimator."
+                )
+            # What a DataLoader collates is not encoded: it has to be class indices.
+            encoded = type(base) in (Dataset, TensorDataset) or target_type != "multiclass"
+            if classes is None and not encoded:
+                if labels.dtype.kind not in "iu" or labels.min() < 0:
+                    raise ValueError(
+                        f"`targets` of a {type(base).__name__} must be class indices 0, 1, ...; "
+                        f"got {np.unique(labels)[:5].tolist()}. Pass X and y for other labels."
+                    )
+                classes = np.arange(labels.max() + 1)
+            self._learn_classes(labels, classes)
+        return labels if labels is None or rows is None else labels[rows]
+
+    def _weigh_classes(self, y: Any, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        """Compute the weight of each class."""
+        if self.class_weight is None:
+            return None
+        if y is None or self.target_type_ == "multilabel-indicator":
+            raise ValueError(
+                f"`class_weight` is for one known label a row; got {self.class_weight!r} with "
+                "multilabel y or a Dataset without `targets`. Use criterion__weight or "
+                "criterion__pos_weight."
+            )
+        if isinstance(self.class_weight, dict):
+            classes = self.classes_.tolist()
+            unknown = set(self.class_weight) - set(classes)
+            if unknown and set(classes) - set(self.class_weight):
+                raise ValueError(
+                    f"`class_weight` must name the classes of y, {classes}; got "
+                    f"{self.class_weight!r}."
+                )
+            weights = np.array([self.class_weight.get(c, 1.0) for c in classes])
+            if weights.dtype.kind not in "if" or not (
+                np.isfinite(weights).all() and (weights >= 0).all() and weights.any()
+            ):
+                raise ValueError(
+                    "`class_weight` must hold finite numbers >= 0, not all 0; got "
+                    f"{self.class_weight!r}."
+                )
+            return weights
+        codes = self._encode(y)
+        shares = codes if codes.ndim == 2 else np.eye(self.n_outputs_)[codes]
+        mass = shares.sum(0) if sample_weight is None else sample_weight @ shares
+        # As scikit-learn has it, n_samples / (n_classes * bincount(y)).
+        return mass.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, np.inf))
+
+    def _encode(self, y: Any) -> np.ndarray:
+        """Turn labels into their places among `classes_`, other targets into floats."""
+        if isinstance(y, Tensor):
+            y = y.cpu().numpy()
+        if self.target_type_ != "multiclass":
+            return np.asarray(y, dtype=default_dtype())
+        classes = self.classes_
+        sorter = np.argsort(classes)
+        codes = sorter[np.searchsorted(classes, y, sorter=sorter).clip(max=len(classes) - 1)]
+        if (unknown := classes[codes] != y).any():
+            raise ValueError(
+                f"y must hold only the classes {classes.tolist()}; got "
+                f"{np.unique(y[unknown]).tolist()} too."
+            )
+        return codes
