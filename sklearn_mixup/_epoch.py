@@ -13,10 +13,12 @@ from skorch.dataset import get_len, unpack_data
 from skorch.history import History
 from torch import Tensor
 
-from sklearn_mixup.callbacks import LRDecay, listens
+from sklearn_mixup.callbacks import LRDecay, listens, replaces
 
 # Packages whose ``notify`` is known to do nothing more at each minibatch.
 _OWN = {__package__, "skorch"}
+# Methods of a net that act within the closure of a step.
+_CLOSURE_METHODS = ("on_grad_computed", "_step_optimizer", "get_train_step_accumulator")
 
 
 class LeanEpoch(NeuralNet):
@@ -38,13 +40,10 @@ class LeanEpoch(NeuralNet):
 
     def _needs_closure(self) -> bool:
         """Whether a step has to go through skorch's closure: called twice, watched or replaced."""
-        watchers = (self, *(callback for _, callback in self.callbacks_))
-        unwatched = (Callback.on_grad_computed, NeuralNet.on_grad_computed)
         optimizers = [getattr(self, name + "_") for name in self._optimizers]
         return (
-            any(type(watcher).on_grad_computed not in unwatched for watcher in watchers)
-            or type(self)._step_optimizer is not NeuralNet._step_optimizer
-            or type(self).get_train_step_accumulator is not NeuralNet.get_train_step_accumulator
+            any(replaces(cb, "on_grad_computed", Callback) for _, cb in self.callbacks_)
+            or any(replaces(self, method, NeuralNet) for method in _CLOSURE_METHODS)
             # All optimizers of torch but one evaluate a closure once, before the step.
             or any(type(o).__module__.split(".")[:2] != ["torch", "optim"] for o in optimizers)
             or any(isinstance(o, torch.optim.LBFGS) for o in optimizers)
@@ -80,9 +79,8 @@ class LeanEpoch(NeuralNet):
         """Whether anybody asks for each minibatch of an epoch, with its loss."""
         return (
             any(listens(callback, training=training) for _, callback in self.callbacks_)
-            or type(self).on_batch_begin is not NeuralNet.on_batch_begin
-            or type(self).on_batch_end is not NeuralNet.on_batch_end
-            or type(self).notify.__module__.partition(".")[0] not in _OWN  # a subclass's own
+            or any(replaces(self, hook, NeuralNet) for hook in ("on_batch_begin", "on_batch_end"))
+            or self.notify.__module__.partition(".")[0] not in _OWN  # a subclass's own
             or not isinstance(self.history, History)  # one shared by several processes
         )
 

@@ -8,7 +8,7 @@ from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import Tensor, nn
 
 from sklearn_mixup._validation import explain_shapes
-from sklearn_mixup.callbacks import Resume
+from sklearn_mixup.callbacks import Resume, replaces
 
 
 def check_hooks(net: NeuralNet) -> None:
@@ -37,7 +37,7 @@ def check_hooks(net: NeuralNet) -> None:
                 "two modules. Use load_best=False and a Checkpoint."
             )
     for hook in ("train_step_single", "_step_optimizer"):
-        if getattr(type(net), hook) is not getattr(NeuralNet, hook):
+        if replaces(net, hook, NeuralNet):
             raise TypeError(
                 f"{type(net).__name__} overrides {hook}, which a GAN does not call: it takes "
                 "two kinds of steps. Override train_step, discriminator_loss or generator_loss."

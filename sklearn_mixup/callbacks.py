@@ -387,7 +387,12 @@ def _set_random_states(net: Any, states: tuple[Any, ...]) -> None:
         rng.set_state(state)
 
 
-def listens(callback: Callback, *, training: bool) -> bool:
+def replaces(watcher: Any, method: str, base: type) -> bool:
+    """Whether a method of an object, of any class, is another than that of `base`."""
+    return getattr(getattr(watcher, method), "__func__", None) is not getattr(base, method)
+
+
+def listens(callback: Any, *, training: bool) -> bool:
     """Whether a callback asks for each minibatch of an epoch, with its loss."""
     if isinstance(callback, LRDecay):
         return False
@@ -395,8 +400,7 @@ def listens(callback: Callback, *, training: bool) -> bool:
         return callback.on_train == training
     if type(callback) is LRScheduler:
         return training and callback.step_every == "batch"
-    hooks = ("on_batch_begin", "on_batch_end")
-    return any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks)
+    return any(replaces(callback, hook, Callback) for hook in ("on_batch_begin", "on_batch_end"))
 
 
 def score_plain_rows(name: str, callback: Callback, *, use_caching: Any) -> Callback:

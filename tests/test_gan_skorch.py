@@ -1,6 +1,7 @@
 """MixupGAN beside what skorch offers for one module and one optimizer, and under odd use."""
 
 import math
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -49,6 +50,17 @@ def test_a_loaded_average_is_not_forgotten_at_once(X, tmp_path):
     moved_average = (next(gan.averaged_generator_.parameters()) - before).abs().max()
     assert moved > 0.1
     torch.testing.assert_close(moved_average, moved * 0.001, rtol=0.01, atol=1e-6)
+
+
+# -- callbacks ------------------------------------------------------------------------------------
+
+
+def test_a_hook_set_on_a_callback_of_any_class_is_called_at_each_step(X):
+    watcher = Mock(spec=Callback, get_params=dict, set_params=Mock())
+    gan = quick(callbacks=[("watcher", watcher)]).fit(X)
+    assert watcher.on_batch_end.call_count == gan.n_iter_
+    n_steps = 1 + gan.n_discriminator_steps
+    assert watcher.on_grad_computed.call_count == n_steps * gan.n_iter_
 
 
 # -- sampling while training ----------------------------------------------------------------------

@@ -5,6 +5,7 @@ import inspect
 import json
 import math
 import pickle
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -613,6 +614,54 @@ def test_callbacks_see_the_gradients(iris):
     assert len(norms) == 4 * N_MINIBATCHES
     assert max(norms) <= 0.01 * 1.001
     assert min(norms) > 0
+
+
+class PlainObject:
+    """All that a net asks of a callback, in a class of its own; counts what it is told."""
+
+    def __init__(self):
+        self.calls = Counter()
+
+    def initialize(self):
+        return self
+
+    def get_params(self, deep=True):
+        return {}
+
+    def set_params(self, **params):
+        return self
+
+    def __getattr__(self, name):
+        if not name.startswith("on_"):
+            raise AttributeError(name)
+        return lambda net, **kwargs: self.calls.update([name])
+
+
+def test_a_callback_may_be_any_object_with_the_methods(iris):
+    watcher = PlainObject()
+    clf = quick(callbacks=[("watcher", watcher)]).fit(*iris)
+    assert watcher.calls == {
+        "on_train_begin": 1,
+        "on_epoch_begin": 4,
+        "on_batch_begin": 4 * N_MINIBATCHES,
+        "on_grad_computed": 4 * N_MINIBATCHES,
+        "on_batch_end": 4 * N_MINIBATCHES,
+        "on_epoch_end": 4,
+        "on_train_end": 1,
+    }
+    assert_same_proba(clf, quick().fit(*iris), iris[0])
+
+
+@pytest.mark.parametrize("hook", ["on_batch_begin", "on_grad_computed", "on_batch_end"])
+@pytest.mark.parametrize("of_net", [False, True])
+def test_a_hook_set_on_one_object_is_called_at_each_minibatch(iris, hook, of_net):
+    clf = quick(callbacks=[("mute", callback := Callback())]).fit(*iris)
+    calls = []
+    watched = clf if of_net else callback
+    told = getattr(watched, hook)
+    setattr(watched, hook, lambda *args, **kwargs: (calls.append(1), told(*args, **kwargs)))
+    clf.partial_fit(*iris)
+    assert len(calls) == 4 * N_MINIBATCHES
 
 
 # -- scores on training data ---------------------------------------------------------------------
