@@ -127,10 +127,13 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
 
     Notes
     -----
-    The objective of a minibatch whose rows ``i`` have partners ``j`` and weights ``w`` is::
+    The objective of a minibatch whose rows ``i`` have partners ``j`` and weights ``w`` is the mean
+    over ``i`` of::
 
-        sum_i [lam * w_i * l(f(x~_i), y_i) + (1 - lam) * w_j * l(f(x~_i), y_j)]
-            / sum_i [lam * w_i + (1 - lam) * w_j]
+        lam * w_i * l(f(x~_i), y_i) + (1 - lam) * w_j * l(f(x~_i), y_j)
+
+    The weight of a row is its `sample_weight` times the `class_weight` of its class, scaled so that
+    the mean over all rows to train on is 1.
 
     A `sample_weight` of whole numbers, that make an epoch at most ten times as long, counts rows:
     a row of weight 2 is visited as if it stood in the table twice. All other weights, and

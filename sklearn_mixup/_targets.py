@@ -16,8 +16,8 @@ class LogCoefficients(NamedTuple):
     """Targets of a minibatch for the cross-entropy: mixed, weighted, averaged.
 
     The cross-entropy is linear in the targets, so the objective is
-    ``(rows * log_softmax(logits)).sum()``, with ``rows`` of shape (batch_size, n_classes), <= 0,
-    that sum to -1 over the minibatch.
+    ``(rows * log_softmax(logits)).sum()``, with ``rows`` of shape (batch_size, n_classes), <= 0:
+    mixed targets times weights, over ``-batch_size``.
     """
 
     rows: Tensor
@@ -51,8 +51,11 @@ def mix_targets(
     if is_plain_cross_entropy(criterion):
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
         rows = mix(rows if weight is None else rows * weight.unsqueeze(1), partner, lam=lam)
-        mass = _minibatch_sums(rows.sum(1), batch_size).clamp_min(torch.finfo(dtype).tiny)
-        return LogCoefficients(rows / -mass.unsqueeze(1))
+        n_full = len(y) // batch_size * batch_size
+        # The rows that are left make a shorter minibatch.
+        sizes = rows.new_full((len(y), 1), -batch_size)
+        sizes[n_full:] = n_full - len(y)
+        return LogCoefficients(rows / sizes)
     y = y.to(dtype) if y.ndim > 1 else y
     if weight is None and _is_plain_binary_cross_entropy(criterion):
         return mix(y, partner, lam=lam)
@@ -61,7 +64,7 @@ def mix_targets(
 
 
 def log_coefficient_loss(logits: Tensor, targets: LogCoefficients) -> Tensor:
-    """Compute the weighted mean cross-entropy of a minibatch."""
+    """Compute the mean of the weighted cross-entropies of a minibatch."""
     return torch.dot(F.log_softmax(logits, -1).reshape(-1), targets.rows.reshape(-1))
 
 
@@ -73,7 +76,7 @@ def two_term_loss(
     *,
     shared_lam: bool,
 ) -> Tensor:
-    """Compute the weighted mean of the losses against own and partner's targets.
+    """Compute the mean of the weighted losses against own and partner's targets.
 
     `loss` calls `criterion`. A `shared_lam` without weights leaves it its own way to average.
     """
@@ -113,10 +116,3 @@ def is_plain_cross_entropy(criterion: nn.Module) -> bool:
 def _is_plain_binary_cross_entropy(criterion: nn.Module) -> bool:
     """Whether the criterion is a mean that is linear in the targets, whatever its own weights."""
     return type(criterion) is nn.BCEWithLogitsLoss and criterion.reduction == "mean"
-
-
-def _minibatch_sums(values: Tensor, batch_size: int) -> Tensor:
-    """Give each row the sum over its minibatch."""
-    n_rows = len(values)
-    sums = F.pad(values, (0, -n_rows % batch_size)).view(-1, batch_size).sum(1)
-    return sums.repeat_interleave(batch_size)[:n_rows]

@@ -259,10 +259,9 @@ def mixed_loss(
 
     For any criterion, linear in the target or not, the mean over the rows ``i`` with partner ``j``
     of ``lam * criterion(f(x~_i), y_i) + (1 - lam) * criterion(f(x~_i), y_j)``. With weights ``w``
-    it is the weighted mean::
+    it is the mean of::
 
-        sum_i [lam * w_i * l(f(x~_i), y_i) + (1 - lam) * w_j * l(f(x~_i), y_j)]
-            / sum_i [lam * w_i + (1 - lam) * w_j]
+        lam * w_i * l(f(x~_i), y_i) + (1 - lam) * w_j * l(f(x~_i), y_j)
 
     Parameters
     ----------
@@ -279,7 +278,8 @@ def mixed_loss(
     lam : float or Tensor of shape () or (batch_size,), in [0, 1]
         Weight of the row itself.
     weight : Tensor of shape (batch_size,), default=None
-        Weights of the rows before mixing, >= 0. Where all are 0, the loss is 0.
+        Weights of the rows before mixing, >= 0. Scale them once, to mean 1 over all rows to train
+        on: by those of each minibatch, one without a rare class would count as much as one with it.
 
     Returns
     -------
@@ -314,5 +314,4 @@ def mixed_loss(
         lam = lam.to(own.dtype)
     own, other = _row_means(own), _row_means(other)
     own_weight, other_weight = lam * weight, (1 - lam) * weight.index_select(0, partner)
-    total = (own_weight + other_weight).sum().clamp_min(torch.finfo(own.dtype).tiny)
-    return (own_weight * own + other_weight * other).sum() / total
+    return (own_weight * own + other_weight * other).mean()

@@ -4,8 +4,10 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
@@ -14,7 +16,7 @@ from torch.testing import assert_close
 
 import sklearn_mixup._estimator as estimator_module
 import sklearn_mixup._net as net_module
-from sklearn_mixup import MixupClassifier
+from sklearn_mixup import MixupClassifier, fit_fused
 from tests.recording import HostReads, Recording
 
 
@@ -203,10 +205,9 @@ def test_training_loss_is_the_objective_written_out(
         reduction="none", **{k[11:]: v for k, v in criterion.items() if "__" in k}
     )
     y = torch.tensor(y)
-    w = torch.ones(n_rows) if weight is None else torch.tensor(weight)
+    w = torch.ones(n_rows) if weight is None else torch.tensor(weight / weight.mean())
     own, other = lam * w, (1 - lam) * w[partner]
-    numerator = (own * losses(logits, y) + other * losses(logits, y[partner])).sum()
-    objective = numerator / (own + other).sum()
+    objective = (own * losses(logits, y) + other * losses(logits, y[partner])).mean()
     assert clf.history[-1, "train_loss"] == pytest.approx(float(objective), rel=1e-5)
 
 
@@ -292,6 +293,46 @@ def test_class_weight_is_the_sample_weight_of_the_class(iris, alpha):
     by_class = classifier(alpha=alpha, class_weight=class_weight).fit(X, y)
     by_row = classifier(alpha=alpha).fit(X, y, sample_weight=[class_weight[c] for c in y])
     assert same_bits(by_class, by_row)
+
+
+@pytest.mark.parametrize("smoothing", [0, 0.1])  # with which the loss has two terms
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 4, 32, -1])
+def test_minibatches_add_up_to_the_weighted_mean_of_all_rows(iris, smoothing, fused, batch_size):
+    # One class is rare, so many a minibatch lacks it. At lr=0 each sees the same network.
+    X, y = iris[0][:106], iris[1][:106]
+    weight = np.random.default_rng(0).uniform(0.5, 2, size=len(y))
+    clf = classifier(
+        alpha=0,
+        class_weight={0: 1.0, 1: 1.0, 2: 9.0},
+        criterion__label_smoothing=smoothing,
+        batch_size=batch_size,
+        lr=0,
+        max_epochs=1,
+        module__hidden_sizes=(8,),
+    )
+    if fused:
+        fit_fused([clf, clone(clf)], [X] * 2, [y] * 2, sample_weights=[weight] * 2)
+    else:
+        clf.fit(X, y, sample_weight=weight)
+    criterion = nn.CrossEntropyLoss(reduction="none", label_smoothing=smoothing)
+    losses = criterion(torch.tensor(clf.decision_function(X)), torch.tensor(y))
+    w = weight * np.where(y == 2, 9, 1)
+    # Sums of 106 numbers of about 1, in float32.
+    expected = np.average(losses.numpy(), weights=w)
+    assert clf.history[0, "train_loss"] == pytest.approx(expected, rel=106 * 2**-23)
+
+
+def test_class_weights_find_a_class_as_rare_as_the_minibatches_are_many():
+    rng = np.random.default_rng(0)
+    y = (np.arange(8000) < 40).astype(int)
+    X = rng.normal(size=(8000, 2)) + 1.5 * y[:, None]
+    weight = {0: 1, 1: 199}
+    linear = LogisticRegression(class_weight=weight).fit(X, y)
+    for alpha in (0, 0.2):
+        clf = classifier(module__hidden_sizes=(), alpha=alpha, class_weight=weight).fit(X, y)
+        # By the weights of each minibatch, of which six in seven have none of these: 0.25.
+        assert recall_score(y, clf.predict(X)) >= recall_score(y, linear.predict(X)) - 0.05
 
 
 def test_balanced_class_weight_gives_each_class_the_same_weight(iris):
