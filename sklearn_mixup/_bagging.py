@@ -23,6 +23,7 @@ from torch import Tensor
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._draws import Draws, take_columns
 from sklearn_mixup._ensemble import Stacks, probabilities
+from sklearn_mixup._labels import likeliest
 from sklearn_mixup._plan import NetEnsemble, Plan, fit_all
 from sklearn_mixup._replay import Prepared, Recorder, final_step, replace_net
 from sklearn_mixup._validation import check_sample_weight, check_y, is_dict, take
@@ -386,7 +387,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         self.oob_decision_function_ = np.full_like(total, np.nan)
         np.divide(total, n_votes, out=self.oob_decision_function_, where=n_votes > 0)
         predicted = self._decode(self.oob_decision_function_[scored])
-        self.oob_score_ = accuracy_score(_decided(y[scored], self.classes_), predicted)
+        self.oob_score_ = accuracy_score(self._as_labels(y[scored]), predicted)
 
     # -- prediction -------------------------------------------------------------------------
 
@@ -429,6 +430,10 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
 
     def _is_multilabel(self) -> bool:
         return final_step(self.estimators_[0]).target_type_ == "multilabel-indicator"
+
+    def _as_labels(self, y: Any) -> np.ndarray:
+        """Take the likeliest class of rows of probabilities."""
+        return y if self._is_multilabel() else likeliest(y, self.classes_)
 
     def _decode(self, probabilities: np.ndarray) -> np.ndarray:
         """Turn probabilities into labels."""
@@ -513,6 +518,26 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             logits = np.log(proba)
             return logits[:, 1] - logits[:, 0] if self.n_classes_ == 2 else logits
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy.
+
+        Parameters
+        ----------
+        X : as for :meth:`fit`
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            True labels, as for :meth:`MixupClassifier.score`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float in [0, 1]
+            Share of the rows that are predicted right.
+        """
+        check_is_fitted(self)
+        return super().score(X, self._as_labels(y), sample_weight)
+
 
 def _as_shaped(X: Any) -> Any:
     """Give a list, or whatever else has no shape, that of an array."""
@@ -524,8 +549,3 @@ def _draws_before_net(estimator: Any) -> bool:
     """Whether a step before the net of a Pipeline has a random state of its own."""
     params = replace_net(estimator, "passthrough").get_params(deep=True)
     return any(name.endswith("random_state") for name in params)
-
-
-def _decided(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Turn rows of probabilities into the likeliest class, and leave labels as they are."""
-    return classes[y.argmax(axis=1)] if y.dtype.kind == "f" and y.ndim == 2 else y

@@ -21,7 +21,7 @@ from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from sklearn_mixup._labels import Labelled
+from sklearn_mixup._labels import Labelled, likeliest
 from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._validation import (
     check_floating,
@@ -275,7 +275,7 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         X, y, sample_weight
             As for :meth:`fit`.
         classes : array-like of shape (n_classes,), default=None
-            All labels, if the first call's `y` does not hold them all.
+            All labels, if the first call's `y` does not hold them all. The same in each call.
         **fit_params
             As for :meth:`fit`.
 
@@ -307,6 +307,7 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         learns = restart or "target_type_" not in self.__dict__
         with self._unlearn_on_error():
             X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, learns, classes)
+            self._check_same_classes(classes)
             class_weight = self._weigh_classes(labels, sample_weight)
         with self._train(
             restart=restart,
@@ -496,6 +497,28 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         if logits.shape[1] == 2 and not multilabel:
             return logits[:, 1] - logits[:, 0]
         return logits
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy.
+
+        Parameters
+        ----------
+        X : as for :meth:`fit`
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            True labels. Of rows of probabilities the largest entry of each is its label.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float in [0, 1]
+            Share of the rows that are predicted right, in all their labels if there are several.
+        """
+        self.check_is_fitted()
+        if getattr(self, "target_type_", None) != "multilabel-indicator":
+            y = likeliest(y, self.classes_)
+        return super().score(X, y, sample_weight)
 
 
 _PARAMETERS = inspect.signature(MixupClassifier.__init__).parameters.keys() - {"self", "kwargs"}

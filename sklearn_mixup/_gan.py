@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import available_if
@@ -277,7 +277,7 @@ class MixupGAN(NetEstimator):
             Rows to learn from: numbers, finite, at least two rows and not all alike. Or a torch
             Dataset that yields pairs, whose second part is ignored. Never written to.
         y : ignored
-            Here by convention.
+            Here by convention; if there is one, it has an entry for each row.
         **fit_params
             Passed to `train_split`, as in skorch.
 
@@ -292,7 +292,7 @@ class MixupGAN(NetEstimator):
             If a parameter or X is not as said above, if the modules do not fit it or each other,
             or if a loss becomes NaN or infinite.
         """
-        return self._fit(super().fit, X, fit_params, ends=True)
+        return self._fit(super().fit, X, y, fit_params, ends=True)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
         """Go on training, for `max_iter` iterations, without lowering the learning rate.
@@ -313,16 +313,18 @@ class MixupGAN(NetEstimator):
         """
         if self._training_ is not None:  # skorch's fit goes on through partial_fit
             return super().partial_fit(X, None, **fit_params)
-        return self._fit(super().partial_fit, X, fit_params, ends=False)
+        return self._fit(super().partial_fit, X, y, fit_params, ends=False)
 
     def _fit(
-        self, train: Callable[..., Any], X: Any, fit_params: dict[str, Any], *, ends: bool
+        self, train: Callable[..., Any], X: Any, y: Any, fit_params: dict[str, Any], *, ends: bool
     ) -> Any:
         """Check what was passed, then let skorch train."""
         self._check_params()
         restart = not self.initialized_ or (ends and not self.warm_start)
         with self._unlearn_on_error():
             X = self._learn_rows(X, restart or "_row_shape_" not in self.__dict__)
+            if y is not None:
+                check_consistent_length(X, y)
         n_epochs = fit_params.get("epochs")  # skorch takes them here too
         n_iter = self.max_iter if n_epochs is None else n_epochs * self.iter_per_epoch
         n_epochs = self.max_epochs if ends else None
@@ -743,6 +745,8 @@ class MixupGAN(NetEstimator):
             rows = [torch.as_tensor(unpack_data(X[i])[0]) for i in range(len(X))]
             X = torch.stack(rows).detach().cpu()
         X = self._check_X(X, reset=False)
+        if y is not None:
+            check_consistent_length(X, y)
         X = X.cpu().numpy() if isinstance(X, Tensor) else X
         samples = self._generate(len(X), 0)
         if samples.shape != X.shape:

@@ -14,6 +14,19 @@ from sklearn_mixup._validation import check_y, default_dtype
 from sklearn_mixup.minibatches import peel
 
 
+def likeliest(y: Any, classes: np.ndarray) -> np.ndarray:
+    """Check targets; take the likeliest class of rows of probabilities, leave labels alone."""
+    y, target_type = check_y(y)
+    if target_type != "probabilities":
+        return y
+    if y.shape[1] != len(classes):
+        raise ValueError(
+            f"y must have a probability for each of the {len(classes)} classes; got shape "
+            f"{y.shape}."
+        )
+    return classes[y.argmax(axis=1)]
+
+
 class Labelled:
     """A net that learns from `y` which classes there are.
 
@@ -37,6 +50,15 @@ class Labelled:
             raise ValueError(
                 f"y must have at least two classes; got {self.n_outputs_} class, "
                 f"{self.classes_.tolist()}, among the rows that have weight."
+            )
+
+    def _check_same_classes(self, classes: Any) -> None:
+        """Refuse other classes than those that are known, as scikit-learn does."""
+        known = np.unique(self.classes_)
+        if classes is not None and not np.array_equal(known, np.unique(np.asarray(classes))):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{known!r}. A net cannot learn other classes later: fit it anew, with all of them."
             )
 
     def _learn_dataset(self, dataset: Any, y: Any, restart: bool, classes: Any) -> Any:

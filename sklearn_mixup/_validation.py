@@ -86,20 +86,62 @@ def check_y(y: Any) -> tuple[np.ndarray, str]:
     """Check targets: labels, an indicator of labels, or rows of class probabilities."""
     if isinstance(y, Tensor):
         y = y.detach().cpu().numpy()
+    _check_objects(y)
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
-    floating = y.ndim == 2 and y.dtype.kind == "f" and (y >= 0).all()
-    if floating and np.allclose(y.sum(axis=1), 1, atol=1e-4):
-        return y, "probabilities"
+    if y.ndim == 2:
+        return y, _kind_of_rows(y)
     check_classification_targets(y)
-    if y.ndim == 1:
-        return y, "multiclass"
-    if y.ndim == 2 and np.isin(y, (0, 1)).all():
-        return y, "multilabel-indicator"
+    return y, "multiclass"
+
+
+def _check_objects(y: Any) -> None:
+    """Refuse labels that are missing, which NumPy may make words of, or of several kinds."""
+    if not isinstance(y, list | tuple):
+        y = np.asarray(y)
+        y = y.flat if y.dtype.hasobject else ()
+    kinds = set()
+    for row, label in enumerate(y):
+        is_nan = isinstance(label, Real) and label != label
+        if label is None or is_nan or type(label).__name__ in ("NAType", "NaTType"):
+            raise ValueError(
+                f"Input y contains NaN or None; got {label!r} in row {row}. Each row needs a "
+                "label: drop the rows without."
+            )
+        kinds.add(str if isinstance(label, str) else type(label))
+    if str in kinds and len(kinds) > 1:
+        raise TypeError(
+            "y must hold labels that are all words or all numbers; got "
+            f"{sorted(kind.__name__ for kind in kinds)}. Use [str(label) for label in y]."
+        )
+
+
+def _kind_of_rows(y: np.ndarray) -> str:
+    """Tell what several columns of targets are."""
+    is_floating, is_number = y.dtype.kind == "f", y.dtype.kind in "biuf"
+    if is_floating and (y >= 0).all():
+        sums = y.sum(axis=1, dtype=np.float64)
+        # Half a step of each number is lost where they are rounded.
+        if np.allclose(sums, 1, rtol=0, atol=max(1e-4, np.finfo(y.dtype).eps)):
+            return "probabilities"
+    if is_number and np.isin(y, (0, 1)).all():
+        return "multilabel-indicator"
+    if is_floating and (y != np.rint(y)).any():
+        if (y < 0).any():
+            raise ValueError(
+                "y must hold a label a row, or rows of probabilities, >= 0, that sum to 1; got "
+                f"{y.min()}."
+            )
+        row = np.abs(sums - 1).argmax()
+        raise ValueError(
+            f"y must hold rows of probabilities that sum to 1; row {row} sums to {sums[row]:.6g}. "
+            "Divide each by its sum, y / y.sum(axis=1, keepdims=True)."
+        )
     raise ValueError(
         "y must hold a label a row, zeros and ones (multilabel), or rows of probabilities that sum "
-        f"to 1; got an array of shape {y.shape} and dtype {y.dtype}."
+        f"to 1; got an array of shape {y.shape} and dtype {y.dtype}. For several columns of labels "
+        "wrap the estimator, as by sklearn.multioutput.MultiOutputClassifier."
     )
 
 

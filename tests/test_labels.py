@@ -1,0 +1,156 @@
+"""What y may be, for each estimator: labels, several labels, rows of probabilities."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.multioutput import MultiOutputClassifier
+
+from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, MixupClassifier, MixupGAN
+
+NET = MixupClassifier(max_epochs=2, random_state=0)
+BAG = FusedBaggingClassifier(NET, 2, random_state=0)
+both = pytest.mark.parametrize("estimator", [NET, BAG], ids=["net", "bag"])
+
+
+@pytest.fixture
+def soft(iris):
+    """Rows of probabilities, 0.9 for the label of a row of iris."""
+    return 0.05 + 0.85 * np.eye(3)[iris[1]]
+
+
+# -- classes of partial_fit -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", [[0, 1, 2], [0], ["0", "1"]])
+def test_other_classes_in_a_later_partial_fit_are_refused(classes, iris):
+    X, y = iris
+    clf = MixupClassifier(max_epochs=1).partial_fit(X[:100], y[:100], classes=[0, 1])
+    before = clf.predict_proba(X)
+    with pytest.raises(ValueError, match=r"is not the same as on last call to partial_fit, was"):
+        clf.partial_fit(X[:100], y[:100], classes=classes)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
+def test_the_same_classes_in_a_later_partial_fit_are_fine(iris):
+    X, y = iris
+    clf = MixupClassifier(max_epochs=1).partial_fit(X[:100], y[:100], classes=[0, 1, 2])
+    clf.partial_fit(X[:100], y[:100], classes=np.array([2, 1, 0])).partial_fit(X, y)
+    assert len(clf.history) == 3
+
+
+def test_classes_of_partial_fit_must_be_those_of_the_constructor(iris):
+    with pytest.raises(ValueError, match="is not the same"):
+        MixupClassifier(classes=[0, 1, 2]).partial_fit(*iris, classes=[0, 1, 2, 3])
+
+
+# -- missing and mixed labels ---------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT])
+@pytest.mark.parametrize("kind", [np.array, list, pd.Series, pd.Categorical])
+def test_a_missing_label_among_words_is_refused(kind, missing, estimator, iris, iris_names):
+    labels = iris_names.astype(object)
+    labels[7] = missing
+    with pytest.raises(ValueError, match=r"Input y contains NaN or None.*row 7"):
+        estimator.fit(iris[0], kind(labels))
+
+
+@both
+def test_words_and_numbers_in_one_y_are_refused(estimator, iris, iris_names):
+    labels = iris_names.astype(object)
+    labels[7] = 7
+    with pytest.raises(TypeError, match=r"all words or all numbers; got \['int', 'str'\]"):
+        estimator.fit(iris[0], labels)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_gan_wants_as_many_labels_as_rows_if_any(method, iris):
+    gan = MixupGAN(max_iter=1)
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[150, 2\]"):
+        getattr(gan, method)(iris[0], [1, 2])
+    gan.fit(*iris)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        gan.score(iris[0], [1, 2])
+    assert gan.score(*iris) == gan.score(iris[0])
+
+
+# -- rows of probabilities ------------------------------------------------------------------------
+
+
+@both
+def test_rows_that_do_not_sum_to_one_are_told_their_sum(estimator, iris, soft):
+    soft[7] *= 0.98
+    with pytest.raises(ValueError, match=r"sum to 1; row 7 sums to 0\.98\..*y\.sum\(axis=1"):
+        estimator.fit(iris[0], soft)
+
+
+def test_negative_probabilities_are_refused(iris, soft):
+    soft[7] = [1.25, 0, -0.25]
+    with pytest.raises(ValueError, match=r">= 0, that sum to 1; got -0\.25"):
+        NET.fit(iris[0], soft)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rounded_probabilities_are_rows_that_sum_to_one(dtype, iris):
+    rows = np.random.default_rng(0).dirichlet(np.ones(3), 150).astype(dtype)
+    assert NET.fit(iris[0], rows).target_type_ == "probabilities"
+
+
+@both
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor, pd.DataFrame, list])
+def test_the_score_takes_the_largest_entry_of_a_row(kind, estimator, iris, soft):
+    X, y = iris
+    clf = estimator.fit(X, soft)
+    weight = np.linspace(1, 2, len(y))
+    expected = accuracy_score(y, clf.predict(X), sample_weight=weight)
+    assert 0.5 < expected < 1
+    assert clf.score(X, kind(soft), sample_weight=weight) == expected
+
+
+@both
+def test_a_net_fitted_with_words_is_scored_by_rows_in_their_order(
+    estimator, iris, iris_names, soft
+):
+    clf = estimator.fit(iris[0], iris_names)
+    assert clf.score(iris[0], soft) == clf.score(iris[0], iris_names) > 0.5
+    with pytest.raises(ValueError, match=r"each of the 3 classes.*\(150, 2\)"):
+        clf.score(iris[0], np.full((150, 2), 0.5))
+
+
+@both
+def test_several_labels_are_scored_as_a_whole(estimator, iris):
+    X, y = iris
+    labels = np.column_stack([y == 0, y > 0]).astype(float)
+    clf = estimator.fit(X, labels.astype(int))
+    assert clf.score(X, labels) == (clf.predict(X) == labels).all(axis=1).mean()
+
+
+@both
+def test_soft_labels_can_be_cross_validated(estimator, iris, soft):
+    X, _ = iris
+    order = np.random.default_rng(0).permutation(150)
+    scores = cross_val_score(estimator, X[order], soft[order], cv=3)
+    assert (scores > 0.4).all()
+    same = cross_val_score(estimator, X[order], soft[order], cv=KFold(3))
+    np.testing.assert_array_equal(scores, same)
+    search = FusedGridSearchCV(estimator, [{}], cv=3, refit=False).fit(X[order], soft[order])
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], scores.mean(), atol=0.02)
+
+
+# -- several columns ------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("kind", [np.asarray, lambda y: y.astype(str), pd.DataFrame])
+def test_several_columns_of_labels_are_told_what_wraps_the_net(kind, estimator, iris):
+    labels = np.column_stack([iris[1], iris[1][::-1]])
+    with pytest.raises(ValueError, match=re.escape("sklearn.multioutput.MultiOutputClassifier")):
+        estimator.fit(iris[0], kind(labels))
+    wrapped = MultiOutputClassifier(estimator).fit(iris[0], labels)
+    assert wrapped.predict(iris[0]).shape == (150, 2)
