@@ -13,7 +13,7 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier
 from sklearn.metrics import accuracy_score
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, get_tags
+from sklearn.utils import check_consistent_length, check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -21,12 +21,13 @@ from skorch.utils import is_dataset
 from torch import Tensor
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._draws import Draws, take_columns
+from sklearn_mixup._draws import Draws
 from sklearn_mixup._ensemble import Stacks, probabilities
 from sklearn_mixup._labels import likeliest
 from sklearn_mixup._plan import NetEnsemble, Plan, fit_all
 from sklearn_mixup._replay import Prepared, Recorder, final_step, replace_net
-from sklearn_mixup._validation import check_sample_weight, check_y, is_dict, take
+from sklearn_mixup._tables import take, take_columns
+from sklearn_mixup._validation import check_sample_weight, check_y, is_dict
 
 __all__ = ["FusedBaggingClassifier"]
 
@@ -304,9 +305,9 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         """Note the features of X, and find how many rows and features each network gets."""
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
-        if not is_dict(X) and X.ndim > 1:
+        if not is_dict(X) and len(X.shape) > 1:
             validate_data(self, X, skip_check_array=True)
-        is_table = not is_dict(X) and X.ndim == 2
+        is_table = not is_dict(X) and len(X.shape) == 2
         return Draws.make(self, n_samples, self.n_features_in_ if is_table else None)
 
     def _add_members(
@@ -331,7 +332,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
                 counts = np.bincount(rows, minlength=len(y))
                 weight = counts if weight is None else counts * weight
             elif not draws.all_rows:
-                own = take(X, rows) if is_dict(X) else _safe_indexing(X, rows)
+                own = take(X, rows)
                 labels, weight = y[rows], None if weight is None else weight[rows]
             if draws.takes_columns:
                 own = take_columns(own, features)
@@ -402,7 +403,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         X = _as_shaped(X)
         takes_columns = [
             # Other X are refused by the networks.
-            draws.takes_columns and getattr(X, "ndim", 0) == 2
+            draws.takes_columns and len(getattr(X, "shape", ())) == 2
             for _, draws in self._draws
         ]
         if any(takes_columns):

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from sklearn_mixup._rows import Rows
-from sklearn_mixup._validation import take
+from sklearn_mixup._tables import take
 from sklearn_mixup.vicinal import mix_with
 
 # -- checks ---------------------------------------------------------------------------------------

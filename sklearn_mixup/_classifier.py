@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._labels import Labelled, likeliest
 from sklearn_mixup._net import VicinalNet
+from sklearn_mixup._tables import take
 from sklearn_mixup._validation import (
     check_floating,
     check_part,
@@ -30,7 +31,6 @@ from sklearn_mixup._validation import (
     check_y,
     default_dtype,
     is_dict,
-    take,
 )
 from sklearn_mixup.callbacks import LRDecay
 from sklearn_mixup.minibatches import Minibatches

@@ -7,10 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import torch
-from sklearn.utils import _safe_indexing
 from sklearn.utils.random import sample_without_replacement
-from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -86,12 +83,3 @@ class Draws:
             else:
                 drawn.append(sample_without_replacement(n, n_drawn, random_state=rng))
         return drawn[0], drawn[1]
-
-
-def take_columns(X: Any, features: np.ndarray) -> Any:
-    """Take features of an array, DataFrame, sparse array or tensor."""
-    if isinstance(X, Tensor):
-        return X[:, torch.as_tensor(features, device=X.device)]
-    if len({*features.tolist()}) < len(features) and hasattr(X, "to_numpy"):
-        X = X.to_numpy()  # A DataFrame has each name once.
-    return _safe_indexing(X, features, axis=1)

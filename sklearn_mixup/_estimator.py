@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 from sklearn_mixup._device import check_device, isolated_rng, resolve_device
 from sklearn_mixup._epoch import LeanEpoch
 from sklearn_mixup._last_good import DivergedError
+from sklearn_mixup._tables import explain_table
 from sklearn_mixup._training import (
     MINIBATCHES_OPTIONS,
     Training,
@@ -229,9 +230,10 @@ class NetEstimator(LeanEpoch):
     def _check_array(self, X: Any, *, reset: bool, dtype: Any, n_least: int = 1) -> Any:
         """Check inputs that are one array, as scikit-learn does, or one tensor, where it is."""
         if not isinstance(X, Tensor):
-            return validate_data(
-                self, X, reset=reset, dtype=dtype, allow_nd=True, ensure_min_samples=n_least
-            )
+            with explain_table(X):
+                return validate_data(
+                    self, X, reset=reset, dtype=dtype, allow_nd=True, ensure_min_samples=n_least
+                )
         X = check_part(X, "X")
         if X.is_complex():
             raise ValueError(f"Complex data not supported; got a tensor of {X.dtype}.")

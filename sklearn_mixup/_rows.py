@@ -8,11 +8,18 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_array, check_consistent_length
 from skorch.utils import is_dataset
 from torch import Tensor
 
+from sklearn_mixup._tables import (
+    as_frame,
+    check_dense,
+    columns_of,
+    explain_table,
+    find_fault,
+    is_frame,
+)
 from sklearn_mixup._validation import check_part, check_y, is_floating
 
 Rows = np.ndarray | Tensor | Mapping[str, Any]
@@ -42,11 +49,7 @@ def check_rows(X: Any, y: Any) -> tuple[Rows, Callable[[Any], Any]]:
     Numbers of a table may be whole ones and become floats, as in scikit-learn; all others must be
     floating.
     """
-    if issparse(X):  # before dicts: a dok_array is one
-        raise TypeError(
-            f"X must be dense, since what is made of its rows is; got {type(X).__name__}. Use "
-            "X.toarray()."
-        )
+    check_dense(X, "X")  # before dicts: a dok_array is one
     if is_dataset(X):
         raise TypeError(
             f"X must be an array, DataFrame or tensor of rows, or a dict of them; got "
@@ -58,8 +61,8 @@ def check_rows(X: Any, y: Any) -> tuple[Rows, Callable[[Any], Any]]:
         if not X:
             raise ValueError("X must hold at least one input; got an empty dict.")
         rows = {name: _check_floats(part, f"X[{name!r}]") for name, part in X.items()}
-    elif hasattr(X, "columns"):
-        rows, restore = _check_frame(X), partial(_as_frame, type(X), list(X.columns))
+    elif is_frame(X):
+        rows, restore = _check_frame(X), partial(as_frame, X)
     else:
         rows = _check_floats(X, "X")
     check_consistent_length(*parts_of(rows), y)
@@ -71,25 +74,17 @@ def _as_they_are(rows: Any) -> Any:
     return rows
 
 
-def _as_frame(kind: type, names: list[Any], rows: np.ndarray) -> Any:
-    """Make a DataFrame of any package."""
-    return kind(dict(zip(names, rows.T, strict=True)))
-
-
 def _check_frame(X: Any) -> np.ndarray:
     """Check that all columns are numbers, and give them as floats."""
-    words = [name for name in X.columns if getattr(X[name].dtype, "kind", "O") not in "fiub"]
+    advice = (
+        "Pass what the preprocessing makes of them, with the net alone: pipeline[-1] and "
+        "pipeline[:-1].transform(X)."
+    )
+    words = [name for name, values in columns_of(X) if find_fault(values) in ("words", "dates")]
     if words:
-        raise TypeError(
-            f"X must hold only numbers, but has the columns {words[:5]}. Pass what the "
-            "preprocessing makes of them, with the net alone: pipeline[-1] and "
-            "pipeline[:-1].transform(X)."
-        )
-    columns = [np.asarray(X[name], dtype=np.float64) for name in X.columns]
-    values = np.stack(columns, axis=1) if columns else np.empty((len(X), 0))
-    if all(str(X[name].dtype) == "float32" for name in X.columns):
-        values = values.astype(np.float32)
-    return check_part(values, "X")
+        raise TypeError(f"X must hold only numbers, but has the columns {words[:5]}. {advice}")
+    with explain_table(X, advice):
+        return check_array(X, dtype=[np.float64, np.float32], input_name="X")
 
 
 def _check_floats(part: Any, name: str) -> Any:

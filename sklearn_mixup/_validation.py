@@ -16,6 +16,8 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor, nn
 
+from sklearn_mixup._tables import check_dense, is_missing
+
 
 def default_dtype() -> np.dtype:
     """Give NumPy's name of the dtype that torch makes modules of."""
@@ -25,13 +27,6 @@ def default_dtype() -> np.dtype:
 def is_dict(X: Any) -> bool:
     """Whether X holds several inputs by name."""
     return isinstance(X, Mapping) and not issparse(X)  # a dok_array is a dict
-
-
-def take(X: Any, rows: np.ndarray) -> Any:
-    """Take rows of an array, a tensor or a dict of them."""
-    if isinstance(X, Mapping):
-        return {name: take(part, rows) for name, part in X.items()}
-    return X[torch.as_tensor(rows, device=X.device)] if isinstance(X, Tensor) else X[rows]
 
 
 def check_floating(dtype: Any, name: str, mixes: bool) -> None:
@@ -70,6 +65,7 @@ def check_range(rows: Tensor) -> Tensor:
 
 def check_part(part: Any, name: str, mixes: bool = False) -> Any:
     """Check one input that is a tensor or an array of any rank."""
+    check_dense(part, name)
     part = part.detach() if isinstance(part, Tensor) else np.asarray(part)
     check_floating(part.dtype, name, mixes)
     if part.ndim == 0 or 0 in part.shape:
@@ -103,8 +99,7 @@ def _check_objects(y: Any) -> None:
         y = y.flat if y.dtype.hasobject else ()
     kinds = set()
     for row, label in enumerate(y):
-        is_nan = isinstance(label, Real) and label != label
-        if label is None or is_nan or type(label).__name__ in ("NAType", "NaTType"):
+        if is_missing(label):
             raise ValueError(
                 f"Input y contains NaN or None; got {label!r} in row {row}. Each row needs a "
                 "label: drop the rows without."

@@ -31,7 +31,8 @@ from sklearn_mixup._input_gradient import (
     find_module,
 )
 from sklearn_mixup._rows import Rows, check_count, check_labels, check_rows, parts_of
-from sklearn_mixup._validation import is_floating, take
+from sklearn_mixup._tables import columns_of, is_frame, take
+from sklearn_mixup._validation import is_floating
 from sklearn_mixup.minibatches import map_tensors
 
 __all__ = ["corrupt_labels", "fgsm", "iterative_fgsm", "pixel_bounds"]
@@ -355,12 +356,13 @@ def _check_is_floating(X: Any) -> None:
         return
     if isinstance(X, Mapping):
         kinds = {f"X[{name!r}]": _dtype_of(part) for name, part in X.items()}
-    elif hasattr(X, "columns"):
-        kinds = {f"X[{name!r}]": X[name].dtype for name in X.columns}
+    elif is_frame(X):  # `check_rows` tells more of words.
+        dtypes = {f"X[{name!r}]": column.dtype for name, column in columns_of(X)}
+        kinds = {name: dtype for name, dtype in dtypes.items() if dtype.kind in "iub"}
     else:
         kinds = {"X": _dtype_of(X)}
     for name, dtype in kinds.items():
-        if isinstance(dtype, torch.dtype | np.dtype) and not is_floating(dtype):
+        if not is_floating(dtype):
             raise TypeError(
                 f"An adversarial example moves a little from its row, so {name} must be floating; "
                 f"got {dtype}. Convert it to what the net was fitted with, such as "

@@ -16,6 +16,7 @@ PACKAGE = "sklearn_mixup"
 LAYOUT = (
     ("vicinal", "augmentation"),
     ("modules",),
+    ("_tables",),
     ("minibatches", "_checkpoint", "_device", "_targets", "_validation"),
     ("callbacks",),
     (
