@@ -124,8 +124,10 @@ def sample_partner(
     if batch_size is None or batch_size >= n_rows:
         return torch.randperm(n_rows, generator=rng, device=device)
     n_full = n_rows // batch_size
-    # Sorting random keys permutes all full minibatches in one call.
-    partner = torch.rand(n_full, batch_size, generator=rng, device=device).argsort(dim=1)
+    # Sorting random keys permutes all full minibatches in one call. Their dtype decides over the
+    # order, so it is not left to torch's default.
+    keys = torch.rand(n_full, batch_size, generator=rng, dtype=torch.float32, device=device)
+    partner = keys.argsort(dim=1)
     partner += torch.arange(0, n_full * batch_size, batch_size, device=device).unsqueeze(1)
     rest = torch.randperm(n_rows - n_full * batch_size, generator=rng, device=device)
     return torch.cat([partner.flatten(), rest + n_full * batch_size])

@@ -43,6 +43,14 @@ def _read_only(
     return arrays
 
 
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Let networks and tensors be made in float64, where equivalence is what a test claims."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 # -- tables and pictures that come with scikit-learn: X and y, read-only ------------------------
 
 

@@ -125,6 +125,12 @@ def test_partners_are_a_permutation_of_each_minibatch(n_rows, batch_size):
         assert sorted(partner[start:stop].tolist()) == list(range(start, stop))
 
 
+def test_partners_do_not_depend_on_the_default_dtype(float64):
+    partner = sample_partner(40, batch_size=8, rng=rng())
+    torch.set_default_dtype(torch.float32)
+    assert torch.equal(sample_partner(40, batch_size=8, rng=rng()), partner)
+
+
 def test_every_partner_of_a_minibatch_is_equally_likely():
     # Chi-squared over the 4 x 4 pairs of row and partner (9 degrees of freedom), level 1e-4.
     partner = sample_partner(40_000, batch_size=4, rng=rng()).view(-1, 4).numpy() % 4
