@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from scipy.special import logit
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
@@ -20,7 +20,10 @@ from tests.bagged_nets import (
     net_of,
     states_of,
 )
-from tests.test_fused import assert_near, assert_same_net, dtype, make_net, same_bits  # noqa: F401
+from tests.rounding import assert_near
+from tests.test_fused import assert_same_net, make_net, same_bits
+
+pytestmark = pytest.mark.usefixtures("float64")
 
 # -- each member is the net alone --------------------------------------------------------------
 
@@ -44,7 +47,6 @@ DRAWS = {
 DRAWN = pytest.mark.parametrize("draws", DRAWS.values(), ids=DRAWS)
 
 
-@pytest.mark.usefixtures("dtype")
 @pytest.mark.parametrize("make", [make_net, make_pipe], ids=["net", "pipeline"])
 @DRAWN
 def test_each_member_is_the_net_fitted_alone_on_its_rows(draws, make, iris):
@@ -99,7 +101,7 @@ def test_what_cannot_be_fused_is_named_once_and_trained_all_the_same(iris):
     assert caught[0].filename == __file__
     for i, member in enumerate(ensemble):
         alone = fit_alone(ensemble, i, *iris)
-        assert_near(member.predict_proba(iris[0]), alone.predict_proba(iris[0]), 1e-4)
+        assert_near(member.predict_proba(iris[0]), alone.predict_proba(iris[0]))
 
 
 def test_the_default_is_eight_nets_on_all_rows(iris):
@@ -115,7 +117,6 @@ def test_the_default_is_eight_nets_on_all_rows(iris):
 # -- same draws, same results as scikit-learn's ------------------------------------------------
 
 
-@pytest.mark.usefixtures("dtype")
 @pytest.mark.parametrize("make", [make_net, make_pipe], ids=["net", "pipeline"])
 @DRAWN
 def test_draws_and_results_are_those_of_scikit_learn(draws, make, iris):
@@ -131,7 +132,7 @@ def test_draws_and_results_are_those_of_scikit_learn(draws, make, iris):
     for method in ("predict_proba", "predict_log_proba"):
         own, expected = (getattr(clf, method)(X) for clf in (ensemble, plain))
         assert own.shape == expected.shape
-        assert_allclose(own, expected, rtol=1e-3, atol=1e-4, err_msg=method)
+        assert_near(own, expected)
     assert (ensemble.predict(X) == plain.predict(X)).mean() > 0.99
 
 
@@ -140,9 +141,9 @@ def test_two_classes_have_the_shapes_of_scikit_learn(breast_cancer):
     ensemble = make_ensemble(make_pipe(), 3, bootstrap=True).fit(*breast_cancer)
     plain = make_plain(ensemble).fit(*breast_cancer)
     proba = ensemble.predict_proba(X)
-    assert_allclose(proba, plain.predict_proba(X), atol=2e-4)
+    assert_near(proba, plain.predict_proba(X))
     # Unlike scikit-learn's, whose mean of logits may be of another sign than the mean's logit.
-    assert_allclose(ensemble.decision_function(X), logit(proba[:, 1]), rtol=1e-3)
+    assert_near(ensemble.decision_function(X), logit(proba[:, 1]))
     assert ensemble.decision_function(X).shape == plain.decision_function(X).shape
     assert_array_equal(ensemble.decision_function(X) > 0, ensemble.predict(X) == 1)
 
@@ -154,7 +155,7 @@ def test_out_of_bag_scores_are_those_of_scikit_learn(draws, make, iris, iris_nam
     params = {"bootstrap": True, "oob_score": True, "random_state": 1, **draws}
     ensemble = make_ensemble(make(), 24, **params).fit(X, y)
     plain = make_plain(ensemble).fit(X, y)
-    assert_allclose(ensemble.oob_decision_function_, plain.oob_decision_function_, atol=1e-4)
+    assert_near(ensemble.oob_decision_function_, plain.oob_decision_function_)
     assert ensemble.oob_score_ == pytest.approx(plain.oob_score_, abs=0.01)
     # By hand: a row is judged by those that have not seen it.
     seen = np.array([np.isin(np.arange(150), rows) for rows in ensemble.estimators_samples_])
@@ -167,7 +168,7 @@ def test_out_of_bag_scores_are_those_of_scikit_learn(draws, make, iris, iris_nam
         ]
     )
     expected = (proba * ~seen[..., None]).sum(0) / (~seen).sum(0)[:, None]
-    assert_allclose(ensemble.oob_decision_function_, expected, atol=1e-6)
+    assert_near(ensemble.oob_decision_function_, expected)
     assert ensemble.oob_score_ == (ensemble.classes_[expected.argmax(1)] == y).mean()
     ensemble.set_params(oob_score=False).fit(X, y)
     assert not hasattr(ensemble, "oob_score_")
@@ -267,6 +268,6 @@ def test_the_net_may_lie_in_a_pipeline_in_a_pipeline(iris):
     plain = make_plain(ensemble).fit(*iris)
     for own, expected in zip(ensemble.estimators_, plain.estimators_, strict=True):
         assert [name for name, _ in own["rest"].steps] == ["pca", "net"]
-        assert_same_net(net_of(own), net_of(expected), scale=10)
-    assert_allclose(ensemble.predict_proba(iris[0]), plain.predict_proba(iris[0]), atol=1e-3)
-    assert_allclose(ensemble.predict_proba(iris[0]), mean_of_members(ensemble, iris[0]), atol=1e-6)
+        assert_same_net(net_of(own), net_of(expected))
+    assert_near(ensemble.predict_proba(iris[0]), plain.predict_proba(iris[0]))
+    assert_near(ensemble.predict_proba(iris[0]), mean_of_members(ensemble, iris[0]))

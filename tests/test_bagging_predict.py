@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
@@ -16,6 +16,7 @@ from sklearn_mixup import MixupClassifier
 from sklearn_mixup._ensemble import StackedForward
 from sklearn_mixup.modules import MLP
 from tests.bagged_nets import make_ensemble, make_pipe, make_plain, mean_of_members
+from tests.rounding import assert_near
 from tests.test_fused import make_net
 from tests.test_fused_modules import (
     Attention,
@@ -25,6 +26,8 @@ from tests.test_fused_modules import (
     batch_norm_without_statistics,
     group_norm,
 )
+
+pytestmark = pytest.mark.usefixtures("float64")
 
 # -- predictions are the mean of the members' --------------------------------------------------
 
@@ -100,16 +103,14 @@ def test_probabilities_are_the_mean_of_the_members(net, iris):
     X, y = iris
     ensemble = make_ensemble(net, 3, bootstrap=True).fit(X, y)
     for rows in (X, X[:1], X[::-1][:97], X.astype(np.float32)):
-        assert_allclose(
-            ensemble.predict_proba(rows), mean_of_members(ensemble, rows), rtol=1e-5, atol=2e-6
-        )
+        assert_near(ensemble.predict_proba(rows), mean_of_members(ensemble, rows))
     proba = ensemble.predict_proba(X)
     assert_array_equal(ensemble.predict(X), ensemble.classes_[proba.argmax(1)])
     if net.predict_nonlinearity == "auto" and net.criterion is nn.CrossEntropyLoss:
-        assert_allclose(np.exp(ensemble.predict_log_proba(X)), proba, rtol=1e-6)
+        assert_near(np.exp(ensemble.predict_log_proba(X)), proba)
         # The logits of the mean, so that both decide alike.
-        assert_allclose(softmax(ensemble.decision_function(X), 1), proba, rtol=1e-5)
-        assert_allclose(proba.sum(1), 1, rtol=1e-6)
+        assert_near(softmax(ensemble.decision_function(X), 1), proba)
+        assert_near(proba.sum(1), np.ones(len(X)))
 
 
 @pytest.mark.parametrize("n_members", [1, 2, 5])
@@ -117,7 +118,7 @@ def test_probabilities_are_the_mean_of_the_members(net, iris):
 def test_each_member_is_asked_about_its_own_columns(n_members, draws, wine):
     ensemble = make_ensemble(None, n_members, **draws).fit(*wine)
     expected = mean_of_members(ensemble, wine[0])
-    assert_allclose(ensemble.predict_proba(wine[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(wine[0]), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.*could not be fused")
@@ -131,12 +132,12 @@ def test_a_class_that_a_member_misses_has_probability_zero_there(net, iris, iris
     for member, rows in zip(ensemble.estimators_, ensemble.estimators_samples_, strict=True):
         assert_array_equal(member.classes_, np.unique(y[rare][rows]))
     proba = ensemble.predict_proba(X)
-    assert_allclose(proba, mean_of_members(ensemble, X), rtol=1e-5, atol=1e-6)
-    assert_allclose(proba.sum(1), 1, rtol=1e-6)
+    assert_near(proba, mean_of_members(ensemble, X))
+    assert_near(proba.sum(1), np.ones(len(X)))
     plain = make_plain(ensemble).fit(X[rare], y[rare])
-    assert_allclose(proba, plain.predict_proba(X), atol=1e-4)
+    assert_near(proba, plain.predict_proba(X))
     assert_array_equal(ensemble.predict(X), ensemble.classes_[proba.argmax(1)])
-    assert_allclose(softmax(ensemble.decision_function(X), 1), proba, rtol=1e-5)
+    assert_near(softmax(ensemble.decision_function(X), 1), proba)
 
 
 def test_members_may_miss_different_classes(iris, iris_names):
@@ -145,7 +146,7 @@ def test_members_may_miss_different_classes(iris, iris_names):
     pairs = {tuple(member.classes_) for member in ensemble if len(member.classes_) == 2}
     assert len(pairs) == 3
     expected = mean_of_members(ensemble, iris[0])
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
 
 
 def test_a_step_of_a_member_may_be_replaced(iris):
@@ -154,7 +155,7 @@ def test_a_step_of_a_member_may_be_replaced(iris):
     ensemble.estimators_[1].steps[0] = ("scale", StandardScaler().fit(3 * iris[0]))
     expected = mean_of_members(ensemble, iris[0])
     assert np.abs(expected - before).max() > 1e-3
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
 
 
 @pytest.mark.parametrize("draws", [{"max_features": 0.5}, {"bootstrap_features": True}, {}])
@@ -172,23 +173,23 @@ def test_members_may_be_looked_after_by_hand(iris):
     ensemble.estimators_[1].partial_fit(*iris)
     after = ensemble.predict_proba(iris[0])
     assert np.abs(after - before).max() > 1e-3
-    assert_allclose(after, mean_of_members(ensemble, iris[0]), rtol=1e-5, atol=1e-6)
+    assert_near(after, mean_of_members(ensemble, iris[0]))
     modules = [member.module_ for member in ensemble.estimators_]
     with torch.no_grad():
         modules[0].output.bias[0] += 3
     expected = mean_of_members(ensemble, iris[0])
     assert np.abs(expected - after).max() > 1e-3
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
     modules[2].output = nn.Linear(8, 3)
     modules[3].hidden[0].weight = nn.Parameter(torch.randn(8, 4))
     expected = mean_of_members(ensemble, iris[0])
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
     modules[1].output.register_forward_hook(lambda layer, X, logits: logits * 0)
     expected = mean_of_members(ensemble, iris[0])
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
     ensemble.estimators_[:2] = [clone(member).fit(*iris) for member in ensemble.estimators_[2:]]
     expected = mean_of_members(ensemble, iris[0])
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
 
 
 def test_settings_of_a_member_may_be_changed_by_hand(iris):
@@ -197,7 +198,7 @@ def test_settings_of_a_member_may_be_changed_by_hand(iris):
     ensemble.estimators_[1].set_params(predict_nonlinearity=None)
     expected = mean_of_members(ensemble, iris[0])
     assert np.abs(expected - before).max() > 1e-3
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.*could not be fused")
@@ -226,7 +227,7 @@ def test_members_that_were_added_may_differ_from_the_first(changed, iris):
     ensemble = make_ensemble(make_net(), 2, warm_start=True).fit(*iris)
     ensemble.set_params(n_estimators=4, estimator=make_net(**changed)).fit(*iris)
     expected = mean_of_members(ensemble, iris[0])
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.*could not be fused")
@@ -244,7 +245,7 @@ def test_predicting_leaves_the_modules_as_they_were(module, iris):
     params = [list(module.parameters()) for module in modules]
     gradients = [[param.grad for param in own] for own in params]
     kept = copy.deepcopy(gradients)
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-5, atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), expected)
     ensemble.decision_function(iris[0])
     assert torch.is_grad_enabled()
     assert [[part.training for part in module.modules()] for module in modules] == before
@@ -288,4 +289,4 @@ def test_cuda_probabilities_are_the_mean_of_the_members(module, iris):
     ensemble = make_ensemble(small(module, device="cuda"), 3, bootstrap=True).fit(*iris)
     assert all(next(net.module_.parameters()).is_cuda for net in ensemble.estimators_)
     expected = mean_of_members(ensemble, iris[0])
-    assert_allclose(ensemble.predict_proba(iris[0]), expected, rtol=1e-4, atol=1e-5)
+    assert_near(ensemble.predict_proba(iris[0]), expected)

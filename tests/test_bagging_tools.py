@@ -4,14 +4,13 @@ import inspect
 import io
 import pickle
 import random
-import warnings
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 from scipy.stats import uniform
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
@@ -26,8 +25,11 @@ from sklearn.pipeline import Pipeline
 import sklearn_mixup._fused as fused_module
 from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, FusedRandomizedSearchCV
 from tests.bagged_nets import CountingScaler, make_ensemble, make_pipe, make_plain, mean_of_members
+from tests.rounding import assert_near
 from tests.test_fused import assert_same_net, make_net, same_bits
 from tests.test_search import assert_searches_agree
+
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.fixture
@@ -56,10 +58,10 @@ def test_three_members_and_five_more_are_eight_at_once(estimator, draws, iris, s
     whole = make_ensemble(estimator, 8, **draws).fit(*iris)
     for name in ("estimators_samples_", "estimators_features_"):
         assert_array_equal(getattr(grown, name), getattr(whole, name))
-    assert_allclose(grown.predict_proba(iris[0]), whole.predict_proba(iris[0]), atol=1e-4)
+    assert_near(grown.predict_proba(iris[0]), whole.predict_proba(iris[0]))
     plain = make_plain(whole.set_params(warm_start=True, n_estimators=3)).fit(*iris)
     plain.set_params(n_estimators=8).fit(*iris)
-    assert_allclose(grown.predict_proba(iris[0]), plain.predict_proba(iris[0]), atol=1e-3)
+    assert_near(grown.predict_proba(iris[0]), plain.predict_proba(iris[0]))
 
 
 def test_warm_start_only_adds(iris):
@@ -93,7 +95,7 @@ def test_warm_start_may_go_on_with_other_rows(iris, iris_names):
     samples = ensemble.estimators_samples_
     ensemble.set_params(n_estimators=5).fit(iris[0], iris_names)
     assert ensemble.classes_.tolist() == ["setosa", "versicolor", "virginica"]
-    assert_allclose(ensemble.predict_proba(iris[0]), mean_of_members(ensemble, iris[0]), atol=1e-6)
+    assert_near(ensemble.predict_proba(iris[0]), mean_of_members(ensemble, iris[0]))
     assert [len(rows) for rows in ensemble.estimators_samples_] == [80, 80, 150, 150, 150]
     assert_array_equal(ensemble.estimators_samples_[:2], samples)
 
@@ -144,13 +146,11 @@ def test_a_search_trains_all_members_of_all_candidates_as_one_stack(
     sklearn_s = make_plain(ensemble_of_plain)
     if isinstance(plain, Pipeline):
         sklearn_s = Pipeline([plain.steps[0], ("clf", sklearn_s)])
-    with warnings.catch_warnings():  # Its float64 means of float32 do not sum to one.
-        warnings.filterwarnings("ignore", "The y_prob values do not sum to one")
-        expected = GridSearchCV(sklearn_s, grid, **params).fit(*iris)
+    expected = GridSearchCV(sklearn_s, grid, **params).fit(*iris)
     for name in ("mean_test_score", "split1_test_score"):
-        assert_allclose(fused.cv_results_[name], expected.cv_results_[name], rtol=1e-3)
+        assert_near(fused.cv_results_[name], expected.cv_results_[name])
     assert fused.best_params_ == expected.best_params_
-    assert_allclose(fused.predict_proba(iris[0]), expected.predict_proba(iris[0]), atol=1e-3)
+    assert_near(fused.predict_proba(iris[0]), expected.predict_proba(iris[0]))
 
 
 GRIDS = {
@@ -230,7 +230,7 @@ def test_cross_validation_and_calibration_give_what_scikit_learn_s_ensemble_give
     ensemble = make_ensemble(estimator, bootstrap=True)
     plain = LogBagging(**make_plain(ensemble).get_params(deep=False))
     scores = [cross_val_score(clf, X, y, cv=3, scoring="roc_auc_ovr") for clf in (ensemble, plain)]
-    assert_allclose(*scores, rtol=1e-3)
+    assert_near(*scores)
     for method in ("sigmoid", "isotonic"):
         own, expected = (
             CalibratedClassifierCV(clf, cv=3, method=method).fit(X, y).predict_proba(X)
@@ -243,7 +243,7 @@ def test_other_tools_take_it(iris, iris_names):
     X, y = iris[0], iris_names
     vote = VotingClassifier([("a", make_ensemble()), ("b", make_net())], voting="soft").fit(X, y)
     both = make_ensemble().fit(X, y).predict_proba(X) + make_net().fit(X, y).predict_proba(X)
-    assert_allclose(vote.predict_proba(X), both / 2, atol=1e-5)
+    assert_near(vote.predict_proba(X), both / 2)
     importance = permutation_importance(
         make_ensemble().fit(X, y), X, y, n_repeats=3, random_state=0
     )
@@ -347,7 +347,7 @@ def test_stacks_and_jobs_do_not_matter(options, params, iris, stacks):
     assert sum(stacks[1:]) == 5
     for pair in zip(ensemble.estimators_, expected.estimators_, strict=True):
         assert_same_net(*pair)
-    assert_allclose(ensemble.predict_proba(iris[0]), expected.predict_proba(iris[0]), atol=1e-4)
+    assert_near(ensemble.predict_proba(iris[0]), expected.predict_proba(iris[0]))
 
 
 def test_a_random_state_that_is_shared_moves_on_as_in_scikit_learn(iris):

@@ -11,6 +11,10 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_mixup import MixupClassifier, fit_fused
+from sklearn_mixup.modules import MLP
+from tests.rounding import assert_near
+
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 class Normalised(nn.Sequential):
@@ -67,9 +71,9 @@ def test_nets_are_seen_as_they_are_after_each_epoch_alone(iris, module):
         net.set_params(callbacks=[("look", Look())]).fit(X[some], y[some])
     fit_fused(nets, [X[some] for some in rows], [y[some] for some in rows], on_epoch_end=Note(X))
     for net, probabilities in zip(nets, seen, strict=True):
-        np.testing.assert_allclose(net.history[:, "noted"], probabilities, atol=1e-4)
+        assert_near(net.history[:, "noted"], np.array(probabilities))
         assert net.history[:, "noted_loss"] == net.history[:, "train_loss"]
-        np.testing.assert_allclose(net.history[-1, "noted"], net.predict_proba(X))
+        assert_near(net.history[-1, "noted"], net.predict_proba(X))
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -113,9 +117,10 @@ def test_an_error_while_looking_is_raised(iris):
 
 def test_nets_in_other_processes_are_seen_too(iris):
     X, y = iris
-    nets, others = make_nets(), make_nets()
+    module = MLP(4, 3, (8,))  # A new process makes modules in float32.
+    nets, others = make_nets(module=module), make_nets(module=module)
     fit_fused(nets, [X] * 2, [y] * 2, on_epoch_end=Note(X))
     with joblib.parallel_config(backend="loky"):
         fit_fused(others, [X] * 2, [y] * 2, on_epoch_end=Note(X), n_jobs=2)
     for net, other in zip(nets, others, strict=True):
-        np.testing.assert_allclose(other.history[:, "noted"], net.history[:, "noted"], atol=1e-4)
+        assert_near(other.history[:, "noted"], net.history[:, "noted"])

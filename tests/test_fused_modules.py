@@ -12,13 +12,13 @@ from skorch.callbacks import EpochScoring
 from skorch.dataset import ValidSplit
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
-from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup._lockstep import Group
 from sklearn_mixup._stack import DropoutMasks, StackedModules
 from sklearn_mixup.modules import MLP
+from tests.rounding import assert_near
 from tests.test_fused import (
     DROPPED,
     LENGTHS,
@@ -30,6 +30,8 @@ from tests.test_fused import (
     make_weights,
     same_bits,
 )
+
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def make_net(module, **params):
@@ -140,14 +142,6 @@ def frozen_mlp():
     return module
 
 
-@pytest.fixture
-def float64():
-    """Where ReLU bends, a rounding error of float32 may decide over a unit."""
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
-
-
 # torch tells so where vmap takes an operation, but not all at once.
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 @pytest.mark.parametrize(
@@ -175,7 +169,7 @@ def float64():
         else ",".join(getattr(v, "__name__", "") or str(v) for v in thing.values())
     ),
 )
-def test_modules_train_as_alone(iris, module, params, float64):
+def test_modules_train_as_alone(iris, module, params):
     if isinstance(module, nn.Module):  # It was made before.
         module = copy.deepcopy(module).double()
     folds = make_folds(*iris, *LENGTHS[:8], 98)  # A last minibatch of one row has no variance.
@@ -194,13 +188,13 @@ def test_running_statistics_are_those_alone(iris, batch_size):
     for one, other in fit_both(nets, make_folds(iris[0] + 1, iris[1], 128, 120, 150)):
         (mean, variance, count), expected = one.module_.norm.buffers(), other.module_.norm.buffers()
         for buffer, expect in zip((mean, variance, count), expected, strict=True):
-            assert_close(buffer, expect, rtol=1e-4, atol=1e-5)
+            assert_near(buffer, expect)
         assert int(count) == len(one.history) * len(one.history[0, "batches"])
         assert mean.abs().max() > 0.01
 
 
 @pytest.mark.parametrize("module", [Pictures, MLP])
-def test_modules_train_on_pictures_as_alone(digits, module, float64):
+def test_modules_train_on_pictures_as_alone(digits, module):
     X, y = digits
     nets = [make_net(module, max_epochs=2, **varied) for varied in VARIED[:5]]
     for pair in fit_both(nets, make_folds(X[:, None], y, *LENGTHS[:5])):
@@ -283,6 +277,8 @@ class DropsTwice(nn.Module):
 )
 @pytest.mark.parametrize("max_fused", [1, 4])
 def test_dropout_of_modules_is_the_same_however_nets_are_stacked(iris, module, params, max_fused):
+    if isinstance(module, nn.Module):  # It was made before.
+        module = copy.deepcopy(module).double()
     folds = make_folds(*iris, 128, 120, 98, 128, 96, 64)
     nets = [make_net(module, **params, **dropped) for dropped in DROPPED]
     others = [clone(net) for net in nets]
@@ -597,7 +593,7 @@ def test_dropout_in_place_drops(iris):
 
 
 def hooked_mlp():
-    module = MLP(4, 3, (8,))
+    module = MLP(4, 3, (8,)).double()
     module.hidden[0].register_forward_hook(lambda layer, args, output: 0.1 * output)
     return module
 
@@ -636,12 +632,7 @@ def one_long_array(value):
 )
 def test_modules_that_python_changes_train_as_alone(iris, nets):
     # Fused or not; float64 tells numbers apart that differ little.
-    torch.set_default_dtype(torch.float64)
-    try:
-        pairs = fit_both(nets, make_folds(*iris, 150, 120, 97)[: len(nets)])
-    finally:
-        torch.set_default_dtype(torch.float32)
-    for one, other in pairs:
+    for one, other in fit_both(nets, make_folds(*iris, 150, 120, 97)[: len(nets)]):
         assert_same_net(one, other)
         assert getattr(one.module_, "n_calls", 0) == getattr(other.module_, "n_calls", 0)
 

@@ -289,9 +289,9 @@ def test_dense_network_is_torchvisions():
     other.features.conv0 = nn.Conv2d(3, 8, 3, padding=1, bias=False)
     other.features.norm0 = other.features.relu0 = other.features.pool0 = nn.Identity()
     ours = module.state_dict().values()
-    other.load_state_dict(dict(zip(other.state_dict(), ours, strict=True)))
+    other.double().eval().load_state_dict(dict(zip(other.state_dict(), ours, strict=True)))
     X = torch.randn(2, 3, 16, 20, dtype=torch.float64)
-    assert_close(module(X), other.double().eval()(X))
+    assert_close(module(X), other(X))
 
 
 def test_wide_network_is_timms_of_basic_blocks():
@@ -323,9 +323,9 @@ def test_wide_network_is_timms_of_basic_blocks():
         for key, value in module.state_dict().items()
     }
     state["head.fc.weight"] = state["head.fc.weight"][:, :, None, None]
-    other.load_state_dict(state)
+    other.double().eval().load_state_dict(state)
     X = torch.randn(2, 3, 16, 20, dtype=torch.float64)
-    assert_close(module(X), other.double().eval()(X))
+    assert_close(module(X), other(X))
 
 
 # -- dropout --------------------------------------------------------------------------------------
@@ -371,9 +371,9 @@ def test_dropout_drops_its_share_while_training_only(make):
 
 @small
 def test_network_compiles_whole(make):
-    module = make(dropout=0.5)
+    module = make(dropout=0.5).double()
     twin = copy.deepcopy(module)
-    X = torch.randn(2, 3, 8, 8)
+    X = torch.randn(2, 3, 8, 8, dtype=torch.float64)
     outputs = []
     for network in (module, torch.compile(twin, fullgraph=True, backend="aot_eager")):
         torch.manual_seed(0)
