@@ -107,17 +107,18 @@ class LeanEpoch(NeuralNet):
             self.history.record(prefix + "_batch_count", n_minibatches)
             return
         decays = [cb for _, cb in self.callbacks_ if isinstance(cb, LRDecay)]
-        losses, sizes = [], []
+        rows = self.history[-1, "batches"]
+        n_rows, losses, sizes = len(rows), [], []
         with self._fixed_mode(training):
             for batch in iterator:
+                rows.append({})  # A step of one's own may write to it.
                 for decay in decays:
                     decay.on_batch_begin(self, batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
                 losses += [step[key].detach() for key in names]
                 sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
         values = torch.stack(losses).view(-1, len(names)).tolist() if losses else []
-        self.history[-1, "batches"].extend(
-            {**dict(zip(names.values(), row, strict=True)), prefix + "_batch_size": size}
-            for row, size in zip(values, sizes, strict=True)
-        )
+        for row, value, size in zip(rows[n_rows:], values, sizes, strict=True):
+            row.update(zip(names.values(), value, strict=True))
+            row[prefix + "_batch_size"] = size
         self.history.record(prefix + "_batch_count", len(sizes))

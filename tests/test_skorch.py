@@ -874,6 +874,36 @@ def test_a_subclass_may_replace_the_validation_step(iris, valid_split):
     assert clf.history[:, "valid_loss"] == [7.0, 7.0]
 
 
+@pytest.mark.parametrize("alpha", [0, 0.4])
+def test_a_subclass_may_name_its_criterion_otherwise(alpha, iris):
+    class Renamed(MixupClassifier):
+        def initialize_criterion(self):
+            self.own_ = nn.CrossEntropyLoss()
+            return self
+
+        def get_loss(self, y_pred, y_true, *args, **kwargs):
+            y_true = y_true.y if alpha else y_true
+            return self.own_(y_pred, y_true)
+
+    X, y = iris
+    clf = Renamed(alpha=alpha, max_epochs=2, random_state=0).fit(X, y)
+    np.testing.assert_allclose(clf.predict_proba(X).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_step_may_write_to_the_history_and_count_its_rows(iris, valid_split):
+    class Noting(MixupClassifier):
+        def get_loss(self, *args, training=False, **kwargs):
+            loss = super().get_loss(*args, training=training, **kwargs)
+            self.history.record_batch("own", len(self.history[-1, "batches"]))
+            return loss
+
+    clf = Noting(max_epochs=2, random_state=0, train_split=valid_split).fit(*iris)
+    for epoch in clf.history:
+        assert [row["own"] for row in epoch["batches"]] == [1, 2, 3, 4, 5, 6]
+        assert ["train_loss" in row for row in epoch["batches"]] == [True] * 4 + [False] * 2
+        assert "valid_loss" in epoch["batches"][-1]
+
+
 def test_other_arguments_of_fit_reach_the_module(iris):
     class Scaled(MLP):
         scales = []  # noqa: RUF012
