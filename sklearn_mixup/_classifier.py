@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from sklearn_mixup._labels import Labelled, likeliest
 from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._tables import take
+from sklearn_mixup._targets import unwrap
 from sklearn_mixup._validation import (
     check_floating,
     check_part,
@@ -322,7 +323,7 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
     ) -> tuple[Any, Any, np.ndarray | None, Any]:
         """Check the data of a fit and learn what the module needs to know; return labels last."""
         if restart:
-            for name in ("n_features_in_", "feature_names_in_", "classes_inferred_"):
+            for name in ("n_features_in_", "feature_names_in_", "classes_inferred_", "n_outputs_"):
                 self.__dict__.pop(name, None)
         if is_dataset(X):
             if sample_weight is not None:
@@ -407,7 +408,8 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         if method_name == "on_batch_end" and getattr(self, "target_type_", "") == "multiclass":
             X, y = unpack_data(kwargs["batch"])
             is_codes = isinstance(y, Tensor) and y.ndim == 1 and not y.is_floating_point()
-            if is_codes and not np.array_equal(self.classes_, np.arange(self.n_outputs_)):
+            n_outputs = getattr(self, "n_outputs_", 0)
+            if is_codes and n_outputs and not np.array_equal(self.classes_, np.arange(n_outputs)):
                 kwargs["batch"] = X, self.classes_[y.cpu().numpy()]
         super().notify(method_name, **kwargs)
 
@@ -429,19 +431,21 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
             dtype = dtype if np.asarray(X).dtype.kind == "f" else None
         return self._check_array(X, reset=reset, dtype=dtype)
 
-    def _outputs(self, X: Any) -> Tensor:
-        """Compute the first output of the module, on its device."""
+    def _output_minibatches(self, X: Any) -> Iterator[Tensor]:
+        """Compute the first output of the module, on its device, minibatch by minibatch."""
         self.check_is_fitted()
         if not is_dataset(X):
             X = self._check_X(X, reset=False)
-        outputs = self.forward_iter(X, device=self.device)
-        firsts = [output[0] if isinstance(output, tuple) else output for output in outputs]
-        return torch.cat(firsts).detach()
+        for output in self.forward_iter(X, device=self.device):
+            yield (output[0] if isinstance(output, tuple) else output).detach()
 
-    def _get_predict_nonlinearity(self) -> Callable[[Tensor], Tensor]:
-        if self.predict_nonlinearity == "auto" and isinstance(
-            self.criterion_, nn.BCEWithLogitsLoss
-        ):
+    def _outputs(self, X: Any) -> Tensor:
+        """Compute the first output of the module, on its device."""
+        return torch.cat([*self._output_minibatches(X)])
+
+    def _get_predict_nonlinearity(self) -> Callable[[Tensor], Any]:
+        criterion = unwrap(getattr(self, "criterion_", None))
+        if self.predict_nonlinearity == "auto" and isinstance(criterion, nn.BCEWithLogitsLoss):
             return torch.sigmoid
         return super()._get_predict_nonlinearity()
 
@@ -458,8 +462,9 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         ndarray of shape (n_samples, n_classes)
             Probabilities in the order of ``classes_``; of each label, for multilabel targets.
         """
-        outputs = self._outputs(X)
-        return self._get_predict_nonlinearity()(outputs).cpu().numpy()
+        nonlinearity = self._get_predict_nonlinearity()
+        parts = [torch.as_tensor(nonlinearity(part)) for part in self._output_minibatches(X)]
+        return torch.cat(parts).cpu().numpy()
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the labels.
@@ -477,7 +482,7 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         proba = self.predict_proba(X)
         if getattr(self, "target_type_", None) == "multilabel-indicator":
             return (proba > 0.5).astype(int)
-        return self.classes_[proba.argmax(axis=1)]
+        return self._decode(proba.argmax(axis=1))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Compute the logits.
@@ -516,7 +521,8 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
             Share of the rows that are predicted right, in all their labels if there are several.
         """
         self.check_is_fitted()
-        if getattr(self, "target_type_", None) != "multilabel-indicator":
+        multilabel = getattr(self, "target_type_", None) == "multilabel-indicator"
+        if not multilabel and hasattr(self, "classes_"):
             y = likeliest(y, self.classes_)
         return super().score(X, y, sample_weight)
 

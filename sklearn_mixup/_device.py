@@ -46,7 +46,10 @@ def check_device(device: Any) -> None:
 @contextmanager
 def isolated_rng(seed: int, device: Any) -> Iterator[None]:
     """Seed the global generators of Python, NumPy and torch; leave them as they were found."""
-    device = torch.device(device if device is not None else "cpu")
+    try:
+        device = torch.device("cpu" if device is None else device)
+    except RuntimeError:  # What torch does not know draws nothing, and fails where it is used.
+        device = torch.device("cpu")
     with _GLOBAL_RNG:
         states = get_random_states(device)
         try:

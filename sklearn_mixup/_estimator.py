@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
@@ -77,8 +78,9 @@ class NetEstimator(LeanEpoch):
         self._params_to_validate = set(kwargs)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dict__ and not name.endswith("_"):
-            self.__dict__[name] = value
+        is_parameter = name in self.__dict__ and not name.endswith("_")
+        if is_parameter or "_params_to_validate" not in self.__dict__:  # in a subclass's __init__
+            object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
 
@@ -133,6 +135,8 @@ class NetEstimator(LeanEpoch):
         return super().set_params(**params)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        if self.initialized_ and "module_" in self.__dict__:
+            return super().__repr__()  # skorch's: the network
         return BaseEstimator.__repr__(self, N_CHAR_MAX)
 
     # -- seeding ----------------------------------------------------------------------------
@@ -230,10 +234,11 @@ class NetEstimator(LeanEpoch):
     def _check_array(self, X: Any, *, reset: bool, dtype: Any, n_least: int = 1) -> Any:
         """Check inputs that are one array, as scikit-learn does, or one tensor, where it is."""
         if not isinstance(X, Tensor):
+            options = {"reset": reset, "dtype": dtype, "ensure_min_samples": n_least}
+            if issparse(X) and self.dataset is not Dataset:  # which says what its rows become
+                return validate_data(self, X, accept_sparse="csr", **options)
             with explain_table(X):
-                return validate_data(
-                    self, X, reset=reset, dtype=dtype, allow_nd=True, ensure_min_samples=n_least
-                )
+                return validate_data(self, X, allow_nd=True, **options)
         X = check_part(X, "X")
         if X.is_complex():
             raise ValueError(f"Complex data not supported; got a tensor of {X.dtype}.")
@@ -285,9 +290,11 @@ class NetEstimator(LeanEpoch):
                 if learned[name] is not None:
                     kwargs[name] = learned[name]
                 elif named[name].default is inspect.Parameter.empty:
+                    of_labels = " or, for a Dataset without `targets`, classes=[...]"
                     raise ValueError(
                         f"`{name}` of the {part} is learned in fit, from data that are arrays; it "
                         f"is not known yet. Pass {part}__{name}=..."
+                        f"{of_labels if name == 'n_classes' else ''}"
                     )
         return self.initialized_instance(source, kwargs)
 
@@ -318,7 +325,8 @@ class NetEstimator(LeanEpoch):
         """Raise NotInitializedError before the first fit, and after one that failed."""
         if not self.initialized_ and not attributes:
             raise NotInitializedError(
-                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first."
+                f"This {type(self).__name__} instance is not initialized yet. Call 'initialize' or "
+                "'fit' with appropriate arguments before using this method."
             )
         super().check_is_fitted(attributes, *args, **kwargs)
 
@@ -378,7 +386,7 @@ class NetEstimator(LeanEpoch):
 
     def _resident(self, dataset: Any) -> tuple[Rows, Rows] | None:
         """Put a data set that is made of arrays on the device whole; None for any other."""
-        if type(dataset) is Dataset:
+        if type(dataset) is Dataset and not issparse(dataset.X):
             X, y = dataset.X, dataset.y
         elif type(dataset) is TensorDataset and len(dataset.tensors) == 2:
             X, y = dataset.tensors
@@ -428,7 +436,9 @@ class NetEstimator(LeanEpoch):
         """Change the targets of a data set that is made of arrays, or of a subset of one."""
         base, rows = peel(dataset)
         if type(base) is Dataset and base.y is not None:
-            base = Dataset(base.X, change(base.y))
+            if (y := change(base.y)) is base.y:
+                return dataset
+            base = Dataset(base.X, y)
         elif type(base) is TensorDataset and len(base.tensors) <= 2:
             base = Dataset(base.tensors[0], change(base.tensors[-1]))
         else:

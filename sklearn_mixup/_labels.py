@@ -30,7 +30,8 @@ def likeliest(y: Any, classes: np.ndarray) -> np.ndarray:
 class Labelled:
     """A net that learns from `y` which classes there are.
 
-    What it learns is in ``target_type_``, ``classes_`` and ``n_outputs_``.
+    What it learns is in ``target_type_``, ``classes_`` and ``n_outputs_``. It has neither of the
+    last two before the first ``fit``, and after one on a Dataset whose labels it cannot see.
     """
 
     target_type_: str
@@ -54,8 +55,10 @@ class Labelled:
 
     def _check_same_classes(self, classes: Any) -> None:
         """Refuse other classes than those that are known, as scikit-learn does."""
-        known = np.unique(self.classes_)
-        if classes is not None and not np.array_equal(known, np.unique(np.asarray(classes))):
+        if classes is None:
+            return
+        known = np.unique(getattr(self, "classes_", ()))
+        if not np.array_equal(known, np.unique(np.asarray(classes))):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                 f"{known!r}. A net cannot learn other classes later: fit it anew, with all of them."
@@ -74,15 +77,19 @@ class Labelled:
             self.target_type_ = target_type
             with isolated_rng(0, self.device):  # the data set may draw
                 streams = isinstance(dataset, IterableDataset)
-                first = None if streams else unpack_data(dataset[0])[0]
+                first = None if streams else dataset[0]
+            if isinstance(first, tuple | list):
+                first, _ = unpack_data(first)
             shape = getattr(first, "shape", None)
             self._n_features_ = int(np.prod(shape)) if shape else None
             classes = self.classes if classes is None else classes
             if labels is None and classes is None:
-                raise ValueError(
-                    f"The classes of a {type(base).__name__} without `targets` are not known "
-                    "before all of it has been seen. Pass classes=[...] to the estimator."
-                )
+                if type(base) is Dataset:
+                    raise ValueError(
+                        "A Dataset to fit on must hold targets; got one whose y is None. Pass "
+                        "Dataset(X, y)."
+                    )
+                return None  # Nobody says what the classes are: they stay numbers.
             # What a DataLoader collates is not encoded: it has to be class indices.
             encoded = type(base) in (Dataset, TensorDataset) or target_type != "multiclass"
             if classes is None and not encoded:
@@ -130,8 +137,7 @@ class Labelled:
 
     def _encode(self, y: Any) -> np.ndarray:
         """Turn labels into their places among `classes_`, other targets into floats."""
-        if isinstance(y, Tensor):
-            y = y.cpu().numpy()
+        y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
         if self.target_type_ != "multiclass":
             return np.asarray(y, dtype=default_dtype())
         classes = self.classes_
@@ -142,4 +148,9 @@ class Labelled:
                 f"y must hold only the classes {classes.tolist()}; got "
                 f"{np.unique(y[unknown]).tolist()} too."
             )
-        return codes
+        return y if y.dtype == codes.dtype and (y == codes).all() else codes
+
+    def _decode(self, codes: np.ndarray) -> np.ndarray:
+        """Turn places among `classes_` into labels; they are labels where no classes are known."""
+        classes = getattr(self, "classes_", None)
+        return codes if classes is None else classes[codes]

@@ -219,13 +219,13 @@ class VicinalNet(NetEstimator):
     ) -> Any:
         """Prepare the targets of consecutive minibatches for `get_loss`."""
         return mix_targets(
-            self.criterion_,
+            getattr(self, "criterion_", None),  # A subclass may name its own otherwise.
             y,
             weight,
             partner,
             lam,
             batch_size=batch_size,
-            n_outputs=self.n_outputs_,
+            n_outputs=getattr(self, "n_outputs_", None),
             dtype=self._module_dtype(),
         )
 

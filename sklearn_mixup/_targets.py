@@ -36,19 +36,22 @@ class MixedTargets(NamedTuple):
 
 
 def mix_targets(
-    criterion: nn.Module,
+    criterion: nn.Module | None,
     y: Tensor,
     weight: Tensor | None,
     partner: Tensor,
     lam: Tensor,
     *,
     batch_size: int,
-    n_outputs: int,
+    n_outputs: int | None,
     dtype: torch.dtype,
 ) -> Any:
-    """Prepare the targets of consecutive minibatches of `batch_size` rows."""
+    """Prepare the targets of consecutive minibatches of `batch_size` rows.
+
+    `n_outputs` is the width of the output; None where nobody has said what the classes are.
+    """
     criterion = unwrap(criterion)
-    if is_plain_cross_entropy(criterion):
+    if is_plain_cross_entropy(criterion) and n_outputs is not None:
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
         rows = mix(rows if weight is None else rows * weight.unsqueeze(1), partner, lam=lam)
         n_full = len(y) // batch_size * batch_size

@@ -337,7 +337,7 @@ def test_rows_to_judge_are_checked_as_those_to_learn_from(method, value, X):
 @pytest.mark.parametrize("call", ["sample", "score", "decision_function", "get_feature_names_out"])
 def test_an_unfitted_gan_says_so(call, X):
     args = [X] if call in ("score", "decision_function") else []
-    with pytest.raises(NotFittedError, match="This MixupGAN instance is not fitted yet"):
+    with pytest.raises(NotFittedError, match="This MixupGAN instance is not initialized yet"):
         getattr(quick(), call)(*args)
 
 

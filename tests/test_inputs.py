@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GroupKFold
 from skorch.dataset import Dataset as SkorchDataset
@@ -299,7 +300,7 @@ def test_a_dataset_with_targets_is_fitted_without_y(batch_size, tensors):
 def test_a_dataset_without_targets_is_fitted_if_told_the_classes(tensors):
     X, y = tensors
     dataset = Rows(X, y, has_targets=False)
-    with pytest.raises(ValueError, match=r"(?s)Rows.*classes"):
+    with pytest.raises(ValueError, match=r"`n_classes`.*classes"):
         quick().fit(dataset, y=None)
     clf = quick(classes=["setosa", "versicolor", "virginica"]).fit(dataset, y=None)
     assert accuracy_score(clf.classes_[y], clf.predict(X)) > 0.85
@@ -390,6 +391,49 @@ def test_multilabel_targets_of_a_dataset_are_learned(kind, tensors):
     dataset = TensorDataset(X, is_of) if kind == "tensors" else Rows(X, is_of, has_targets=True)
     predicted = quick().fit(dataset).predict(X)
     assert (predicted == is_of.numpy()).mean(axis=0).min() > 0.85  # either holds of 1/3 or 2/3
+
+
+@pytest.mark.parametrize(("alpha", "tolerance"), [(0, 0), (0.4, 1e-3)])
+def test_classes_that_nobody_sees_are_numbers(alpha, tolerance, tensors):
+    """Mixed, the loss is a sum of two terms there, and one with mixed targets elsewhere."""
+    X, y = tensors
+    params = {"alpha": alpha, "lam_per": "sample", "module__n_classes": 3}
+    clf = quick(**params).fit(Rows(X, y, has_targets=False))
+    assert not hasattr(clf, "classes_")
+    told = quick(**params).fit(Rows(X, y, has_targets=True))
+    np.testing.assert_allclose(clf.predict_proba(X), told.predict_proba(X), rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(clf.predict(X), told.predict(X))
+    assert clf.partial_fit(Rows(X, y, has_targets=False)).score(X, y.numpy()) > 0.85
+    with pytest.raises(ValueError, match="is not the same"):
+        clf.partial_fit(Rows(X, y, has_targets=False), classes=[0, 1, 2])
+
+
+def test_what_a_net_knows_of_labels_is_forgotten_by_a_fit_that_sees_none(tensors):
+    X, y = tensors
+    names = np.array(["setosa", "versicolor", "virginica"])
+    clf = quick(module__n_classes=3).fit(X, names[y])
+    assert set(clf.fit(Rows(X, y, has_targets=False)).predict(X)) == {0, 1, 2}
+
+
+def test_a_skorch_dataset_without_targets_is_refused(tensors):
+    with pytest.raises(ValueError, match="must hold targets"):
+        quick(module__n_classes=3).fit(SkorchDataset(tensors[0]))
+
+
+class Dense(SkorchDataset):
+    """A data set of one's own, which knows what to do with sparse rows."""
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_sparse_rows_go_through_a_dataset(own, iris):
+    X, y = iris[0].astype(np.float32), iris[1]
+    sparse = csr_matrix(X)
+    loaded = quick(iterator_train__num_workers=0).fit(SkorchDataset(X, y))  # by a DataLoader
+    rows = SkorchDataset(sparse, y)
+    clf = quick(dataset=Dense).fit(sparse, y) if own else quick().fit(rows)
+    np.testing.assert_array_equal(
+        clf.predict_proba(sparse if own else rows), loaded.predict_proba(rows)
+    )
 
 
 # -- labels --------------------------------------------------------------------------------------
