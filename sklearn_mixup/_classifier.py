@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -445,8 +446,11 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
 
     def _get_predict_nonlinearity(self) -> Callable[[Tensor], Any]:
         criterion = unwrap(getattr(self, "criterion_", None))
-        if self.predict_nonlinearity == "auto" and isinstance(criterion, nn.BCEWithLogitsLoss):
-            return torch.sigmoid
+        if self.predict_nonlinearity == "auto" and len(self._criteria) < 2:
+            if isinstance(criterion, nn.BCEWithLogitsLoss):
+                return torch.sigmoid
+            if isinstance(criterion, nn.CrossEntropyLoss):  # which accelerate is not told of
+                return partial(torch.softmax, dim=-1)
         return super()._get_predict_nonlinearity()
 
     def predict_proba(self, X: Any) -> np.ndarray:

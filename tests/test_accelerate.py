@@ -99,6 +99,10 @@ def test_one_process_can_predict_alone(found):
     assert found[0]["alone"].shape == (len(X),)
 
 
+def test_probabilities_sum_to_1(found):
+    np.testing.assert_allclose(found[0]["proba"].sum(axis=1), 1, rtol=1e-5)
+
+
 def test_a_net_in_mixed_precision_learns(found):
     assert found[0]["bf16"].dtype == torch.float32
     assert found[0]["bf16 score"] > 0.9
