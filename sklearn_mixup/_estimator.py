@@ -30,6 +30,7 @@ from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 from sklearn_mixup._device import check_device, isolated_rng, resolve_device
 from sklearn_mixup._epoch import LeanEpoch
 from sklearn_mixup._last_good import DivergedError
+from sklearn_mixup._memory import collate, share
 from sklearn_mixup._tables import explain_table
 from sklearn_mixup._training import (
     MINIBATCHES_OPTIONS,
@@ -378,9 +379,7 @@ class NetEstimator(LeanEpoch):
         if isinstance(rows, list | tuple):
             return [self._to_device(part) for part in rows]
         if not isinstance(rows, Tensor):
-            rows = np.ascontiguousarray(rows)  # torch takes no negative strides,
-            # and warns of read-only memory, though nothing here writes to it.
-            rows = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+            rows = share(rows)
         dtype = self._module_dtype() if rows.is_floating_point() else rows.dtype
         return rows.detach().to(device=self._place, dtype=dtype)
 
@@ -445,6 +444,14 @@ class NetEstimator(LeanEpoch):
             return dataset
         return base if rows is None else Subset(base, rows.tolist())
 
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Collect the arguments of a part; a DataLoader collates read-only rows as well."""
+        kwargs = super().get_params_for(prefix)
+        is_loader = prefix.startswith("iterator") and getattr(self, prefix, None) is DataLoader
+        if is_loader and kwargs.get("batch_size", self.batch_size) is not None:
+            kwargs.setdefault("collate_fn", collate)
+        return kwargs
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
         name = "iterator_train" if training else "iterator_valid"
@@ -472,6 +479,7 @@ class NetEstimator(LeanEpoch):
         augment = kwargs.pop("augment", None)
         if trains and not {"sampler", "batch_sampler"} & kwargs.keys():
             kwargs.setdefault("shuffle", not isinstance(dataset, IterableDataset))
+        kwargs.setdefault("collate_fn", collate)
         loader = DataLoader(self._with_targets(dataset, self._encode), **kwargs)
         return self._vicinal_loader(self._shared(loader), augment) if trains else loader
 

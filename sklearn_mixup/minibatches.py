@@ -30,11 +30,11 @@ def map_tensors(function: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
     if isinstance(rows, Mapping):
         return {name: map_tensors(function, part) for name, part in rows.items()}
     if isinstance(rows, tuple | list):
-        return _like(rows, [map_tensors(function, part) for part in rows])
+        return like(rows, [map_tensors(function, part) for part in rows])
     return function(rows)
 
 
-def _like(rows: tuple | list, parts: Sequence[Rows]) -> Rows:
+def like(rows: tuple | list, parts: Sequence[Rows]) -> Rows:
     """Put parts into a tuple, named tuple or list like `rows`."""
     return type(rows)(*parts) if hasattr(rows, "_fields") else type(rows)(parts)
 
@@ -85,7 +85,7 @@ def cut_rows(cut: Callable[[Tensor], Sequence[Tensor]], rows: Rows) -> Sequence[
         return [dict(zip(rows, part, strict=True)) for part in parts]
     if isinstance(rows, tuple | list):
         parts = zip(*(cut_rows(cut, part) for part in rows), strict=True)
-        return [_like(rows, part) for part in parts]
+        return [like(rows, part) for part in parts]
     return cut(rows)
 
 

@@ -18,7 +18,7 @@ LAYOUT = (
     ("modules",),
     ("_tables",),
     ("minibatches", "_checkpoint", "_device", "_targets", "_validation"),
-    ("callbacks",),
+    ("_memory", "callbacks"),
     (
         "_energy",
         "_epoch",

@@ -416,7 +416,6 @@ def assert_told_once_and_as_alone(nets, X, y, match):
     other = make_net(MLP, module__hidden_sizes=(8,), random_state=9)
     nets = [*nets, other]
     alone = [clone(net) for net in nets]
-    X = X.copy()  # A DataLoader warns of arrays that are read-only.
     numpy_before, torch_before = np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     with pytest.warns(UserWarning, match=match) as told:
         fit_fused(nets, [X] * len(nets), [y] * len(nets))
