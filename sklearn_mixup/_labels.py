@@ -42,6 +42,10 @@ class Labelled:
 
     def _learn_classes(self, y: Any, classes: Any) -> None:
         """Find the classes and the width that the output of the module must have."""
+        if self.classes is not None and len(self.classes) == 0:
+            raise ValueError(
+                "`classes` must name the labels of y; got none. Use classes=None to learn them."
+            )
         if self.target_type_ == "multiclass":
             self.classes_inferred_ = np.unique(y if classes is None else np.asarray(classes))
         else:

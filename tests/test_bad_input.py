@@ -297,6 +297,11 @@ def test_a_label_that_is_not_among_the_classes_is_named(iris, assert_rejected):
     assert_rejected(r"(?s)classes \[0, 1\].*\[2\]", params={"classes": [0, 1]})
 
 
+@pytest.mark.parametrize("classes", [[], np.array([])])
+def test_classes_that_name_none_are_refused(classes, assert_rejected):
+    assert_rejected(r"`classes` must name.*got none", params={"classes": classes})
+
+
 def test_a_new_label_in_partial_fit_is_named(iris):
     X, y = iris
     clf = quick().partial_fit(X[:100], y[:100])
