@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -63,6 +64,36 @@ def test_discriminator_is_an_mlp_with_one_output(shape, hidden_sizes):
     logits = discriminator(X)
     assert logits.shape == (shape[0], 1)
     assert_close(logits, reference(discriminator)(X))
+
+
+WITH_SIZES = {
+    "MLP": lambda sizes: MLP(6, 4, sizes),
+    "Generator": lambda sizes: Generator(6, (4,), sizes),
+    "Discriminator": lambda sizes: Discriminator(6, sizes),
+}
+
+
+@pytest.mark.parametrize("make", WITH_SIZES.values(), ids=WITH_SIZES.keys())
+@pytest.mark.parametrize("sizes", [5, np.int64(5), [5], np.array([5])])
+def test_one_size_is_one_hidden_layer(make, sizes):
+    assert [layer.out_features for layer in make(sizes).hidden] == [5]
+
+
+@pytest.mark.parametrize("make", WITH_SIZES.values(), ids=WITH_SIZES.keys())
+@pytest.mark.parametrize(
+    ("sizes", "named"),
+    [(0, "0"), (-1, "-1"), (2.5, "2.5"), ((8, 0), "0"), ((8, True), "True"), ("8", "'8'")]
+    + [((8.0,), "8.0"), (None, "None"), ([[8]], r"\[8\]")],
+)
+def test_sizes_that_are_no_whole_numbers_are_named(make, sizes, named):
+    with pytest.raises(ValueError, match=f"`hidden_sizes.* whole number >= 1.*; got {named}"):
+        make(sizes)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1, float("nan")])
+def test_a_dropout_that_is_no_share_is_named(dropout):
+    with pytest.raises(ValueError, match=rf"`dropout` must be in \[0, 1\); got {dropout}"):
+        MLP(6, 4, dropout=dropout)
 
 
 def test_networks_of_the_gan_have_three_hidden_layers_of_512_by_default():

@@ -155,6 +155,11 @@ def test_weight_decay_shrinks_the_weights(iris):
     assert weights(small).norm() < 0.8 * weights(quick(max_epochs=10).fit(*iris)).norm()
 
 
+def test_one_hidden_size_is_a_number_too(iris):
+    clf = quick(module__hidden_sizes=7).fit(*iris)
+    assert_same_proba(clf, quick(module__hidden_sizes=(7,)).fit(*iris), iris[0])
+
+
 def test_parameters_may_be_set_after_a_fit(iris):
     X, y = iris
     clf = quick().fit(X, y)

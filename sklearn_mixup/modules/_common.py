@@ -1,4 +1,4 @@
-"""What the networks for pictures share: checks of their parameters, initial weights."""
+"""What the networks share: checks of their parameters, initial weights."""
 
 from __future__ import annotations
 
@@ -11,8 +11,22 @@ from torch import nn
 def check_counts(**counts: Any) -> None:
     """Raise ValueError for what is not a whole number >= 1."""
     for name, number in counts.items():
-        if not isinstance(number, Integral) or number < 1:
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
             raise ValueError(f"`{name}` must be a whole number >= 1; got {number!r}.")
+
+
+def check_sizes(name: str, sizes: Any) -> tuple[int, ...]:
+    """Make a tuple of whole numbers >= 1 of a sequence of them, or of one of them."""
+    if isinstance(sizes, Integral):
+        sizes = (sizes,)
+    try:
+        found = tuple(sizes)
+    except TypeError:
+        raise ValueError(
+            f"`{name}` must be a whole number >= 1 or a sequence of them; got {sizes!r}."
+        ) from None
+    check_counts(**{f"{name}[{i}]": number for i, number in enumerate(found)})
+    return tuple(map(int, found))
 
 
 def check_dropout(dropout: float) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sklearn_mixup.modules._common import check_counts, check_dropout, check_sizes
+
 __all__ = ["MLP", "Discriminator", "Generator"]
 
 
@@ -23,8 +25,8 @@ class MLP(nn.Module):
         Numbers in a row of the input; rows of a higher rank are flattened.
     n_classes : int
         Width of the output.
-    hidden_sizes : sequence of int, default=(128, 128)
-        Width of each hidden layer. Empty: a linear model.
+    hidden_sizes : int or sequence of int, default=(128, 128)
+        Width of each hidden layer; a number is one layer. Empty: a linear model.
     dropout : float in [0, 1), default=0.0
         Share of the units of each hidden layer that is dropped while training.
 
@@ -39,11 +41,13 @@ class MLP(nn.Module):
         self,
         n_features: int,
         n_classes: int,
-        hidden_sizes: Sequence[int] = (128, 128),
+        hidden_sizes: int | Sequence[int] = (128, 128),
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        widths = [n_features, *hidden_sizes]
+        check_counts(n_features=n_features, n_classes=n_classes)
+        check_dropout(dropout)
+        widths = [n_features, *check_sizes("hidden_sizes", hidden_sizes)]
         self.hidden = nn.ModuleList(map(nn.Linear, widths, widths[1:]))
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(widths[-1], n_classes)
@@ -70,8 +74,8 @@ class Generator(MLP):
         Numbers in a latent vector.
     row_shape : tuple of int
         Shape of a row of the data, ``X.shape[1:]``.
-    hidden_sizes : sequence of int, default=(512, 512, 512)
-        Width of each hidden layer.
+    hidden_sizes : int or sequence of int, default=(512, 512, 512)
+        Width of each hidden layer; a number is one layer.
 
     Examples
     --------
@@ -84,10 +88,12 @@ class Generator(MLP):
         self,
         latent_dim: int,
         row_shape: Sequence[int],
-        hidden_sizes: Sequence[int] = (512, 512, 512),
+        hidden_sizes: int | Sequence[int] = (512, 512, 512),
     ) -> None:
+        check_counts(latent_dim=latent_dim)
+        row_shape = check_sizes("row_shape", row_shape)
         super().__init__(latent_dim, math.prod(row_shape), hidden_sizes)
-        self.row_shape = tuple(row_shape)
+        self.row_shape = row_shape
 
     def forward(self, z: Tensor) -> Tensor:
         """Return rows, shape (batch_size, ...), of `row_shape`."""
@@ -104,8 +110,8 @@ class Discriminator(MLP):
     ----------
     n_features : int
         Numbers in a row; rows of a higher rank are flattened.
-    hidden_sizes : sequence of int, default=(512, 512, 512)
-        Width of each hidden layer.
+    hidden_sizes : int or sequence of int, default=(512, 512, 512)
+        Width of each hidden layer; a number is one layer.
     dropout : float in [0, 1), default=0.0
         Share of the units of each hidden layer that is dropped while training.
 
@@ -119,7 +125,7 @@ class Discriminator(MLP):
     def __init__(
         self,
         n_features: int,
-        hidden_sizes: Sequence[int] = (512, 512, 512),
+        hidden_sizes: int | Sequence[int] = (512, 512, 512),
         dropout: float = 0.0,
     ) -> None:
         super().__init__(n_features, 1, hidden_sizes, dropout)

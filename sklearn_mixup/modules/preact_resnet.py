@@ -10,6 +10,7 @@ from torch.nn.functional import relu
 from sklearn_mixup.modules._common import (
     check_counts,
     check_dropout,
+    check_sizes,
     count_repeats,
     initialize,
 )
@@ -78,9 +79,8 @@ class PreActResNet18(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        n_blocks = tuple(n_blocks)
         check_counts(n_classes=n_classes, width=width, n_channels=n_channels)
-        check_counts(**{f"n_blocks[{i}]": number for i, number in enumerate(n_blocks)})
+        n_blocks = check_sizes("n_blocks", n_blocks)
         check_dropout(dropout)
         if not n_blocks:
             raise ValueError("`n_blocks` must have a number for each stage; got none.")
