@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._labels import Labelled, likeliest
 from sklearn_mixup._net import VicinalNet
+from sklearn_mixup._settings import check_fit_params
 from sklearn_mixup._tables import take
 from sklearn_mixup._targets import unwrap
 from sklearn_mixup._validation import (
@@ -303,6 +304,7 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
     ) -> Any:
         """Check what was passed, then let skorch train; `n_epochs` is None in ``partial_fit``."""
         self._check_params()
+        check_fit_params(self, self._receivers(), fit_params)
         ends = n_epochs is not None
         restart = not self.initialized_ or (ends and not self.warm_start)
         # A net that was initialized by hand has yet to learn what its data are like.

@@ -13,10 +13,9 @@ from skorch.dataset import get_len, unpack_data
 from skorch.history import History
 from torch import Tensor
 
+from sklearn_mixup._settings import is_foreign
 from sklearn_mixup.callbacks import LRDecay, listens, replaces
 
-# Packages whose ``notify`` is known to do nothing more at each minibatch.
-_OWN = {__package__, "skorch"}
 # Methods of a net that act within the closure of a step.
 _CLOSURE_METHODS = ("on_grad_computed", "_step_optimizer", "get_train_step_accumulator")
 
@@ -80,7 +79,7 @@ class LeanEpoch(NeuralNet):
         return (
             any(listens(callback, training=training) for _, callback in self.callbacks_)
             or any(replaces(self, hook, NeuralNet) for hook in ("on_batch_begin", "on_batch_end"))
-            or self.notify.__module__.partition(".")[0] not in _OWN  # a subclass's own
+            or is_foreign(self.notify)  # a subclass's own may do more
             or not isinstance(self.history, History)  # one shared by several processes
         )
 

@@ -8,29 +8,32 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 from skorch.dataset import Dataset, get_len, unpack_data
-from skorch.exceptions import NotInitializedError
-from skorch.history import History
+from skorch.exceptions import NotInitializedError, SkorchException
 from skorch.utils import to_device
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
-from sklearn_mixup._device import check_device, isolated_rng, resolve_device
+from sklearn_mixup._device import isolated_rng, resolve_device
 from sklearn_mixup._epoch import LeanEpoch
 from sklearn_mixup._last_good import DivergedError
 from sklearn_mixup._memory import collate, share
+from sklearn_mixup._parameters import Parametrized
+from sklearn_mixup._settings import (
+    check_fit_params,
+    explain_missing,
+    is_foreign,
+    taken_by,
+)
 from sklearn_mixup._tables import explain_table
 from sklearn_mixup._training import (
     MINIBATCHES_OPTIONS,
@@ -55,38 +58,14 @@ def _can_be_fused(optimizer: Callable[..., Any], device: torch.device, dtype: to
     return True
 
 
-class NetEstimator(LeanEpoch):
+class NetEstimator(Parametrized, LeanEpoch):
     """What a skorch net of any kind needs to be a scikit-learn estimator that lives on a device.
 
-    A subclass lists its parameters in `_parameter_constraints`, stores them by `_store_params`,
-    and wraps what skorch calls in `_train`.
+    A subclass wraps what skorch calls in `_train`.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _training_type: ClassVar[type[Training]] = Training
-    # skorch sets these in __init__; a scikit-learn estimator has nothing learned before fit.
-    history_: History | None = None
-    initialized_ = False
-    virtual_params_: Mapping[str, Any] = MappingProxyType({})
     _criteria: list[str]
-
-    def _store_params(self, params: dict[str, Any], kwargs: dict[str, Any]) -> None:
-        """Do what skorch's ``__init__`` does, but only store."""
-        if (history := kwargs.pop("history", None)) is not None:
-            self.__dict__["history_"] = history
-        # Past __setattr__, which takes any nn.Module for a part of an initialized net.
-        self.__dict__.update(params, **kwargs)
-        self._params_to_validate = set(kwargs)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        is_parameter = name in self.__dict__ and not name.endswith("_")
-        if is_parameter or "_params_to_validate" not in self.__dict__:  # in a subclass's __init__
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
-    def _get_param_names(self) -> list[str]:
-        return [key for key in self.__dict__ if not key.startswith("_") and not key.endswith("_")]
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
@@ -122,23 +101,6 @@ class NetEstimator(LeanEpoch):
         """The number of this process, and of how many that train together under accelerate."""
         accelerator = getattr(self, "accelerator", None)
         return (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-
-    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
-        """Get the parameters of the net, its callbacks' with ``deep=True``."""
-        params = super().get_params(deep=deep, **kwargs)
-        params["device"] = self.__dict__["device"]
-        return params
-
-    def set_params(self, **params: Any) -> Any:
-        """Set parameters of the net and its parts; callbacks are checked in ``fit``."""
-        if "callbacks" in params and not self.initialized_:
-            self.__dict__["callbacks"] = params.pop("callbacks")
-        return super().set_params(**params)
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        if self.initialized_ and "module_" in self.__dict__:
-            return super().__repr__()  # skorch's: the network
-        return BaseEstimator.__repr__(self, N_CHAR_MAX)
 
     # -- seeding ----------------------------------------------------------------------------
 
@@ -196,6 +158,7 @@ class NetEstimator(LeanEpoch):
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
+        check_fit_params(self, self._receivers(), kwargs)
         if (training := self._training_) is not None:
             if training.n_epochs_done and training.n_epochs is not None:
                 epochs = training.n_epochs - training.n_epochs_done
@@ -205,6 +168,7 @@ class NetEstimator(LeanEpoch):
             return super().fit_loop(X, y, epochs, **kwargs)
 
     def _initialize_module(self, *args: Any, **kwargs: Any) -> Any:
+        self._is_loaded_ = False
         if self._training_ is not None:
             return super()._initialize_module(*args, **kwargs)
         with self._seeded(restart="_rng_" not in self.__dict__):
@@ -212,11 +176,12 @@ class NetEstimator(LeanEpoch):
 
     # -- checks -----------------------------------------------------------------------------
 
-    def _check_params(self) -> None:
-        """Raise ValueError for parameters that are not as the docstring says."""
-        params = self.get_params(deep=False)
-        validate_parameter_constraints(self._parameter_constraints, params, type(self).__name__)
-        check_device(self.device)
+    def _receivers(self) -> list[Any]:
+        """List what takes arguments of ``fit`` that it does not take itself."""
+        hooks = ("get_split_datasets", "run_single_epoch", "train_step", "train_step_single")
+        methods = [getattr(self, hook) for hook in (*hooks, "validation_step", "infer")]
+        split = [self.train_split] if self.train_split else []
+        return [*split, *filter(is_foreign, methods)]
 
     @contextmanager
     def _unlearn_on_error(self) -> Iterator[None]:
@@ -318,6 +283,7 @@ class NetEstimator(LeanEpoch):
         asked = self.__dict__["device"]
         try:
             super().load_params(*args, **kwargs)
+            self._is_loaded_ = True
         finally:
             if isinstance(asked, str) and asked == "auto":
                 self.__dict__["device"] = asked
@@ -335,6 +301,15 @@ class NetEstimator(LeanEpoch):
         """Bring the net up to date with its parameters."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self._prepare()
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Notify the callbacks; one that watches what is not there is told what is."""
+        try:
+            super().notify(method_name, **kwargs)
+        except (LookupError, ValueError, SkorchException) as error:
+            if (explained := explain_missing(self, error)) is None:
+                raise
+            raise explained from error
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Go on drawing as before a kill, before any callback does."""
@@ -403,6 +378,7 @@ class NetEstimator(LeanEpoch):
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Get the data sets to train and to validate on."""
+        fit_params = taken_by(self.train_split, fit_params)
         datasets = super().get_split_datasets(X, y, **fit_params)
         if self._training_ is not None:
             bases = [peel(dataset)[0] for dataset in datasets if dataset is not None]
@@ -508,4 +484,9 @@ class NetEstimator(LeanEpoch):
             else:
                 y_pred = self.evaluation_step((Xi, yi), training=training)
             cut = partial(cut_off, n_rows=n_rows, n_filled=n_filled)
-            yield to_device(map_tensors(cut, y_pred), device=device)
+            yield map_tensors(partial(_hand_out, cut=cut, device=device), y_pred)
+
+
+def _hand_out(part: Any, *, cut: Callable[[Tensor], Tensor], device: Any) -> Any:
+    """Cut a part of the output to its rows; what is no tensor stays as it is."""
+    return to_device(cut(part), device=device) if isinstance(part, Tensor) else part

@@ -320,7 +320,9 @@ def fit_together(
             torch.set_num_threads(n_threads)
     for i, (net, *_) in enumerate(jobs):
         result, seconds, reason = outcomes[i]
-        if reason is not None:
+        if isinstance(result, Exception):
+            reasons.pop(i, None)  # It was not trained at all.
+        elif reason is not None:
             reasons[i] = reason
         if not isinstance(result, Exception) and result is not net:  # from another process
             net.__dict__ = result.__dict__

@@ -31,6 +31,7 @@ from sklearn_mixup._energy import energy_distance
 from sklearn_mixup._estimator import NetEstimator
 from sklearn_mixup._gan_checks import check_hooks, check_modules
 from sklearn_mixup._last_good import DivergedError, LastGood
+from sklearn_mixup._settings import check_fit_params
 from sklearn_mixup._training import Training, count_rows
 from sklearn_mixup._validation import default_dtype, explain_shapes
 from sklearn_mixup.callbacks import LRDecay
@@ -320,6 +321,7 @@ class MixupGAN(NetEstimator):
     ) -> Any:
         """Check what was passed, then let skorch train."""
         self._check_params()
+        check_fit_params(self, self._receivers(), fit_params)
         restart = not self.initialized_ or (ends and not self.warm_start)
         with self._unlearn_on_error():
             X = self._learn_rows(X, restart or "_row_shape_" not in self.__dict__)

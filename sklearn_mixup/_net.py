@@ -14,12 +14,14 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._estimator import NetEstimator
+from sklearn_mixup._settings import is_foreign, taken_by
 from sklearn_mixup._targets import (
     LogCoefficients,
     MixedTargets,
     log_coefficient_loss,
     mix_targets,
     two_term_loss,
+    unwrap,
 )
 from sklearn_mixup._training import Training, count_rows
 from sklearn_mixup._validation import explain_shapes
@@ -231,9 +233,18 @@ class VicinalNet(NetEstimator):
 
     # -- a step ----------------------------------------------------------------
 
+    def _receivers(self) -> list[Any]:
+        """List what takes arguments of ``fit``: the module's ``forward`` too."""
+        module = vars(self).get("module_", self.module)
+        if not self._training_ and not is_foreign(self.initialize_module):
+            module = self.module  # which may be another by now
+        # A function that makes a module does not tell what that takes.
+        return [*super()._receivers(), getattr(unwrap(module), "forward", dict)]
+
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module to a minibatch."""
         training = self._training_
+        fit_params = taken_by(unwrap(self.module_).forward, fit_params)
         with explain_shapes(self.module_, x):
             if training is not None and training.holds(x):
                 return self.module_(x, **fit_params)

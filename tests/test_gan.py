@@ -431,7 +431,8 @@ def test_global_generators_are_left_as_they_were_found(X, random_state):
     gan.sample(5)
     gan.score(X)
     gan.decision_function(X)
-    gan.set_params(generator__hidden_sizes=(4,)).sample(2)
+    with pytest.warns(UserWarning, match="trained weights are gone"):
+        gan.set_params(generator__hidden_sizes=(4,)).sample(2)
     assert torch.equal(torch.get_rng_state(), torch_before)
     assert all(map(np.array_equal, np.random.get_state(), numpy_before))  # noqa: NPY002
 

@@ -82,8 +82,10 @@ def test_one_size_is_one_hidden_layer(make, sizes):
 @pytest.mark.parametrize("make", WITH_SIZES.values(), ids=WITH_SIZES.keys())
 @pytest.mark.parametrize(
     ("sizes", "named"),
-    [(0, "0"), (-1, "-1"), (2.5, "2.5"), ((8, 0), "0"), ((8, True), "True"), ("8", "'8'")]
-    + [((8.0,), "8.0"), (None, "None"), ([[8]], r"\[8\]")],
+    [
+        *[(0, "0"), (-1, "-1"), (2.5, "2.5"), (None, "None"), ("8", "'8'")],
+        *[((8, 0), "0"), ((8, True), "True"), ((8.0,), "8.0"), ([[8]], r"\[8\]")],
+    ],
 )
 def test_sizes_that_are_no_whole_numbers_are_named(make, sizes, named):
     with pytest.raises(ValueError, match=f"`hidden_sizes.* whole number >= 1.*; got {named}"):

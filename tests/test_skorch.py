@@ -163,7 +163,8 @@ def test_one_hidden_size_is_a_number_too(iris):
 def test_parameters_may_be_set_after_a_fit(iris):
     X, y = iris
     clf = quick().fit(X, y)
-    clf.set_params(module__hidden_sizes=(9,), alpha=1.0, lr=0.003, optimizer=torch.optim.SGD)
+    with pytest.warns(UserWarning, match="trained weights are gone"):
+        clf.set_params(module__hidden_sizes=(9,), alpha=1.0, lr=0.003, optimizer=torch.optim.SGD)
     clf.fit(X, y)
     fresh = quick(module__hidden_sizes=(9,), alpha=1.0, lr=0.003, optimizer=torch.optim.SGD)
     assert_same_proba(clf, fresh.fit(X, y), X)
@@ -955,8 +956,9 @@ def test_a_criterion_instance_is_taken(iris):
 
 def test_nothing_is_printed_by_default(iris, valid_split, capsys):
     clf = quick(train_split=valid_split).fit(*iris)
-    clf.set_params(module__hidden_sizes=(8,)).fit(*iris)
-    clf.partial_fit(*iris)
+    with pytest.warns(UserWarning, match="trained weights are gone"):
+        clf.set_params(module__hidden_sizes=(8,))
+    clf.fit(*iris).partial_fit(*iris)
     assert capsys.readouterr() == ("", "")
 
 
