@@ -26,13 +26,14 @@ from sklearn_mixup._labels import Labelled, likeliest
 from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._settings import check_fit_params
 from sklearn_mixup._tables import take
-from sklearn_mixup._targets import unwrap
+from sklearn_mixup._targets import MixedTargets, check_criterion, takes_logits, unwrap
 from sklearn_mixup._validation import (
     check_floating,
     check_part,
     check_sample_weight,
     check_y,
     default_dtype,
+    first_output,
     is_dict,
 )
 from sklearn_mixup.callbacks import LRDecay
@@ -380,10 +381,11 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
 
     def initialize_criterion(self) -> Any:
         """Make the criterion; multilabel targets turn the default into binary cross-entropy."""
-        super().initialize_criterion()
         multilabel = getattr(self, "target_type_", None) == "multilabel-indicator"
         if multilabel and self.criterion is nn.CrossEntropyLoss:
             self.criterion_ = nn.BCEWithLogitsLoss(**self.get_params_for("criterion"))
+        else:
+            super().initialize_criterion()
         is_module = isinstance(criterion := self.criterion_, nn.Module)
         learns = is_module and any(part.requires_grad for part in criterion.parameters())
         if getattr(self, "accelerator", None) is not None and is_module and not learns:
@@ -394,7 +396,7 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""
-        logits = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+        logits = first_output(self.module_, y_pred)
         n_outputs = getattr(self, "n_outputs_", None)
         if n_outputs is not None and (logits.ndim < 2 or logits.shape[1] != n_outputs):
             raise ValueError(
@@ -402,8 +404,13 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
                 f"(batch_size, {n_outputs}); {type(self.module_).__name__} returned shape "
                 f"{tuple(logits.shape)}. A module that names a parameter `n_classes` is told it."
             )
+        targets = y_true.y if isinstance(y_true, MixedTargets) else y_true
+        if isinstance(targets, Tensor):
+            check_criterion(self.criterion_, targets)
         if isinstance(y_true, Tensor) and y_true.ndim > 1:  # a loader may yield whole numbers
             y_true = y_true.to(logits.dtype)
+        if takes_logits(self.criterion_):  # any other may ask for all that the module returns
+            y_pred = logits
         return super().get_loss(y_pred, y_true, *args, **kwargs)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
@@ -440,7 +447,7 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         if not is_dataset(X):
             X = self._check_X(X, reset=False)
         for output in self.forward_iter(X, device=self.device):
-            yield (output[0] if isinstance(output, tuple) else output).detach()
+            yield first_output(self.module_, output).detach()
 
     def _outputs(self, X: Any) -> Tensor:
         """Compute the first output of the module, on its device."""

@@ -13,6 +13,7 @@ from torch.func import functional_call, vmap
 
 from sklearn_mixup._replay import final_step, replace_net
 from sklearn_mixup._stack import describe, fingerprint, has_hooks, is_plain_mlp
+from sklearn_mixup._validation import first_output
 
 # What a net is asked about besides its module.
 _READ = ("criterion", "predict_nonlinearity", "batch_size", "device", "compile")
@@ -169,8 +170,8 @@ class StackedForward(nn.Module):
                 self.template = None
         modes = [(part, part.training) for own in self.one_by_one for part in own.modules()]
         try:
-            calls = (module.train(self.training)(*args, **kwargs) for module in self.one_by_one)
-            return torch.stack([_first(output) for output in calls], 1)
+            calls = ((own, own.train(self.training)(*args, **kwargs)) for own in self.one_by_one)
+            return torch.stack([first_output(own, output) for own, output in calls], 1)
         finally:
             for part, mode in modes:
                 part.training = mode
@@ -192,9 +193,5 @@ class StackedForward(nn.Module):
     def _forward_one(self, params: Any, buffers: Any, args: Any, kwargs: Any) -> Tensor:
         """Apply one module; vmap calls it with all of them at once."""
         assert self.template is not None
-        return _first(functional_call(self.template, (params, buffers), args, kwargs))
-
-
-def _first(output: Any) -> Tensor:
-    """Take the first output of a module that has several, as skorch does."""
-    return output[0] if isinstance(output, tuple) else output
+        output = functional_call(self.template, (params, buffers), args, kwargs)
+        return first_output(self.template, output)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import Tensor, nn
 
-from sklearn_mixup._validation import explain_shapes
+from sklearn_mixup._validation import explain_shapes, show_output
 from sklearn_mixup.callbacks import Resume, replaces
 
 
@@ -52,7 +54,7 @@ def check_modules(
     discriminator = getattr(discriminator, "_orig_mod", discriminator)
     with torch.no_grad():
         with explain_shapes(generator, z, "`latent_dim` must be what the generator takes"):
-            fake = generator(z)
+            fake = _only_tensor("generator", generator, generator(z))
         if tuple(fake.shape) != (len(z), *row_shape):
             raise ValueError(
                 f"The generator must return rows like those of X, shape (batch_size, "
@@ -62,9 +64,20 @@ def check_modules(
             )
         with explain_shapes(discriminator, fake):
             logits = discriminator(fake.to(z.dtype))
+            logits = _only_tensor("discriminator", discriminator, logits)
     if logits.numel() != len(z):
         raise ValueError(
             "The discriminator must return one logit a row, shape (batch_size, 1) or "
             f"(batch_size,); {type(discriminator).__name__} returned shape "
             f"{tuple(logits.shape)} for {len(z)} rows."
         )
+
+
+def _only_tensor(part: str, module: nn.Module, output: Any) -> Tensor:
+    """Raise ValueError for an output that is not one tensor."""
+    if not isinstance(output, Tensor):
+        raise ValueError(
+            f"The {part} must return one tensor; {type(module).__name__} returned "
+            f"{show_output(output)}. Let its forward pick it."
+        )
+    return output

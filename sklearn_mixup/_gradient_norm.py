@@ -21,9 +21,9 @@ from sklearn_mixup._input_gradient import (
     evaluating,
     find_criterion,
     find_module,
-    logits_of,
 )
 from sklearn_mixup._rows import check_count, check_labels, check_rows, parts_of
+from sklearn_mixup._validation import first_output
 
 
 def gradient_norm_between(
@@ -135,7 +135,7 @@ def gradient_norm_between(
             inputs = as_inputs(module, points)
             output = compute_output(estimator, module, inputs)
             if codes is None:
-                outputs = logits_of(output).flatten(1)
+                outputs = first_output(module, output).flatten(1)
                 targets = outputs.sum(0).unbind()
             else:
                 weight = float(weights[place])

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._targets import unwrap
-from sklearn_mixup._validation import explain_shapes
+from sklearn_mixup._validation import explain_shapes, first_output
 from sklearn_mixup.minibatches import map_tensors
 
 
@@ -110,7 +110,7 @@ def compute_output(estimator: Any, module: nn.Module, inputs: Any) -> Any:
             output = estimator.infer(inputs)  # skorch's binary net drops a dimension there
         else:
             output = module(**inputs) if isinstance(inputs, Mapping) else module(inputs)
-    if not logits_of(output).requires_grad:
+    if not first_output(module, output).requires_grad:
         raise ValueError(
             f"The output of {type(module).__name__} must have a gradient with respect to its "
             "input; got one without, as after detach() or no_grad() in its forward."
@@ -118,14 +118,9 @@ def compute_output(estimator: Any, module: nn.Module, inputs: Any) -> Any:
     return output
 
 
-def logits_of(output: Any) -> Tensor:
-    """Get what is a prediction in the output of a module, which may be a tuple of more."""
-    return output[0] if isinstance(output, tuple) else output
-
-
 def compute_loss(estimator: Any, output: Any, codes: Tensor) -> Tensor:
     """Sum the losses of the rows; see `evaluating`."""
-    logits = logits_of(output)
+    logits = first_output(find_module(estimator), output)
     criterion = unwrap(getattr(estimator, "criterion_", None))
     is_binary = isinstance(criterion, nn.BCELoss | nn.BCEWithLogitsLoss)
     n_classes = logits.shape[1] if logits.ndim == 2 else 0

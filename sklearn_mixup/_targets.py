@@ -35,6 +35,35 @@ class MixedTargets(NamedTuple):
     weight: Tensor
 
 
+# What torch's losses compare the logits with; one of somebody's own is not known.
+_OF_LABELS = {nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss}
+_OF_COLUMNS = {
+    *(nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.BCELoss, nn.MSELoss, nn.L1Loss),
+    *(nn.SmoothL1Loss, nn.HuberLoss, nn.KLDivLoss, nn.MultiLabelSoftMarginLoss),
+    *(nn.SoftMarginLoss, nn.PoissonNLLLoss, nn.HingeEmbeddingLoss),
+}
+_OF_TORCH = _OF_LABELS | _OF_COLUMNS
+
+
+def takes_logits(criterion: Any) -> bool:
+    """Whether a criterion is torch's own, which compares one tensor with the targets."""
+    return type(unwrap(criterion)) in _OF_TORCH
+
+
+def check_criterion(criterion: Any, y: Tensor) -> None:
+    """Raise ValueError for a loss of torch that does not take such targets."""
+    kind = type(unwrap(criterion))
+    if kind not in _OF_TORCH or kind in (_OF_LABELS if y.ndim == 1 else _OF_COLUMNS):
+        return
+    got = "a label a row" if y.ndim == 1 else f"{y.shape[1]} columns"
+    raise ValueError(
+        f"`criterion` must fit y; got {kind.__name__} and y of {got}. Labels go with "
+        "CrossEntropyLoss, the default, NLLLoss and MultiMarginLoss; rows of probabilities with "
+        "CrossEntropyLoss; columns of zeros and ones, a label each, with BCEWithLogitsLoss; losses "
+        "such as MSELoss take both kinds of columns. Two classes are labels: leave the default."
+    )
+
+
 def mix_targets(
     criterion: nn.Module | None,
     y: Tensor,
@@ -61,6 +90,7 @@ def mix_targets(
         return LogCoefficients(rows / sizes)
     y = y.to(dtype) if y.ndim > 1 else y
     if weight is None and _is_plain_binary_cross_entropy(criterion):
+        check_criterion(criterion, y)
         return mix(y, partner, lam=lam)
     start = torch.arange(len(y), device=y.device) // batch_size * batch_size
     return MixedTargets(y, partner - start, lam, torch.ones_like(lam) if weight is None else weight)

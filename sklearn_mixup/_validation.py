@@ -163,6 +163,26 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
     return weight
 
 
+def first_output(module: nn.Module, output: Any) -> Tensor:
+    """Take what is the prediction in the output of a module, which may be a tuple of more."""
+    first = output[0] if isinstance(output, tuple) and output else output
+    if not isinstance(first, Tensor):
+        raise ValueError(
+            "The module must return a tensor of logits, or a tuple whose first entry is one; "
+            f"{type(module).__name__} returned {show_output(output)}. Let its forward pick it."
+        )
+    return first
+
+
+def show_output(output: Any) -> str:
+    """Name what a module returned that is no tensor."""
+    if isinstance(output, Mapping):
+        return f"a {type(output).__name__} with keys {', '.join(map(repr, output))}"
+    if isinstance(output, tuple | list):
+        return f"a {type(output).__name__} of {[type(part).__name__ for part in output]}"
+    return f"a {type(output).__name__}"
+
+
 @contextmanager
 def explain_shapes(
     module: nn.Module, x: Any, advice: str = "Give X the shape that the module takes"
