@@ -243,7 +243,7 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         y : array-like of shape (n_samples,) or (n_samples, n_classes), default=None
             Labels of any kind; zeros and ones in columns (multilabel); or floating rows that sum
             to 1, the probabilities of the classes. None only with a torch Dataset, which yields
-            its own targets: class indices.
+            its own targets: class indices; or with an `iterator_train` of your own that does.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, >= 0. A row of weight 0 is left out.
         **fit_params
@@ -329,6 +329,8 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         if restart:
             for name in ("n_features_in_", "feature_names_in_", "classes_inferred_", "n_outputs_"):
                 self.__dict__.pop(name, None)
+        if y is None and not is_dataset(X) and self._loads_targets():
+            X = self.get_dataset(self._check_X(X, reset=restart))
         if is_dataset(X):
             if sample_weight is not None:
                 raise ValueError(
@@ -339,7 +341,8 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Only a "
-                "torch Dataset, which holds its own targets, is fitted without."
+                "torch Dataset, which holds its own targets, is fitted without, or what an "
+                "`iterator_train` of your own makes targets for."
             )
         X = self._check_X(X, reset=restart)
         y, target_type = check_y(y)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from skorch.dataset import Dataset, unpack_data
 from torch import Tensor
-from torch.utils.data import IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._validation import check_y, default_dtype
-from sklearn_mixup.minibatches import peel
+from sklearn_mixup.minibatches import Minibatches, peel
 
 
 def likeliest(y: Any, classes: np.ndarray) -> np.ndarray:
@@ -39,6 +39,7 @@ class Labelled:
     classes: Any
     class_weight: Any
     device: Any
+    iterator_train: Any
 
     def _learn_classes(self, y: Any, classes: Any) -> None:
         """Find the classes and the width that the output of the module must have."""
@@ -68,6 +69,10 @@ class Labelled:
                 f"{known!r}. A net cannot learn other classes later: fit it anew, with all of them."
             )
 
+    def _loads_targets(self) -> bool:
+        """Whether targets may come from a loader of the user's own, not from the data."""
+        return self.iterator_train not in (Minibatches, DataLoader)
+
     def _learn_dataset(self, dataset: Any, y: Any, restart: bool, classes: Any) -> Any:
         """Learn from a torch Dataset what can be learned without going through it: its labels."""
         base, rows = peel(dataset)
@@ -77,6 +82,11 @@ class Labelled:
         target_type = "multiclass"
         if labels is not None:
             labels, target_type = check_y(labels)
+        elif type(base) is Dataset and not self._loads_targets():
+            raise ValueError(
+                "A Dataset to fit on must hold targets; got one whose y is None. Pass "
+                "Dataset(X, y)."
+            )
         if restart:
             self.target_type_ = target_type
             with isolated_rng(0, self.device):  # the data set may draw
@@ -88,11 +98,6 @@ class Labelled:
             self._n_features_ = int(np.prod(shape)) if shape else None
             classes = self.classes if classes is None else classes
             if labels is None and classes is None:
-                if type(base) is Dataset:
-                    raise ValueError(
-                        "A Dataset to fit on must hold targets; got one whose y is None. Pass "
-                        "Dataset(X, y)."
-                    )
                 return None  # Nobody says what the classes are: they stay numbers.
             # What a DataLoader collates is not encoded: it has to be class indices.
             encoded = type(base) in (Dataset, TensorDataset) or target_type != "multiclass"

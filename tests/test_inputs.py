@@ -420,6 +420,25 @@ def test_a_skorch_dataset_without_targets_is_refused(tensors):
         quick(module__n_classes=3).fit(SkorchDataset(tensors[0]))
 
 
+class SignLoader(DataLoader):
+    """A loader that makes the targets: the sign of the first column."""
+
+    def __iter__(self):
+        for X, _ in super().__iter__():
+            yield X, (X[:, 0] > 0).long()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_loader_of_ones_own_may_make_the_targets(known, iris):
+    X, y = iris[0].copy(), (iris[0][:, 0] > 0).astype(int)
+    params = {"classes": ["no", "yes"]} if known else {"module__n_classes": 2}
+    clf = quick(**params, iterator_train=SignLoader).fit(X, None)
+    names = np.array(params["classes"]) if known else np.arange(2)
+    assert (clf.predict(X) == names[y]).mean() > 0.9
+    with pytest.raises(ValueError, match="requires y"):
+        quick(**params, iterator_train=DataLoader).fit(X, None)
+
+
 class Dense(SkorchDataset):
     """A data set of one's own, which knows what to do with sparse rows."""
 
