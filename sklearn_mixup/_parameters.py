@@ -127,6 +127,7 @@ class Parametrized(NeuralNet):
 
     def _check_params(self) -> None:
         """Raise ValueError for parameters that are not as the docstring says."""
+        self.check_training_readiness()
         params = self.get_params(deep=False)
         validate_parameter_constraints(self._parameter_constraints, params, type(self).__name__)
         check_device(self.device)

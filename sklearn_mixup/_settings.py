@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.utils import is_dataset
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -76,7 +77,8 @@ def _check_parts(net: Any) -> None:
     for part, (rule, known) in _PARTS.items():
         value = settings.get(part, dict)
         is_function = getattr(value, "__module__", "") == "torch.nn.functional"
-        if own_parts or (callable(value) and not is_function):
+        is_ready_made = part == "dataset" and is_dataset(value)  # as skorch takes it
+        if own_parts or is_ready_made or (callable(value) and not is_function):
             continue
         name = value.__name__ if is_function else value
         hint = f" Use {_address(kind)}." if (kind := _find(name, known)) is not None else ""

@@ -11,6 +11,8 @@ from inspect import signature
 from types import SimpleNamespace
 
 import skorch
+import skorch.toy
+from torch import nn
 
 from sklearn_mixup import MixupClassifier
 
@@ -56,6 +58,16 @@ def _run_again(max_runs=2):
     return decorate
 
 
+class MLPModule(skorch.toy.MLPModule):
+    """skorch's toy network, which returns logits, though the loss of its classifier takes the log.
+
+    Of what is negative that is NaN, and a loss that is NaN ends a fit here.
+    """
+
+    def __init__(self, *args, output_nonlin=nn.Softmax(dim=-1), **kwargs):  # noqa: B008
+        super().__init__(*args, output_nonlin=output_nonlin, **kwargs)
+
+
 def pytest_addoption(parser):
     parser.addoption("--skorchs-own", action="store_true", help="leave skorch's in its place")
     parser.addoption("--first-seed", type=int, default=100, help="of ours, which count on from it")
@@ -67,3 +79,4 @@ def pytest_configure(config):
         NeuralNetClassifier._seeds = itertools.count(config.getoption("--first-seed"))
         NeuralNetClassifier.__module__ = "skorch"  # where pickle finds it
         skorch.NeuralNetClassifier = NeuralNetClassifier
+        skorch.toy.MLPModule = MLPModule
