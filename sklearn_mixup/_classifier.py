@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._labels import Labelled, likeliest
 from sklearn_mixup._net import VicinalNet
+from sklearn_mixup._prediction import in_double
 from sklearn_mixup._settings import check_fit_params
 from sklearn_mixup._tables import take
 from sklearn_mixup._targets import MixedTargets, check_criterion, takes_logits, unwrap
@@ -460,9 +461,9 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         criterion = unwrap(getattr(self, "criterion_", None))
         if self.predict_nonlinearity == "auto" and len(self._criteria) < 2:
             if isinstance(criterion, nn.BCEWithLogitsLoss):
-                return torch.sigmoid
+                return partial(in_double, torch.sigmoid)
             if isinstance(criterion, nn.CrossEntropyLoss):  # which accelerate is not told of
-                return partial(torch.softmax, dim=-1)
+                return partial(in_double, partial(torch.softmax, dim=-1))
         return super()._get_predict_nonlinearity()
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -1,16 +1,18 @@
-"""The device that a net runs on, and the global random generators there."""
+"""The device that a net runs on, its threads, and the global random generators there."""
 
 from __future__ import annotations
 
 import functools
+import math
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 # Dropout and the initial weights draw from torch's global generator, so two fits in two threads
 # would share it: they take turns.
@@ -94,3 +96,37 @@ def set_random_states(states: tuple[Any, ...], device: torch.device) -> None:
     accelerator = _accelerator(device)
     if accelerator is not None and accelerator_state is not None:
         accelerator.set_rng_state(accelerator_state, *_named(device))
+
+
+# -- threads --------------------------------------------------------------------------------
+
+# A step of fewer operations takes a few milliseconds of one thread. Two save a part of these if
+# each has a core to itself; on a busy machine one waits for the other, for up to a second.
+_MANY_FLOPS = 2e8
+
+
+def count_flops(module: nn.Module, X: Any) -> int:
+    """Bound the operations that a module spends on a row, found without computing it.
+
+    Each number of a parameter is used once for each place in a row, that is for each pixel of a
+    picture and each element of a sequence.
+    """
+    parts = list(X.values()) if isinstance(X, Mapping) else [X]
+    parameters = list(module.parameters())
+    convolves = any(parameter.ndim > 2 for parameter in parameters)
+    places = [part.shape[2:] if convolves else part.shape[1:-1] for part in parts]
+    return 2 * sum(p.numel() for p in parameters) * max(map(math.prod, places))
+
+
+@contextmanager
+def threads_for(n_flops: float, device: Any) -> Iterator[None]:
+    """Let a computation on a CPU have one thread if it is a small one, else all there are."""
+    before = torch.get_num_threads()
+    if before == 1 or n_flops >= _MANY_FLOPS or torch.device(device or "cpu").type != "cpu":
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -17,9 +17,6 @@ from sklearn_mixup._validation import first_output
 
 # What a net is asked about besides its module.
 _READ = ("criterion", "predict_nonlinearity", "batch_size", "device", "compile")
-# Rows of a minibatch to predict: enough to keep a core busy, few enough for its cache, and for the
-# last minibatch, which is filled up.
-_ROWS_AT_ONCE = 96
 # So many numbers in a row keep the vector unit of a core busy.
 _MANY_CLASSES = 16
 
@@ -79,9 +76,6 @@ class Stacks:
             # The first net checks the rows, and takes them to the modules of all.
             lead = object.__new__(type(net))
             lead.__dict__.update(net.__dict__, module_=stack.restack())
-            if stack.is_mlp:
-                own = lead.get_params_for("iterator_valid").get("batch_size", lead.batch_size)
-                lead.__dict__["iterator_valid__batch_size"] = max(own, _ROWS_AT_ONCE)
             yield members, lead._outputs(rows)
 
 
@@ -179,8 +173,7 @@ class StackedForward(nn.Module):
     def _forward_mlp(self, X: Tensor) -> Tensor:
         """Apply MLPs: a batched product for each layer.
 
-        Rows are columns here: no slower, faster for the few classes, and what is computed of a row
-        does not depend, in the last bit, on its place.
+        Rows are columns here: no slower, and faster for the few classes.
         """
         columns = X.flatten(1).T.expand(len(self.one_by_one), -1, -1)
         # In the order of the layers: weight, bias, weight, bias.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from skorch.dataset import get_len, unpack_data
 from skorch.history import History
 from torch import Tensor
 
+from sklearn_mixup._device import threads_for
 from sklearn_mixup._settings import is_foreign
 from sklearn_mixup.callbacks import LRDecay, listens, replaces
 
@@ -27,6 +30,7 @@ class LeanEpoch(NeuralNet):
     # A Training while fit or partial_fit runs.
     _training_: Any = None
     _fixed_mode_: bool | None = None
+    _place: Any
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         if set_to_none is False or getattr(self, "accelerator", None) is not None:
@@ -94,17 +98,29 @@ class LeanEpoch(NeuralNet):
         if iterator is None:
             return
         names = self._losses_of(prefix)
-        if self._is_watched(training=training):
-            n_minibatches = 0
-            for n_minibatches, batch in enumerate(iterator, start=1):  # noqa: B007
-                self.notify("on_batch_begin", batch=batch, training=training)
-                step = step_fn(batch, **fit_params)
-                for key, name in names.items():
-                    self.history.record_batch(name, step[key].item())
-                self.history.record_batch(prefix + "_batch_size", get_len(unpack_data(batch)[0]))
-                self.notify("on_batch_end", batch=batch, training=training, **step)
-            self.history.record(prefix + "_batch_count", n_minibatches)
-            return
+        run = self._run_watched if self._is_watched(training=training) else self._run_lean
+        session = self._training_
+        with threads_for(math.inf if session is None else session.n_flops, self._place):
+            run(iterator, training, prefix, names, partial(step_fn, **fit_params))
+
+    def _run_watched(
+        self, iterator: Any, training: bool, prefix: str, names: dict[str, str], step_fn: Any
+    ) -> None:
+        """Compute an epoch, and tell each of its minibatches and losses."""
+        n_minibatches = 0
+        for n_minibatches, batch in enumerate(iterator, start=1):  # noqa: B007
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch)
+            for key, name in names.items():
+                self.history.record_batch(name, step[key].item())
+            self.history.record_batch(prefix + "_batch_size", get_len(unpack_data(batch)[0]))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.history.record(prefix + "_batch_count", n_minibatches)
+
+    def _run_lean(
+        self, iterator: Any, training: bool, prefix: str, names: dict[str, str], step_fn: Any
+    ) -> None:
+        """Compute an epoch; its losses stay on the device until the end."""
         decays = [cb for _, cb in self.callbacks_ if isinstance(cb, LRDecay)]
         rows = self.history[-1, "batches"]
         n_rows, losses, sizes = len(rows), [], []
@@ -113,7 +129,7 @@ class LeanEpoch(NeuralNet):
                 rows.append({})  # A step of one's own may write to it.
                 for decay in decays:
                     decay.on_batch_begin(self, batch=batch, training=training)
-                step = step_fn(batch, **fit_params)
+                step = step_fn(batch)
                 losses += [step[key].detach() for key in names]
                 sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
         values = torch.stack(losses).view(-1, len(names)).tolist() if losses else []

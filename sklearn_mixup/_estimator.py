@@ -16,18 +16,19 @@ from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
-from skorch.dataset import Dataset, get_len, unpack_data
+from skorch.dataset import Dataset, get_len
 from skorch.exceptions import NotInitializedError, SkorchException
 from skorch.utils import to_device
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
-from sklearn_mixup._device import isolated_rng, resolve_device
+from sklearn_mixup._device import count_flops, isolated_rng, resolve_device
 from sklearn_mixup._epoch import LeanEpoch
 from sklearn_mixup._last_good import DivergedError
 from sklearn_mixup._memory import collate, share
 from sklearn_mixup._parameters import Parametrized
+from sklearn_mixup._prediction import fill_up, find_cuts
 from sklearn_mixup._settings import (
     check_fit_params,
     explain_missing,
@@ -44,7 +45,7 @@ from sklearn_mixup._training import (
 )
 from sklearn_mixup._validation import check_part, check_range
 from sklearn_mixup.callbacks import LRDecay, Resume
-from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, fill_up, map_tensors, peel
+from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel
 from sklearn_mixup.vicinal import sample_lam
 
 
@@ -66,6 +67,7 @@ class NetEstimator(Parametrized, LeanEpoch):
 
     _training_type: ClassVar[type[Training]] = Training
     _criteria: list[str]
+    _predicting = "module"  # which of the modules is asked for predictions
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
@@ -347,6 +349,11 @@ class NetEstimator(Parametrized, LeanEpoch):
             (p.dtype for p in parameters if p.is_floating_point()), torch.get_default_dtype()
         )
 
+    def _flops_of_step(self, X: Rows, batch_size: int) -> float:
+        """Bound the operations of a training step: forward, and twice as much backward."""
+        modules = [getattr(self, name + "_") for name in self._modules]
+        return 3 * batch_size * sum(count_flops(module, X) for module in modules)
+
     def _to_device(self, rows: Any) -> Rows:
         """Put rows on the device, floating ones in the dtype of the module."""
         if isinstance(rows, Mapping):
@@ -467,23 +474,29 @@ class NetEstimator(Parametrized, LeanEpoch):
     def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Iterator[Rows]:
         """Yield the outputs of the module for the rows in order, never mixed or shuffled.
 
-        The last minibatch is filled up, so that the output of a row does not depend, by a rounding
-        error, on how many rows there are, and a compiled module meets one shape.
+        Arrays and tensors are cut into minibatches so that the output of a row does not depend, by
+        a rounding error, on which other rows there are.
         """
         # What a data set to predict has for targets does not matter, so it is not looked at.
         dataset = self._with_targets(self.get_dataset(X), lambda y: None)
         iterator = self.get_iterator(dataset, training=False)
-        for Xi, yi in map(unpack_data, iterator):
-            n_rows = n_filled = get_len(Xi)
-            if isinstance(iterator, Minibatches) and not training:
-                n_filled = max(n_rows, iterator.batch_size)
-                Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
-            if isinstance(iterator, Minibatches) and self._processes[1] > 1:
+        if training or not isinstance(iterator, Minibatches):
+            for batch in iterator:
+                yield to_device(self.evaluation_step(batch, training=training), device=device)
+            return
+        limit = iterator.batch_size if "iterator_valid__batch_size" in vars(self) else None
+        module = getattr(self, self._predicting + "_")
+        cuts = find_cuts(module, iterator.X, batch_size=iterator.batch_size, limit=limit)
+        visits = iterator.draw_visits()
+        for start, stop, n_filled in cuts.cut(iterator.n_visits):
+            Xi, yi = iterator.gather(visits, start, stop)
+            Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
+            with cuts.applying(n_filled, self._place):
                 # Each process has all rows here, so there are no others to gather.
-                y_pred = NeuralNet.evaluation_step(self, (Xi, yi), training=training)
-            else:
-                y_pred = self.evaluation_step((Xi, yi), training=training)
-            cut = partial(cut_off, n_rows=n_rows, n_filled=n_filled)
+                several = self._processes[1] > 1
+                step = partial(NeuralNet.evaluation_step, self) if several else self.evaluation_step
+                y_pred = step((Xi, yi), training=False)
+            cut = partial(cut_off, n_rows=stop - start, n_filled=n_filled)
             yield map_tensors(partial(_hand_out, cut=cut, device=device), y_pred)
 
 

@@ -209,6 +209,7 @@ class MixupGAN(NetEstimator):
         "lr": [Interval(Real, 0, None, closed="left")],
     }
     _training_type = _GANTraining
+    _predicting = "discriminator"
     averaged_generator_: nn.Module
     # scikit-learn's set_output asks for it: samples are wrapped as transformed rows are.
     _sklearn_auto_wrap_output_keys: ClassVar[set[str]] = {"transform"}
@@ -467,6 +468,7 @@ class MixupGAN(NetEstimator):
         n_round = batch_size * int(self.n_discriminator_steps)
         n_iter = self._training_.n_iter
         n_rounds = self.iter_per_epoch if n_iter is None else min(self.iter_per_epoch, n_iter)
+        self._training_.n_flops = self._flops_of_step(X, batch_size)
         return Minibatches(
             X,
             y,

@@ -21,6 +21,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from sklearn_mixup._device import threads_for
 from sklearn_mixup._stack import (
     DropoutMasks,
     StackedMLP,
@@ -312,6 +313,13 @@ class Group:
         self, progress: Callable[[int], None], on_epoch_end: Callable[[Any], None] | None = None
     ) -> None:
         """Train the nets for all their epochs."""
+        n_flops = sum(lane.net._training_.n_flops for lane in self.lanes)
+        with threads_for(n_flops, self.device):
+            self._fit(progress, on_epoch_end)
+
+    def _fit(
+        self, progress: Callable[[int], None], on_epoch_end: Callable[[Any], None] | None
+    ) -> None:
         for epoch in range(self.net.max_epochs):
             start = time.perf_counter()
             self._draw()

@@ -158,6 +158,7 @@ class VicinalNet(NetEstimator):
             **kwargs,
         )
         training.n_minibatches = len(minibatches)
+        training.n_flops = self._flops_of_step(X, kwargs["batch_size"])
         return minibatches
 
     def _weigh(self, rows: np.ndarray, y: Tensor) -> tuple[np.ndarray, np.ndarray | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,8 @@ class Training:
     device: torch.device | None = None
     dtype: torch.dtype | None = None
     n_minibatches: int | None = None
+    # Of a step, about; unknown is many.
+    n_flops: float = math.inf
     # Of a fit that goes on: the epochs that it had trained when it was killed.
     n_epochs_done: int = 0
     # The data sets that are trained and validated on stay on the device; no other does.

@@ -221,11 +221,16 @@ class Minibatches:
         starts = range(0, n_visits, self.chunk_rows)
         return [(start, min(start + self.chunk_rows, n_visits)) for start in starts]
 
+    def gather(self, visits: Tensor | None, start: int, stop: int) -> tuple[Rows, Rows]:
+        """Copy the rows of some consecutive visits: a module may write to them, not to the data."""
+        X, y = map_tensors(partial(_gather, visits, start, stop), (self.X, self.y))
+        return X, y
+
     def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
         """Yield the minibatches of one epoch."""
         visits = self.draw_visits()
         for start, stop in self.chunks():
-            X, y = map_tensors(partial(_gather, visits, start, stop), (self.X, self.y))
+            X, y = self.gather(visits, start, stop)
             X = augmented(X, self.augment)
             if self.transform is not None:
                 X, y = self.transform(X, y)
@@ -234,7 +239,7 @@ class Minibatches:
 
 
 def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Tensor:
-    """Copy the rows of some consecutive visits: a module may write to them, not to the data."""
+    """Copy the rows of some consecutive visits, or those stored there."""
     if visits is None:
         return tensor[start:stop].clone()
     return tensor.index_select(0, visits[start:stop])
@@ -335,13 +340,6 @@ def peel(dataset: Any) -> tuple[Any, np.ndarray | None]:
         rows = indices if rows is None else indices[rows]
         dataset = dataset.dataset
     return dataset, rows
-
-
-def fill_up(rows: Tensor, *, n_rows: int) -> Tensor:
-    """Repeat the last row until there are `n_rows`."""
-    if len(rows) == n_rows:
-        return rows
-    return torch.cat([rows, rows[-1:].expand(n_rows - len(rows), *rows.shape[1:])])
 
 
 def cut_off(output: Any, *, n_rows: int, n_filled: int) -> Any:

@@ -18,7 +18,7 @@ LAYOUT = (
     ("modules",),
     ("_tables",),
     ("minibatches", "_checkpoint", "_device", "_targets", "_validation"),
-    ("_memory", "_settings", "callbacks"),
+    ("_memory", "_prediction", "_settings", "callbacks"),
     (
         "_energy",
         "_epoch",

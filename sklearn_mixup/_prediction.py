@@ -1,0 +1,292 @@
+"""Minibatches to predict, made so that the output of a row hangs on the row alone.
+
+What a matrix product comes to in the last bits hangs on more: on the number of rows, on the place
+of a row among them, for each number another kernel treats the edge of its tiles otherwise, and on
+whether the row begins at an even address. Which numbers of rows are safe differs between
+processors, so it is tried out, once for all modules of a shape: the same few rows in all places.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from numbers import Number
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.overrides import TorchFunctionMode
+
+from sklearn_mixup._device import count_flops, isolated_rng, threads_for
+from sklearn_mixup.minibatches import Rows, bytes_per_row, map_tensors
+from sklearn_mixup.modules import MLP
+
+# Rows of a minibatch, which is filled up to the smallest of these: whole tiles of the kernels that
+# there are. The second is tried for the smallest where the first will not do.
+_SIZES = (16, 96, 384, 1056)
+# What a layer of a minibatch may take, and what a minibatch of pictures may for each thread.
+_LAYER_BYTES = 32 * 2**20
+_PICTURE_BYTES = 2**19
+_DEVICE_BYTES = 64 * 2**20
+_ROUGHLY = 0.05  # more than what any precision rounds
+_N_TRIED = 7  # different rows to try with; no kernel has tiles of a multiple of this
+
+_DOUBLED = {F.linear, torch.addmm, torch.baddbmm, torch.bmm, torch.matmul, torch.mm}
+_DOUBLED |= {Tensor.matmul, Tensor.mm, Tensor.bmm, Tensor.__matmul__, Tensor.__rmatmul__}
+
+
+class _InDouble(TorchFunctionMode):
+    """Compute matrix products in double precision, so that the order of summation is lost."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func not in _DOUBLED:
+            return func(*args, **kwargs)
+        dtype = next(part.dtype for part in args if isinstance(part, Tensor))
+        if not dtype.is_floating_point or dtype == torch.float64:
+            return func(*args, **kwargs)
+        args = [part.double() if isinstance(part, Tensor) else part for part in args]
+        kwargs = {k: v.double() if isinstance(v, Tensor) else v for k, v in kwargs.items()}
+        return func(*args, **kwargs).to(dtype)
+
+
+class _FilledUp(TorchFunctionMode):
+    """Fill up the rows of a linear layer rather than those of the minibatch."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.linear or not isinstance(args[0], Tensor) or args[0].ndim != 2:
+            return func(*args, **kwargs)
+        X, *others = args
+        n_rows = len(X)
+        X = fill_up(X, n_rows=-(-n_rows // _SIZES[0]) * _SIZES[0])
+        return func(X, *others, **kwargs)[:n_rows]
+
+
+def fill_up(rows: Tensor, *, n_rows: int) -> Tensor:
+    """Repeat the last row until there are `n_rows`."""
+    if len(rows) == n_rows:
+        return rows
+    return torch.cat([rows, rows[-1:].expand(n_rows - len(rows), *rows.shape[1:])])
+
+
+def in_double(function: Callable[[Tensor], Tensor], outputs: Tensor) -> Tensor:
+    """Compute a function of outputs on a CPU in double precision, where no place shows."""
+    return function(outputs.double()).to(outputs.dtype) if outputs.is_cpu else function(outputs)
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """How rows to predict are cut.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Rows of a minibatch, ascending.
+    fills : bool
+        Whether a minibatch has one of these sizes, filled up where it is shorter.
+    n_flops : int
+        Operations for a row, at most.
+    mode : class, default=None
+        What is in force while the module is applied.
+    """
+
+    sizes: tuple[int, ...]
+    fills: bool
+    n_flops: int
+    mode: type[TorchFunctionMode] | None = None
+
+    def cut(self, n_rows: int) -> Iterator[tuple[int, int, int]]:
+        """Yield where each minibatch starts and stops, and how many rows it is filled up to."""
+        start = 0
+        while (rest := n_rows - start) > 0:
+            # One that is filled up by half costs less than two.
+            size = next((size for size in self.sizes if rest <= size < 2 * rest), None)
+            if size is None:
+                size = max((size for size in self.sizes if size <= rest), default=self.sizes[0])
+            n_taken = min(size, rest)
+            yield start, start + n_taken, size if self.fills else n_taken
+            start += n_taken
+
+    @contextmanager
+    def applying(self, n_rows: int, device: Any) -> Iterator[None]:
+        """Put the mode in force, and as many threads to use as are of use for so many rows."""
+        mode = nullcontext() if self.mode is None else self.mode()
+        with threads_for(n_rows * self.n_flops, device), mode:
+            yield
+
+
+@dataclass
+class _Verdict:
+    """What was found out of all modules of a shape, on rows of a shape."""
+
+    smallest: int | None = None
+    mode: type[TorchFunctionMode] | None = None
+    is_safe: dict[int, bool] = field(default_factory=dict)
+    # Of a module that puts out the same for all rows nothing can be learned of its shape.
+    is_blind: bool = False
+
+
+_by_shape: dict[Any, _Verdict] = {}
+_by_module: WeakKeyDictionary[nn.Module, dict[Any, Cuts]] = WeakKeyDictionary()
+
+
+def find_cuts(module: nn.Module, rows: Rows, *, batch_size: int, limit: int | None) -> Cuts:
+    """Find how to cut rows for a module, so that a row's output does not hang on its place.
+
+    Parameters
+    ----------
+    module : nn.Module
+        What they are for.
+    rows : Tensor of shape (n_rows, ...) or dict of them
+        All of them, on the device.
+    batch_size : int
+        Rows of a minibatch where nothing better is known.
+    limit : int or None
+        Rows of a minibatch at most.
+    """
+    parts = _parts(rows)
+    n_needed = sum(size < 2 * len(parts[0]) for size in _SIZES)
+    key = (
+        *((part.shape[1:], part.dtype, part.device) for part in parts),
+        *(torch.get_num_threads(), batch_size, limit, n_needed),
+    )
+    known = _by_module.setdefault(module, {})
+    if key not in known:
+        known[key] = _find_cuts(module, rows, min(batch_size, _SIZES[-1]), limit or _SIZES[-1])
+    return known[key]
+
+
+def _find_cuts(module: nn.Module, rows: Rows, batch_size: int, limit: int) -> Cuts:
+    parts, n_flops = _parts(rows), count_flops(module, rows)
+    first = parts[0]
+    if hasattr(module, "_orig_mod"):  # A compiled module meets one shape.
+        return Cuts((min(batch_size, limit),), True, n_flops)
+    row_bytes = max(bytes_per_row(rows), 1)
+    if any(part.ndim > 2 for part in parts) and not _flattens(module):
+        n_bytes = _PICTURE_BYTES * torch.get_num_threads() if first.is_cpu else _DEVICE_BYTES
+        size = min(max(n_bytes // row_bytes, 8), limit)
+        return Cuts((size,), False, n_flops, _FilledUp if first.is_cpu else None)
+    widest = max((param.shape[0] for param in module.parameters() if param.ndim), default=1)
+    bound = min(_LAYER_BYTES // max(row_bytes, widest * first.element_size()), limit)
+    sizes = tuple(size for size in _SIZES if size <= bound) or (min(_SIZES[0], limit),)
+    if not first.is_cpu:
+        return Cuts(sizes[-1:], True, n_flops)
+    if first.dtype == torch.float64 or not all(part.is_floating_point() for part in parts):
+        return Cuts(sizes, True, n_flops)
+    verdict = _try_out(module, rows, sizes)
+    if verdict.smallest is None:  # Its rows have to do with each other, for one.
+        return Cuts((min(batch_size, limit),), True, n_flops)
+    safe = tuple(size for size in sizes if verdict.is_safe.get(size))
+    return Cuts(safe, True, n_flops, verdict.mode)
+
+
+def _flattens(module: nn.Module) -> bool:
+    """Whether a row of any rank is cheap: it becomes one vector at once."""
+    return isinstance(module, MLP) or getattr(module, "is_mlp", False)
+
+
+def _try_out(module: nn.Module, rows: Rows, sizes: tuple[int, ...]) -> _Verdict:
+    """Find which of the sizes, up to what the rows need, put out the same in all places."""
+    shape = (
+        *((part.shape[1:], part.dtype) for part in _parts(rows)),
+        *map(_describe, module.modules()),
+        *(parameter.shape for parameter in module.parameters()),
+        *(torch.get_num_threads(), sizes),
+    )
+    if shape not in _by_shape or _by_shape[shape].is_blind:
+        _by_shape[shape] = _Verdict()
+    verdict = _by_shape[shape]
+    needed = [size for size in sizes if size < 2 * len(_parts(rows)[0])]
+    if not verdict.is_safe or not verdict.is_safe.keys() >= {*needed}:
+        _judge(verdict, module, rows, sizes, needed)
+    return verdict
+
+
+def _describe(part: nn.Module) -> Any:
+    """Give what parts of a module have in common that do the same with other numbers."""
+    own = {name: value for name, value in vars(part).items() if isinstance(value, Number | str)}
+    return type(part), str({**own, "training": None})
+
+
+def _parts(rows: Rows) -> list[Tensor]:
+    return list(rows.values()) if isinstance(rows, Mapping) else [rows]
+
+
+def _judge(
+    verdict: _Verdict, module: nn.Module, rows: Rows, sizes: Sequence[int], needed: Sequence[int]
+) -> None:
+    """Find out what of a verdict is not known yet."""
+    try:
+        with torch.no_grad(), isolated_rng(0, _parts(rows)[0].device):
+            trial = _Trial(module, rows)
+            if not verdict.is_safe:
+                _find_smallest(verdict, trial, sizes)
+            if verdict.smallest is None:
+                verdict.is_safe.update(dict.fromkeys(needed, False))
+                return
+            known = trial.output(verdict.smallest, verdict.mode)
+            for size in {verdict.smallest, *needed} - verdict.is_safe.keys():
+                verdict.is_safe[size] = trial.agrees(size, verdict.mode, known)
+    except Exception:
+        # It does not take random rows, or cannot be copied. Most have nothing to hide.
+        verdict.smallest = verdict.smallest or sizes[0]
+        for size in {verdict.smallest, *needed}:
+            verdict.is_safe.setdefault(size, True)
+
+
+def _find_smallest(verdict: _Verdict, trial: _Trial, sizes: Sequence[int]) -> None:
+    """Find minibatches that can go with those of many rows, or else of one size alone."""
+    larger = sizes[:3][-1]
+    for is_alone in (False, True):
+        for mode, size in itertools.product((None, _InDouble), sizes[:2]):
+            known = trial.output(size, mode)
+            verdict.is_blind = torch.equal(known, known[:1].expand_as(known))
+            if not trial.agrees(size, mode, known):
+                continue
+            if trial.is_independent(size, mode) if is_alone else trial.agrees(larger, mode, known):
+                verdict.smallest, verdict.mode = size, mode
+                verdict.is_safe = {other: False for other in sizes if other < size}
+                return
+
+
+class _Trial:
+    """A few random rows, put in all places of a minibatch."""
+
+    def __init__(self, module: nn.Module, rows: Rows) -> None:
+        self.module = copy.deepcopy(module).eval()  # Nobody is to notice.
+        for part in self.module.modules():
+            part._forward_hooks.clear()
+            part._forward_pre_hooks.clear()
+        self.rows = map_tensors(lambda part: torch.randn(_N_TRIED, *part.shape[1:]).to(part), rows)
+        self.device = _parts(rows)[0].device
+
+    def _places(self, size: int, n_rows: int = _N_TRIED) -> Tensor:
+        return torch.arange(size, device=self.device) % n_rows
+
+    def output(self, size: int, mode: Any, n_rows: int = _N_TRIED) -> Tensor:
+        """Apply the module to a minibatch that has `n_rows` different rows."""
+        places = self._places(size, n_rows)
+        X = map_tensors(lambda part: part.index_select(0, places), self.rows)
+        n_flops = size * count_flops(self.module, X)
+        with nullcontext() if mode is None else mode(), threads_for(n_flops, self.device):
+            output = self.module(**X) if isinstance(X, Mapping) else self.module(X)
+        return (output[0] if isinstance(output, tuple) else output).nan_to_num()
+
+    def agrees(self, size: int, mode: Any, known: Tensor) -> bool:
+        """Whether the rows come out as `known` in each place of a minibatch, to the bit."""
+        return torch.equal(self.output(size, mode), known.index_select(0, self._places(size)))
+
+    def is_independent(self, size: int, mode: Any) -> bool:
+        """Whether a row comes out about the same among copies of itself as among others."""
+        among, alone = (self.output(size, mode, n_rows)[0] for n_rows in (_N_TRIED, 1))
+        return bool((among - alone).abs().max() <= _ROUGHLY * among.abs().max())
