@@ -34,6 +34,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device; torch finds none"))
 
 
+@pytest.fixture(scope="session")
+def cpu_environment() -> dict[str, str]:
+    """Give the environment of a child process that sees no other device than the CPU.
+
+    torch's optimizers ask CUDA, if there is one, which a fork must not; accelerate gives each
+    process a GPU of its own.
+    """
+    hidden = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
+    return {**os.environ, **hidden, "OMP_NUM_THREADS": "1"}
+
+
 def _read_only(
     *arrays: Any, dtypes: tuple[Any, ...] = (np.float64, None)
 ) -> tuple[np.ndarray, ...]:

@@ -1,6 +1,5 @@
 """Two processes train one net under Hugging Face accelerate, on CPUs."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,14 +18,14 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(tmp_path_factory, cpu_environment):
     """What each of the two processes found, and what they printed."""
     out = tmp_path_factory.mktemp("accelerated")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
         [*command, "-m", "tests.accelerated_fits", str(out)],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env=cpu_environment,
         capture_output=True,
         text=True,
         timeout=300,

@@ -104,7 +104,7 @@ def test_a_gan_augments_the_real_rows(pictures):
 
     class Witness(Discriminator):
         def forward(self, X):
-            seen.append(X.detach())
+            seen.append(X.detach().cpu())
             return super().forward(X)
 
     MixupGAN(

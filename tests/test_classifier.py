@@ -60,9 +60,9 @@ def test_alpha_zero_ends_with_the_bits_of_skorch_s_own_net(iris, optimizer):
         alpha=0, callbacks__lr_decay=None, iterator_train__shuffle=False, **params
     ).fit(X, y)
     start = classifier(max_epochs=0).fit(X, y).module_
-    plain = NeuralNetClassifier(
-        start, criterion=nn.CrossEntropyLoss, train_split=None, verbose=0, **params
-    ).fit(X.copy(), y.copy())  # its collation warns of read-only rows
+    params |= {"train_split": None, "verbose": 0, "device": clf.device}
+    plain = NeuralNetClassifier(start, criterion=nn.CrossEntropyLoss, **params)
+    plain.fit(X.copy(), y.copy())  # its collation warns of read-only rows
     assert same_bits(clf, plain)
     assert_close(clf.history[:, "train_loss"], plain.history[:, "train_loss"])
 
@@ -147,7 +147,7 @@ def test_lam_is_drawn_per_minibatch_or_per_sample(iris, lam_per, monkeypatch):
 
     def spy(alpha, size, *, rng):
         sizes.append(size)
-        return torch.full((size,), 0.5, dtype=torch.float64)
+        return torch.full((size,), 0.5, dtype=torch.float64, device=rng.device)
 
     monkeypatch.setattr(estimator_module, "sample_lam", spy)
     classifier(lam_per=lam_per, batch_size=16, max_epochs=2).fit(*iris)
@@ -159,7 +159,7 @@ def test_alpha_infinity_puts_every_row_half_way(iris, monkeypatch):
     partners = []
 
     def spy(n_rows, *, batch_size, rng):
-        partners.append(torch.arange(n_rows).flip(0))
+        partners.append(torch.arange(n_rows, device=rng.device).flip(0))
         return partners[-1]
 
     monkeypatch.setattr(net_module, "sample_partner", spy)
@@ -188,8 +188,11 @@ def test_training_loss_is_the_objective_written_out(
     n_draws = 1 if lam_per == "minibatch" else n_rows
     lam = torch.rand(n_draws, generator=generator, dtype=torch.float64)
     partner = torch.randperm(n_rows, generator=generator)
-    monkeypatch.setattr(estimator_module, "sample_lam", lambda *args, **kwargs: lam)
-    monkeypatch.setattr(net_module, "sample_partner", lambda *args, **kwargs: partner)
+    for module, name, draw in (
+        (estimator_module, "sample_lam", lam),
+        (net_module, "sample_partner", partner),
+    ):
+        monkeypatch.setattr(module, name, lambda *_, rng, draw=draw, **__: draw.to(rng.device))
     weight = np.random.default_rng(0).uniform(0.1, 3, size=n_rows) if weighted else None
     clf = classifier(
         module=Recording,
@@ -200,7 +203,7 @@ def test_training_loss_is_the_objective_written_out(
         **criterion,
     ).fit(X, y, sample_weight=weight)
 
-    (logits,) = clf.module_.outputs
+    logits = clf.module_.outputs[0].cpu()
     losses = type(clf.criterion_)(
         reduction="none", **{k[11:]: v for k, v in criterion.items() if "__" in k}
     )

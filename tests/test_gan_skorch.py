@@ -72,7 +72,7 @@ class Noisy(nn.Module):
         self.layer = nn.Linear(latent_dim, 2)
 
     def forward(self, z):
-        return self.layer(z) + 0.1 * torch.randn(len(z), 2)
+        return self.layer(z) + 0.1 * torch.randn(len(z), 2, device=z.device)
 
 
 class Samples(Callback):

@@ -344,13 +344,14 @@ def test_a_callback_that_draws_goes_on(iris, tmp_path, hook):
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory):
+def killed(tmp_path_factory, cpu_environment):
     """Let another process kill fits; get the folder and the account of it."""
     folder = tmp_path_factory.mktemp("killed")
     command = "from tests.resumed_fit import main; import sys; main(sys.argv[1], int(sys.argv[2]))"
     done = subprocess.run(
         [sys.executable, "-c", command, str(folder), str(N_EPOCHS)],
         cwd=Path(__file__).resolve().parents[1],
+        env=cpu_environment,
         capture_output=True,
         text=True,
         timeout=120,

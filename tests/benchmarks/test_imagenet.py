@@ -1,6 +1,5 @@
 """Table 1: the plan without any data, and a small run from folders of pictures."""
 
-import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -97,13 +96,13 @@ def test_missing_pictures_are_named(tmp_path):
 
 
 @pytest.mark.skipif(find_spec("accelerate") is None, reason="needs the extra `accelerate`")
-def test_two_processes_share_the_runs_and_one_tells(tmp_path):
+def test_two_processes_share_the_runs_and_one_tells(tmp_path, cpu_environment):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     arguments = ["imagenet", "--scale", "smoke", "--epochs", "1", "--device", "cpu"]
     done = subprocess.run(
         [*command, "-m", "benchmarks", *arguments, "--accelerate", "--out", str(tmp_path)],
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+        env=cpu_environment,
         capture_output=True,
         text=True,
         timeout=300,
