@@ -22,7 +22,7 @@ EXTRAS_test := benchmarks,plot,test,vision
 EXTRAS_docs := benchmarks,docs
 
 # `benchmarks` is a folder too.
-.PHONY: tabular benchmarks test docs test-oldest format clean help
+.PHONY: tabular benchmarks test test-quick docs test-oldest format clean help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -36,14 +36,23 @@ test: $(VENV)/.installed-test  ## everything that has to pass before a commit
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest --quiet -n $(JOBS) $(ARGS)
+	$(VENV)/bin/pytest --quiet -n $(JOBS) --dist worksteal $(ARGS)
+
+# The mathematics, scikit-learn's checks of the defaults, and the examples of all docstrings, which
+# fit one of everything.
+QUICK := sklearn_mixup $(patsubst %,tests/test_%.py,architecture augment augmentation classifier \
+	gan_skorch minibatches modules robustness sklearn_contract vicinal)
+
+test-quick: $(VENV)/.installed-test  ## the heart of it, in a minute; not enough before a commit
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/pytest --quiet -n $(JOBS) --dist worksteal -m "not slow" $(QUICK) $(ARGS)
 
 docs: $(VENV)/.installed-docs  ## the documentation; into docs/_build/html/
 	$(VENV)/bin/sphinx-build -W --keep-going -n -E -q -b html docs docs/_build/html
 
 # Old versions warn of each other, so warnings are no errors here.
 test-oldest: $(VENV_OLDEST)/.installed-test  ## the tests on the oldest versions that we claim
-	$(VENV_OLDEST)/bin/python -m pytest --quiet -n $(JOBS) -W default $(ARGS)
+	$(VENV_OLDEST)/bin/python -m pytest --quiet -n $(JOBS) --dist worksteal -W default $(ARGS)
 
 format: $(VENV)/.installed-test  ## mend the layout of the code, and what else ruff can mend
 	$(VENV)/bin/ruff check --fix

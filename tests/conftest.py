@@ -26,11 +26,12 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests that are marked ``cuda`` where there is no such device."""
-    if torch.cuda.is_available():
-        return
+    """Skip what is marked ``cuda`` where there is no such device; mark benchmarks as slow."""
+    no_cuda = not torch.cuda.is_available()
     for item in items:
-        if item.get_closest_marker("cuda"):
+        if Path(__file__).parent / "benchmarks" in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+        if no_cuda and item.get_closest_marker("cuda"):
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device; torch finds none"))
 
 

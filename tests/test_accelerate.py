@@ -15,6 +15,7 @@ pytest.importorskip("accelerate")
 from tests.accelerated_fits import load
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

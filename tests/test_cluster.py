@@ -18,6 +18,8 @@ from sklearn_mixup.modules import MLP
 
 distributed = pytest.importorskip("distributed")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def client():

@@ -14,16 +14,25 @@ LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
 @parametrize_with_checks(
     [
         MixupClassifier(),
-        # An estimator that differs from the default in what the checks could stumble over.
-        MixupClassifier(alpha=0, dropout=0.1, batch_size=8, max_epochs=30),
         MixupGAN(max_iter=3),
-        MixupGAN(alpha=0, saturating=True, latent_dim=3, batch_size=8, max_iter=30),
         FusedBaggingClassifier(LEARNER, 2),
+    ]
+)
+def test_scikit_learn_check_passes(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        # Estimators that differ from the default in what the checks could stumble over.
+        MixupClassifier(alpha=0, dropout=0.1, batch_size=8, max_epochs=12),
+        MixupGAN(alpha=0, saturating=True, latent_dim=3, batch_size=8, max_iter=4),
         # A row of weight 2 is a row twice only where neither draws nor transformers count rows.
         FusedBaggingClassifier(make_pipeline(FunctionTransformer(), LEARNER), 3, max_fused=2),
     ]
 )
-def test_scikit_learn_check_passes(estimator, check):
+def test_scikit_learn_check_passes_with_other_settings(estimator, check):
     check(estimator)
 
 
