@@ -37,10 +37,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cpu_environment() -> dict[str, str]:
-    """Give the environment of a child process that sees no other device than the CPU.
+    """Give the environment of a child process that sees no GPU.
 
-    torch's optimizers ask CUDA, if there is one, which a fork must not; accelerate gives each
-    process a GPU of its own.
+    Where there is one, torch's optimizers ask it at each step, which a fork must not, and
+    accelerate's processes wait for each other on a GPU of their own each.
     """
     hidden = {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "true"}
     return {**os.environ, **hidden, "OMP_NUM_THREADS": "1"}

@@ -269,7 +269,9 @@ def main(folder, n_epochs):
     """Do all of it, in a folder; print what came of it."""
     folder = Path(folder)
     torch.set_num_threads(1)
-    build(max_epochs=1).fit(*digits())  # Imports what torch imports late, once for all.
+    # Imports what torch imports late, once for all; takes no step, for a process in which autograd
+    # has served a GPU can fork none that computes gradients.
+    build(max_epochs=0).fit(*digits())
     log = folder / "log"
     report = {
         "random": kill_at_random(folder / "random", log, n_epochs),

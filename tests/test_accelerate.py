@@ -15,7 +15,13 @@ pytest.importorskip("accelerate")
 from tests.accelerated_fits import load
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        torch.backends.mps.is_available(),
+        reason="accelerate asks for a GPU for each process, and MPS cannot be hidden from it",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -96,6 +96,7 @@ def test_missing_pictures_are_named(tmp_path):
 
 
 @pytest.mark.skipif(find_spec("accelerate") is None, reason="needs the extra `accelerate`")
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="see tests/test_accelerate.py")
 def test_two_processes_share_the_runs_and_one_tells(tmp_path, cpu_environment):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     arguments = ["imagenet", "--scale", "smoke", "--epochs", "1", "--device", "cpu"]
