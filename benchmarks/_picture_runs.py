@@ -86,6 +86,8 @@ def name_network(family: str, sizes: Mapping[str, Any]) -> str:
     'WideResNet-28-10'
     >>> name_network("preact_resnet18", {"width": 16})
     'PreAct ResNet-18 (width 16)'
+    >>> name_network("resnet50", {"layers": (1, 1, 1, 1)})
+    'ResNet-50 (layers 1, 1, 1, 1)'
     """
     if family == "preact_resnet18":
         width = sizes.get("width", 64)
@@ -94,7 +96,8 @@ def name_network(family: str, sizes: Mapping[str, Any]) -> str:
         return f"WideResNet-{sizes.get('depth', 28)}-{sizes.get('widen_factor', 10)}"
     if family == "densenet_bc":
         return f"DenseNet-BC-{sizes.get('depth', 190)} (k = {sizes.get('growth_rate', 40)})"
-    return _IMAGENET_TITLES.get(family, family)
+    layers = ", ".join(map(str, sizes.get("layers", ())))
+    return _IMAGENET_TITLES.get(family, family) + (f" (layers {layers})" if layers else "")
 
 
 # -- the error after each epoch -------------------------------------------------------------------

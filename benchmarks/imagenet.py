@@ -28,7 +28,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,10 +71,11 @@ class _Scale:
     batch_size: int | None
     n_workers: int
     lr_factor: float = 1.0
+    sizes: Mapping[str, Any] = field(default_factory=dict)  # of the networks, as timm names them
 
 
 _SCALES = {
-    "smoke": _Scale("digits", ("resnet50",), 32, (2,), 20, 0),
+    "smoke": _Scale("digits", ("resnet50",), 32, (2,), 20, 0, sizes={"layers": (1, 1, 1, 1)}),
     "small": _Scale("imagenette", ("resnet50",), 64, (10,), 32, 0, lr_factor=0.25),
     "paper": _Scale("imagenet", tuple(_NETWORKS), recipes.IMAGENET_PIXELS, (90, 200), None, 8),
 }
@@ -138,6 +139,7 @@ def run_one(
     n_workers: int,
     device: str,
     checkpoints: Path,
+    sizes: Mapping[str, Any],
     accelerator: Any = None,
 ) -> dict[str, Any]:
     """Train one network and measure its errors after each epoch.
@@ -159,7 +161,7 @@ def run_one(
         alpha=alpha,
         seed=seed,
         device=device,
-        sizes={"channels_last": _CHANNELS_LAST},
+        sizes={"channels_last": _CHANNELS_LAST, **sizes},
         callbacks=[("test_errors", TestErrors(test, test.targets))],
         accelerator=accelerator,
         **{f"iterator_train__{name}": value for name, value in loader.items()},
@@ -196,8 +198,12 @@ def plan(
     n_workers: int,
     device: str,
     lr_factor: float = 1.0,
+    sizes: Mapping[str, Any] | None = None,
 ) -> list[Task]:
-    """List the runs; `alphas` None is ERM and the paper's alpha of each network."""
+    """List the runs; `alphas` None is ERM and the paper's alpha of each network.
+
+    `sizes` is what differs from the networks of the paper.
+    """
     versions = environment(device)
     tasks = []
     for seed in range(n_seeds):
@@ -207,7 +213,7 @@ def plan(
                 for alpha in alphas or (0.0, recipe.alpha):
                     key = {
                         "data": data,
-                        "network": name_network(family, {}),
+                        "network": name_network(family, sizes or {}),
                         "method": "mixup" if alpha else "ERM",
                         "alpha": alpha,
                         "max_epochs": max_epochs,
@@ -226,6 +232,7 @@ def plan(
                         pixels=pixels,
                         n_workers=n_workers,
                         device=device,
+                        sizes=sizes or {},
                     )
                     tasks.append(Task(key, settings, work))
     return tasks
@@ -241,7 +248,7 @@ def describe_plan(tasks: Sequence[Task]) -> pd.DataFrame:
             pixels = task.settings["pixels"]
             cost = compute_cost(
                 recipe,
-                partial(make_network, family, folders.n_classes),
+                partial(make_network, family, folders.n_classes, **task.work.keywords["sizes"]),
                 shape=(3, pixels, pixels),
                 n_train=folders.n_train,
             )
@@ -312,6 +319,7 @@ def run(args: argparse.Namespace) -> None:
             n_workers=scale.n_workers if args.workers is None else args.workers,
             device=device,
             lr_factor=scale.lr_factor,
+            sizes=scale.sizes,
         )
         if args.dry_run:
             report.tell_plan("imagenet", describe_plan(tasks))
