@@ -593,7 +593,8 @@ def _bunch(data_set: _DataSet, values: np.ndarray, *, copy: str) -> Bunch:
         for name, words in file.words.items():
             codes = data[name].to_numpy(dtype=int)
             data[name] = pd.Categorical.from_codes(codes, categories=pd.Index(words))
-    target = data.pop(columns[-1])
+    target = data[columns[-1]]
+    data = data.drop(columns=columns[-1])  # pop would take 0.4 s with 10,000 columns
     target_names = list(data_set.class_names.values())
     counts = zip(target_names, target.value_counts().sort_index(), strict=True)
     description = (
