@@ -73,10 +73,11 @@ class _Scale:
     tables: tuple[str, ...]
     alphas: tuple[float, ...]
     n_train: int
+    n_trees: int = 200
 
 
 _SCALES = {
-    "smoke": _Scale(20, (FALLBACK,), (0.0, 0.2), 60),
+    "smoke": _Scale(20, (FALLBACK,), (0.0, 0.2), 60, 20),
     "small": _Scale(1_000, tuple(TABLES), ALPHAS[:2], N_TRAIN),
     "paper": _Scale(5_000, tuple(TABLES), ALPHAS, N_TRAIN),
 }
@@ -191,11 +192,11 @@ def sample_rows(
     return gan.sample(len(rows), random_state=seed) if gan.initialized_ else rows.copy()
 
 
-def make_classifiers(seed: int) -> dict[str, Any]:
+def make_classifiers(seed: int, n_trees: int) -> dict[str, Any]:
     """Make the classifiers that the rows are for; keys are those of `CLASSIFIERS`."""
     return {
         "logistic": LogisticRegression(max_iter=5_000),
-        "forest": RandomForestClassifier(n_estimators=200, random_state=seed),
+        "forest": RandomForestClassifier(n_estimators=n_trees, random_state=seed),
     }
 
 
@@ -210,6 +211,7 @@ def run_tables(
     *,
     n_train: int,
     max_iter: int,
+    n_trees: int,
     device: str,
     data_home: str | None,
 ) -> dict[str, Any]:
@@ -227,6 +229,8 @@ def run_tables(
         Governs split, networks and forest; the same for every method.
     n_train, max_iter : int
         Rows to train on; generator iterations of each GAN.
+    n_trees : int
+        Of the forest.
     device : str
         Where the GANs train.
     data_home : str or None
@@ -261,7 +265,7 @@ def run_tables(
         "alone": (np.concatenate([X[is_kept], X_new]), np.concatenate([y[is_kept], y_new])),
     }
     for suffix, (X_train, y_train) in sets.items():
-        for classifier_name, classifier in make_classifiers(seed).items():
+        for classifier_name, classifier in make_classifiers(seed, n_trees).items():
             predicted = classifier.fit(X_train, y_train).predict(X_test)
             results[f"{classifier_name}_{suffix}"] = float((predicted != y_test).mean())
     return results
@@ -312,13 +316,14 @@ def plan(seeds: int, *, device: str, scale: str, data_home: str | None = None) -
                     "n_train": size.n_train,
                     "n_least": N_LEAST,
                     "source": load_table(name, data_home).source,
-                    "classifiers": [repr(value) for value in make_classifiers(0).values()],
+                    "classifiers": list(map(repr, make_classifiers(0, size.n_trees).values())),
                 }
                 work = partial(
                     run_tables,
                     *(name, method, alpha, seed),
                     n_train=size.n_train,
                     max_iter=size.max_iter,
+                    n_trees=size.n_trees,
                     device=device,
                     data_home=data_home,
                 )
