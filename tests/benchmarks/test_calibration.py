@@ -144,7 +144,8 @@ def test_networks_trained_together_are_measured_as_alone():
     table = load_table("wine")
     for run, measured in zip(runs, together, strict=True):
         train, test = split_rows(table, run["split"])
-        net = MixupClassifier(alpha=run["alpha"], max_epochs=3, random_state=run["split"])
+        params = {"alpha": run["alpha"], "random_state": run["split"], "device": "cpu"}
+        net = MixupClassifier(max_epochs=3, **params)
         net = make_pipeline(make_preprocessor(table, "standardised"), net)
         probabilities = net.fit(table.X.iloc[train], table.y[train]).predict_proba(
             table.X.iloc[test]
