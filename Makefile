@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # The Python of `make test-oldest`: one that the oldest supported versions still have wheels for.
 PYTHON_OLDEST ?= python3.10
+# That of `make test-newest`: a newer one gets newer versions.
+PYTHON_NEWEST ?= $(PYTHON)
 # More options for the job, as in `make tabular ARGS=--download`.
 ARGS ?=
 # Processes that run at a time. Each gets one thread: two that fight over a core are ten times
@@ -13,6 +15,7 @@ export OMP_NUM_THREADS ?= 1
 
 VENV := .venv
 VENV_OLDEST := .venv-oldest
+VENV_NEWEST := .venv-newest
 PIP_FLAGS := --quiet --disable-pip-version-check
 
 # The extras of pyproject.toml that each job needs.
@@ -22,7 +25,8 @@ EXTRAS_test := benchmarks,plot,test,vision
 EXTRAS_docs := benchmarks,docs
 
 # `benchmarks` is a folder too.
-.PHONY: tabular benchmarks test test-quick docs test-oldest format clean help
+.PHONY: tabular benchmarks test test-quick test-machines test-oldest test-newest docs format clean \
+  help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -37,6 +41,7 @@ test: $(VENV)/.installed-test  ## everything that has to pass before a commit
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest --quiet -n $(JOBS) --dist worksteal $(ARGS)
+	$(VENV)/bin/python -m tests.machines --quick --jobs $(JOBS)
 
 # The mathematics, scikit-learn's checks of the defaults, and the examples of all docstrings, which
 # fit one of everything.
@@ -47,6 +52,10 @@ test-quick: $(VENV)/.installed-test  ## the heart of it, in a minute; not enough
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/pytest --quiet -n $(JOBS) --dist worksteal -m "not slow" $(QUICK) $(ARGS)
 
+# In some twenty minutes.
+test-machines: $(VENV)/.installed-test  ## the contract and equivalences as other processors compute
+	$(VENV)/bin/python -m tests.machines --jobs $(JOBS) $(ARGS)
+
 docs: $(VENV)/.installed-docs  ## the documentation; into docs/_build/html/
 	$(VENV)/bin/sphinx-build -W --keep-going -n -E -q -b html docs docs/_build/html
 
@@ -54,12 +63,19 @@ docs: $(VENV)/.installed-docs  ## the documentation; into docs/_build/html/
 test-oldest: $(VENV_OLDEST)/.installed-test  ## the tests on the oldest versions that we claim
 	$(VENV_OLDEST)/bin/python -m pytest --quiet -n $(JOBS) --dist worksteal -W default $(ARGS)
 
+# What is newest changes, so it is looked for each time. Warnings are no errors here either.
+test-newest:  ## the tests on the newest versions of all, pre-releases included
+	test -x $(VENV_NEWEST)/bin/python || $(PYTHON_NEWEST) -m venv $(VENV_NEWEST)
+	$(VENV_NEWEST)/bin/python -m pip install $(PIP_FLAGS) --pre --upgrade --upgrade-strategy eager \
+	  -e ".[$(EXTRAS_test)]"
+	$(VENV_NEWEST)/bin/python -m pytest --quiet -n $(JOBS) --dist worksteal -W default $(ARGS)
+
 format: $(VENV)/.installed-test  ## mend the layout of the code, and what else ruff can mend
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
 clean:  ## remove the environments and all that was built, but not results/
-	rm -rf $(VENV) $(VENV_OLDEST) docs/_build docs/generated build *.egg-info
+	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_NEWEST) docs/_build docs/generated build *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
 	find sklearn_mixup benchmarks tests docs -name __pycache__ -prune -exec rm -rf {} +
 

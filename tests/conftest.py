@@ -22,7 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Dataset
 
 # Threads that fight over a few busy cores are slower than one.
-torch.set_num_threads(1)
+if "OMP_NUM_THREADS" not in os.environ:
+    torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -97,6 +97,7 @@ MODULES = {
 }
 
 
+@pytest.mark.machines
 @pytest.mark.filterwarnings("ignore:.*could not be fused", "ignore:There is a performance drop")
 @pytest.mark.parametrize("net", MODULES.values(), ids=MODULES)
 def test_probabilities_are_the_mean_of_the_members(net, iris):
@@ -113,6 +114,7 @@ def test_probabilities_are_the_mean_of_the_members(net, iris):
         assert_near(proba.sum(1), np.ones(len(X)))
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("n_members", [1, 2, 5])
 @pytest.mark.parametrize("draws", [{}, {"max_features": 0.5}, {"bootstrap_features": True}])
 def test_each_member_is_asked_about_its_own_columns(n_members, draws, wine):

@@ -150,6 +150,7 @@ def make_weights(folds):
     return [kinds[i % len(kinds)](len(y)) for i, (_, y) in enumerate(folds)]
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize(
     "table", ["iris", "wine", "breast_cancer", "digits", "website_phishing"], indirect=True
 )
@@ -166,6 +167,7 @@ def test_each_net_of_a_stack_ends_as_alone(table, assert_unchanged):
         assert (one.predict(X) == other.predict(X)).mean() > 0.99
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize(
     "table", ["iris", "wine", "breast_cancer", "digits", "website_phishing"], indirect=True
 )
@@ -191,6 +193,7 @@ def test_a_step_in_float32_is_that_of_each_net_alone(table):
             assert_close(p, q, rtol=0, atol=bound)
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("batch_size", [32, 24, 7, 1000, -1])
 def test_each_net_of_a_stack_ends_as_alone_whatever_the_minibatches(iris, batch_size):
     nets = [make_net(batch_size=batch_size, **params) for params in VARIED]
@@ -411,6 +414,7 @@ def test_a_criterion_of_the_user_s_own_is_minimised_as_alone(iris):
         assert_same_net(*pair)
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("kind", ["multilabel", "probabilities"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_targets_in_columns_are_learned_as_alone(iris, kind, weighted):
@@ -476,6 +480,7 @@ DROPPED = [
 ]
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize(
     "options",
     [{"max_fused": 1}, {"max_fused": 4}, {"max_fused": "auto", "n_jobs": 2}, {"n_jobs": 2}],
@@ -604,6 +609,7 @@ def test_dropout_trains_to_the_losses_of_nets_alone(iris):
 # -- random_state -------------------------------------------------------------------------------
 
 
+@pytest.mark.machines
 def test_same_random_state_gives_the_same_bits(iris):
     def fitted():
         nets = [make_net(**params) for params in (*DROPPED, DROPPED[0])]

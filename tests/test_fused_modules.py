@@ -142,6 +142,7 @@ def frozen_mlp():
     return module
 
 
+@pytest.mark.machines
 # torch tells so where vmap takes an operation, but not all at once.
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 @pytest.mark.parametrize(
@@ -193,6 +194,7 @@ def test_running_statistics_are_those_alone(iris, batch_size):
         assert mean.abs().max() > 0.01
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("module", [Pictures, MLP])
 def test_modules_train_on_pictures_as_alone(digits, module):
     X, y = digits
@@ -265,6 +267,7 @@ class DropsTwice(nn.Module):
         return self.output(self.last(X) if self.last.p else X)
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize(
     ("module", "params"),
     [

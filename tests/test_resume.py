@@ -161,6 +161,7 @@ PARAMS = {
 }
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
 def test_a_killed_fit_ends_with_the_bits_of_a_whole_one(iris, tmp_path, params):
     assert_goes_on(lambda *callbacks: build(*callbacks, **params()), tmp_path, *iris)
@@ -179,6 +180,7 @@ def test_it_does_not_matter_where_in_an_epoch_the_kill_comes(iris, tmp_path, n_m
     )
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("weights", ["whole", "broken"])
 def test_weights_of_rows_go_on(iris, tmp_path, weights):
     weight = np.random.default_rng(0).integers(0, 3, 150) * (1.0 if weights == "whole" else 0.7)

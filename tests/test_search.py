@@ -147,6 +147,7 @@ GRIDS = {
 }
 
 
+@pytest.mark.machines
 @pytest.mark.parametrize("case", GRIDS)
 def test_results_are_those_of_grid_search(case, iris):
     assert_searches_agree(*GRIDS[case], *iris)

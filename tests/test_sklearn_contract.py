@@ -8,15 +8,13 @@ from torch import nn
 
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier, MixupGAN
 
+pytestmark = pytest.mark.machines
+
 LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
 
 
 @parametrize_with_checks(
-    [
-        MixupClassifier(),
-        MixupGAN(max_iter=3),
-        FusedBaggingClassifier(LEARNER, 2),
-    ]
+    [MixupClassifier(), MixupGAN(max_iter=3), FusedBaggingClassifier(LEARNER, 2)]
 )
 def test_scikit_learn_check_passes(estimator, check):
     check(estimator)
