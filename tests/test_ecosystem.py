@@ -24,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sklearn_mixup import MixupClassifier
+from tests.rounding import assert_near
 
 
 def quick(**params):
@@ -286,7 +287,7 @@ def test_bagging_on_some_of_the_features(wine):
     assert bagging.score(X, y) > 0.92
 
 
-def test_adaboost_gives_the_second_net_the_weights_of_the_firsts_mistakes(breast_cancer):
+def test_adaboost_gives_the_second_net_the_weights_of_the_firsts_mistakes(breast_cancer, float64):
     X, y = breast_cancer
     X = StandardScaler().fit_transform(X)
     boost = AdaBoostClassifier(quick(max_epochs=1, lr=1e-3), n_estimators=2, random_state=0)
@@ -302,7 +303,7 @@ def test_adaboost_gives_the_second_net_the_weights_of_the_firsts_mistakes(breast
     weight[wrong] *= (1 - wrong.mean()) / wrong.mean()
     weight /= weight.sum()
     by_hand = clone(second).fit(X, y, sample_weight=weight)
-    np.testing.assert_allclose(by_hand.predict_proba(X), second.predict_proba(X), atol=1e-5)
+    assert_near(by_hand.predict_proba(X), second.predict_proba(X))
     unweighted = clone(second).fit(X, y)
     assert np.abs(unweighted.predict_proba(X) - second.predict_proba(X)).max() > 1e-2
 

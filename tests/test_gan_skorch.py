@@ -213,7 +213,7 @@ def test_pictures_have_no_names(X):
         gan.get_feature_names_out()
 
 
-def test_losses_are_the_logarithm_of_two_where_the_discriminator_knows_nothing():
+def test_losses_are_the_logarithm_of_two_where_the_discriminator_knows_nothing(float64):
     class Ignorant(MixupGAN):
         criterion_ = nn.BCEWithLogitsLoss()
 

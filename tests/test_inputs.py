@@ -21,6 +21,7 @@ from torch.utils.data import (
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
 from tests.recording import Recording
+from tests.rounding import assert_near
 
 
 def quick(**params):
@@ -279,13 +280,11 @@ def test_a_tensor_dataset_trains_like_its_tensors(tensors):
     assert list(clf.classes_) == [0, 1, 2]
 
 
-def test_predictions_take_a_dataset_too(tensors):
+def test_predictions_take_a_dataset_too(tensors, float64):
     X, y = tensors
     clf = quick().fit(X, y)
     for dataset in (TensorDataset(X, y), Rows(X, y, has_targets=True)):
-        np.testing.assert_allclose(
-            clf.predict_proba(dataset), clf.predict_proba(X), rtol=1e-5, atol=1e-7
-        )
+        assert_near(clf.predict_proba(dataset), clf.predict_proba(X))
 
 
 @pytest.mark.parametrize("batch_size", [32, 150, -1])
@@ -551,20 +550,18 @@ def test_multilabel_targets_are_learned_one_by_one(alpha, digits, multilabel):
     assert clf.score(X[450:], y[450:]) == (predicted == y[450:]).all(axis=1).mean()
 
 
-def test_multilabel_decision_is_the_logit(digits, multilabel):
+def test_multilabel_decision_is_the_logit(digits, multilabel, float64):
     clf = quick(max_epochs=2).fit(digits[0], multilabel)
     proba = clf.predict_proba(digits[0])
-    np.testing.assert_allclose(
-        clf.decision_function(digits[0]), np.log(proba / (1 - proba)), rtol=1e-3, atol=1e-4
-    )
+    assert_near(clf.decision_function(digits[0]), np.log(proba / (1 - proba)))
 
 
 @pytest.mark.parametrize("alpha", [0, 0.4])
-def test_certain_rows_of_probabilities_train_like_labels(alpha, iris):
+def test_certain_rows_of_probabilities_train_like_labels(alpha, iris, float64):
     X, y = iris
     soft = as_stored(alpha=alpha).fit(X, np.eye(3)[y])
     hard = as_stored(alpha=alpha).fit(X, y)
-    np.testing.assert_allclose(soft.predict_proba(X), hard.predict_proba(X), rtol=1e-4, atol=1e-5)
+    assert_near(soft.predict_proba(X), hard.predict_proba(X))
     np.testing.assert_array_equal(soft.predict(X), hard.predict(X))
 
 

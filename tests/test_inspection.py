@@ -28,6 +28,7 @@ from sklearn_mixup.inspection import (
     gradient_norm_between,
     miss_rate_between,
 )
+from tests.rounding import assert_near
 
 LAM = np.array([0.0, 0.2, 0.4, 0.5, 0.7, 0.8, 1.0])
 MEASURES = [miss_rate_between, gradient_norm_between]
@@ -308,9 +309,8 @@ class TwoInputs(nn.Module):
         return self.left(left) + self.right(right)
 
 
-def test_inputs_of_a_dict_are_mixed_alike_and_have_one_gradient(iris):
+def test_inputs_of_a_dict_are_mixed_alike_and_have_one_gradient(iris, float64):
     X, y = iris
-    X = X.astype(np.float32)
     parts = {"left": X[:, :2], "right": torch.tensor(X[:, 2:])}
     net = MixupClassifier(TwoInputs, max_epochs=1, random_state=0, device="cpu").fit(parts, y)
     joined = nn.Linear(4, 3)
@@ -321,7 +321,7 @@ def test_inputs_of_a_dict_are_mixed_alike_and_have_one_gradient(iris):
         options = {"lam": LAM, "n_pairs": 20, "random_state": 0, "of": of}
         one = gradient_norm_between(net, parts, y, **options)
         other = gradient_norm_between(joined, X, y, **options)
-        np.testing.assert_allclose(one.gradient_norms, other.gradient_norms, rtol=1e-4)
+        assert_near(one.gradient_norms, other.gradient_norms)
     assert miss_rate_between(net, parts, y, lam=[0.5], random_state=0).misses.shape == (1, 1000)
 
 
@@ -442,10 +442,10 @@ def test_a_criterion_is_the_nets_own(iris, net, iris_names):
     np.testing.assert_allclose(by_nll.gradient_norms, expected.gradient_norms, rtol=1e-6)
 
 
-def test_a_binary_net_of_skorch_is_taken(iris):
-    X, y = iris[0][:100].astype(np.float32), iris[1][:100]
+def test_a_binary_net_of_skorch_is_taken(iris, float64):
+    X, y = iris[0][:100].copy(), iris[1][:100]
     net = NeuralNetBinaryClassifier(nn.Linear(4, 1), max_epochs=2, train_split=None, verbose=0)
-    net.fit(X, y.astype(np.float32))
+    net.fit(X, y.astype(np.float64))
     curve = gradient_norm_between(net, X, y, lam=LAM, n_pairs=30, random_state=0)
     weight, bias = (p.detach().numpy() for p in net.module_.parameters())
     i, j = curve.pairs.T
@@ -453,7 +453,7 @@ def test_a_binary_net_of_skorch_is_taken(iris):
         logits = (lam * X[i] + (1 - lam) * X[j]) @ weight[0] + bias
         error = 1 / (1 + np.exp(-logits)) - (lam * y[i] + (1 - lam) * y[j])
         expected = np.abs(error) * np.linalg.norm(weight)
-        np.testing.assert_allclose(norms, expected, rtol=1e-4, atol=1e-6)
+        assert_near(norms, expected)
 
 
 # -- the module stays as it was -------------------------------------------------------------------

@@ -8,6 +8,8 @@ from torch.testing import assert_close
 
 from sklearn_mixup.modules import MLP, Discriminator, Generator
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 
 def reference(mlp):
     """The same network out of torch's own layers."""

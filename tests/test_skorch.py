@@ -32,6 +32,7 @@ from torch.utils.data import DataLoader
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
 from tests.recording import Recording
+from tests.rounding import assert_near
 
 N_MINIBATCHES = 5  # of 32 in the 150 rows of iris
 
@@ -801,12 +802,12 @@ class ByHand(torch.optim.Optimizer):
         return loss
 
 
-def test_an_optimizer_of_the_users_gets_its_closure(iris):
+def test_an_optimizer_of_the_users_gets_its_closure(iris, float64):
     n_before = ByHand.n_closures
     clf = quick(optimizer=ByHand, lr=0.1, max_epochs=15).fit(*iris)
     assert ByHand.n_closures - n_before == 15 * N_MINIBATCHES
     same = quick(optimizer=torch.optim.SGD, lr=0.1, max_epochs=15).fit(*iris)
-    np.testing.assert_allclose(clf.predict_proba(iris[0]), same.predict_proba(iris[0]), atol=1e-5)
+    assert_near(clf.predict_proba(iris[0]), same.predict_proba(iris[0]))
 
 
 # -- compile, subclasses, instances --------------------------------------------------------------
@@ -816,9 +817,7 @@ def test_a_compiled_net_trains_like_one_that_is_not(iris):
     X, y = iris
     compiled = quick(compile=True, compile__backend="eager").fit(X, y)
     assert type(compiled.module_).__name__ == "OptimizedModule"
-    np.testing.assert_allclose(
-        compiled.predict_proba(X), quick().fit(X, y).predict_proba(X), rtol=1e-4, atol=1e-5
-    )
+    assert_near(compiled.predict_proba(X), quick().fit(X, y).predict_proba(X))
 
 
 def test_a_subclass_may_replace_the_training_step(iris):

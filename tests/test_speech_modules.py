@@ -190,9 +190,9 @@ def test_dropout_is_set_by_the_classifier_and_not_called_at_zero(make):
 
 @small
 def test_network_compiles_whole(make):
-    module = make(dropout=0.5)
+    module = make(dropout=0.5).double()
     twin = copy.deepcopy(module)
-    X = torch.randn(2, 1, 64, 48)
+    X = torch.randn(2, 1, 64, 48, dtype=torch.float64)
     outputs = []
     for network in (module, torch.compile(twin, fullgraph=True, backend="aot_eager")):
         torch.manual_seed(0)

@@ -26,6 +26,7 @@ from benchmarks._tabular_report import TEST_SHARE
 from benchmarks.calibration import plan, run_together
 from benchmarks.tabular import load_table, make_preprocessor, split_rows
 from sklearn_mixup import MixupClassifier
+from tests.rounding import ROUNDING
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_bins_of_several_runs_add_up(predictions):
 # -- runs ---------------------------------------------------------------------------------------
 
 
-def test_networks_trained_together_are_measured_as_alone():
+def test_networks_trained_together_are_measured_as_alone(float64):
     runs = [{"alpha": alpha, "split": split} for split in (0, 1) for alpha in (0.0, 1.0)]
     together = run_together("wine", 3, runs, device="cpu", data_home=None)
     table = load_table("wine")
@@ -152,7 +153,7 @@ def test_networks_trained_together_are_measured_as_alone():
         )
         alone = measure(probabilities, table.y[test], net.classes_, seed=run["split"])
         for name in ("log_loss", "brier", "overconfidence", "test_error"):
-            assert measured[name] == pytest.approx(alone[name], rel=1e-3, abs=1e-4)
+            assert measured[name] == pytest.approx(alone[name], abs=20 * ROUNDING)  # logits < 20
 
 
 def test_plan_has_every_run_once_and_trains_splits_and_alphas_together():
