@@ -22,6 +22,7 @@ from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
+from sklearn_mixup._curves import Curves
 from sklearn_mixup._labels import Labelled, likeliest
 from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._prediction import in_double
@@ -44,7 +45,7 @@ from sklearn_mixup.modules import MLP
 __all__ = ["MixupClassifier"]
 
 
-class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
+class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     """A neural network classifier trained with mixup [1]_.
 
     Every minibatch is moved toward a permutation of itself, inputs and targets by the same
@@ -130,6 +131,19 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         Losses, learning rate and seconds of each epoch; also as ``history``. ``train_loss`` is
         measured on the mixed minibatches: it is not the loss on the training rows.
 
+    loss_, best_loss_ : float
+        The last training loss, and the least.
+    loss_curve_ : list of float
+        The training loss of each epoch.
+    validation_scores_ : list of float or None
+        The accuracy after each epoch on the rows that `train_split` set aside; None without.
+    best_validation_score_ : float or None
+        The highest of them.
+    n_iter_ : int
+        Epochs since training began.
+    n_outputs_ : int
+        Width of the output, a column for each class.
+
     Notes
     -----
     The objective of a minibatch whose rows ``i`` have partners ``j`` and weights ``w`` is the mean
@@ -147,6 +161,11 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
 
     A subclass with a ``get_loss`` of its own is handed mixed targets, not labels; for another
     loss, pass a `criterion`, which is called once with own and once with partners' targets.
+
+    Of the attributes of :class:`~sklearn.neural_network.MLPClassifier` these are not here: `coefs_`,
+    `intercepts_`, `n_layers_` and `out_activation_`, since the network may be any, and is
+    ``module_``; and `t_`, the rows seen, since the history holds the ``train_batch_size`` of each
+    minibatch.
 
     The defaults come from a study of some 60 recipes on nine tables; see the user guide.
 
@@ -185,6 +204,14 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
     if hasattr(NeuralNetClassifier, "set_fit_request"):
         __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
         __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
+
+        def _get_metadata_request(self) -> Any:
+            requests = super()._get_metadata_request()
+            for method in (requests.fit, requests.partial_fit):
+                if "sample_weight" not in method.requests:
+                    # As scikit-learn knows it of a `fit` that names it: nobody has asked yet.
+                    method.add_request(param="sample_weight", alias=None)
+            return requests
 
     def __init__(
         self,
@@ -500,6 +527,22 @@ class MixupClassifier(Labelled, VicinalNet, NeuralNetClassifier):
         if getattr(self, "target_type_", None) == "multilabel-indicator":
             return (proba > 0.5).astype(int)
         return self._decode(proba.argmax(axis=1))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Compute the logarithm of :meth:`predict_proba`.
+
+        Parameters
+        ----------
+        X : as for :meth:`fit`
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Natural logarithms, -inf where the probability is 0.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Compute the logits.

@@ -20,6 +20,7 @@ LAYOUT = (
     ("minibatches", "_checkpoint", "_device", "_targets", "_validation"),
     ("_memory", "_prediction", "_settings", "callbacks"),
     (
+        "_curves",
         "_energy",
         "_epoch",
         "_gan_checks",
