@@ -162,7 +162,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     A subclass with a ``get_loss`` of its own is handed mixed targets, not labels; for another
     loss, pass a `criterion`, which is called once with own and once with partners' targets.
 
-    Of the attributes of :class:`~sklearn.neural_network.MLPClassifier` these are not here: `coefs_`,
+    Some attributes of :class:`~sklearn.neural_network.MLPClassifier` are not here: `coefs_`,
     `intercepts_`, `n_layers_` and `out_activation_`, since the network may be any, and is
     ``module_``; and `t_`, the rows seen, since the history holds the ``train_batch_size`` of each
     minibatch.

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Curves:
-    """A net whose history is there under the names of :class:`sklearn.neural_network.MLPClassifier`."""
+    """A net whose history is there under the names that MLPClassifier has for it."""
 
     history: Any
 

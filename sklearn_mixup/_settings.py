@@ -44,7 +44,7 @@ _PARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "optimizer_discriminator": _AN_OPTIMIZER,
     "iterator_train": _AN_ITERATOR,
     "iterator_valid": _AN_ITERATOR,
-    "dataset": ("a class of torch Datasets", {}),
+    "dataset": ("a torch Dataset, class or instance", {}),
 }
 # What scikit-learn and others call it.
 _ELSEWHERE = {

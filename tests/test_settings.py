@@ -14,7 +14,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import EarlyStopping
+from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
+from skorch.exceptions import SkorchTrainingImpossibleError
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -218,7 +220,7 @@ def test_a_subclass_may_have_parameters_of_its_own(iris):
         ({"criterion": nn.functional.cross_entropy}, r"Use torch\.nn\.CrossEntropyLoss\."),
         ({"iterator_train": "shuffled"}, "`iterator_train` must be a class of iterators"),
         ({"iterator_valid": 32}, "`iterator_valid` must be a class of iterators.*got 32"),
-        ({"dataset": None}, "`dataset` must be a class"),
+        ({"dataset": None}, "`dataset` must be a torch Dataset, class or instance; got None"),
         ({"train_split": 0.2}, r"`train_split`.*ValidSplit\(5.*got 0\.2"),
         ({"callbacks": EarlyStopping()}, "`callbacks`.*Put a single one in a list"),
     ],
@@ -232,6 +234,19 @@ def test_a_part_that_is_none_is_refused_with_what_was_meant(params, match, iris)
 def test_so_it_is_with_the_parts_of_a_gan(name):
     with pytest.raises(TypeError, match=f"`{name}` must be .*; got 'nonsense'"):
         MixupGAN(**{name: "nonsense"}).fit(make_rows())
+
+
+def test_a_trimmed_net_says_so(iris):
+    clf = quick().fit(*iris)
+    clf.trim_for_prediction()
+    for train in (clf.fit, clf.partial_fit):
+        with pytest.raises(SkorchTrainingImpossibleError, match="trimmed for prediction"):
+            train(*iris)
+
+
+def test_a_dataset_may_be_made_before(iris):
+    X, y = map(np.array, iris)
+    assert len(quick(dataset=SkorchDataset(X, y)).fit(X, y).history) == 2
 
 
 def test_an_optimizer_that_was_made_is_refused(iris):
