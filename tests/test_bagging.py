@@ -110,7 +110,7 @@ def test_the_default_is_eight_nets_on_all_rows(iris):
     assert [type(member) for member in ensemble.estimators_] == [MixupClassifier] * 2
     for member, rows in zip(ensemble.estimators_, ensemble.estimators_samples_, strict=True):
         expected = MixupClassifier(random_state=member.random_state)
-        assert repr(member) == repr(expected)
+        assert repr(clone(member)) == repr(expected)
         assert_array_equal(np.sort(rows), np.arange(150))
 
 
