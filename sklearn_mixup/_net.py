@@ -245,7 +245,8 @@ class VicinalNet(NetEstimator):
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module to a minibatch."""
         training = self._training_
-        fit_params = taken_by(unwrap(self.module_).forward, fit_params)
+        if fit_params:
+            fit_params = taken_by(unwrap(self.module_).forward, fit_params)
         with explain_shapes(self.module_, x):
             if training is not None and training.holds(x):
                 return self.module_(x, **fit_params)

@@ -86,15 +86,18 @@ class Parametrized(NeuralNet):
         """Set parameters of an initialized net; return those for which weights were made anew."""
         check_names(self, [name for name in params if name.startswith(tuple(self.prefixes_))])
         parts = {name: name.partition("__")[0] for name in params}
+        is_idle = getattr(self, "_training_", None) is None
         made = {*self._modules, *self._criteria, "compile"}
         anew: dict[str, Any] = {}
         stored: dict[str, Any] = {}
         others: dict[str, Any] = {}
         for name, value in params.items():
             if self._is_virtual_param(name):
-                # skorch sets it in the optimizer, but the next one has to have it too.
                 others[name] = value
-                stored |= {name: value} if "__" in name and "param_groups__" not in name else {}
+                # skorch sets it in the optimizer. The next one has to have it too, but for what a
+                # callback sets while training, as schedules do.
+                if is_idle and "__" in name and "param_groups__" not in name:
+                    stored[name] = value
             elif parts[name] not in self.prefixes_:
                 others[name] = value
             elif parts[name] in made and not is_set_to(self, name, value):

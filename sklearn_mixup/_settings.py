@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -116,10 +117,15 @@ def _address(kind: type) -> str:
 # -- names of parameters --------------------------------------------------------------------------
 
 
+# Of classes only: methods would keep their nets alive.
+_signature_of_class = functools.lru_cache(inspect.signature)
+
+
 def named_parameters(function: Any) -> dict[str, inspect.Parameter] | None:
     """Get what a class or function takes by name; None if it takes any name, or does not tell."""
+    signature = _signature_of_class if isinstance(function, type) else inspect.signature
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = signature(function).parameters
     except (TypeError, ValueError):
         return None
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

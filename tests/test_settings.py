@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
 from skorch.exceptions import SkorchTrainingImpossibleError
@@ -508,6 +508,19 @@ def test_a_live_optimizer_takes_a_setting_at_once(iris):
     clf.set_params(optimizer__weight_decay=0.3)
     assert clf.optimizer_ is optimizer
     assert optimizer.param_groups[0]["weight_decay"] == 0.3
+
+
+class Warmup(Callback):
+    """A schedule of somebody's own."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        net.set_params(optimizer__lr=0.01 * len(net.history))
+
+
+def test_what_a_schedule_sets_does_not_outlive_the_fit(iris):
+    clf = quick(callbacks=[Warmup()], callbacks__lr_decay=None).fit(*iris)
+    assert clf.optimizer_.param_groups[0]["lr"] == 0.02
+    assert "optimizer__lr" not in clf.get_params(deep=False)
 
 
 def test_a_callback_may_be_taken_out_and_put_back(iris):
