@@ -200,6 +200,9 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             raises.
         TypeError
             If `estimator` is nothing that can be trained as a stack, or X is a torch Dataset.
+        KeyboardInterrupt
+            If somebody presses Ctrl-C. If all networks have trained for an epoch, the ensemble is
+            made of what they have learned, else it stays as it was.
         """
         params = {"sample_weight": sample_weight, **fit_params}
         ((outcome, _),) = fit_all(

@@ -84,11 +84,14 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     max_epochs : int, default=64
         Epochs of a fit.
     batch_size : int, default=32
-        Rows of a minibatch; -1 takes all.
+        Rows of a minibatch; -1 takes all. The last one may be shorter; if the module holds a batch
+        normalisation, which has no variance of one row, a single last row joins the minibatch
+        before it.
     iterator_train, iterator_valid : iterator class, default=Minibatches
         Where minibatches come from. The default keeps the data on the device and cuts slices from
         chunks that it has gathered and mixed; ``iterator_train__chunk_bytes`` bounds their memory.
-        A torch Dataset goes through a ``DataLoader``.
+        A torch Dataset goes through a ``DataLoader``. Each shuffles the rows to train on, unless it
+        is told an order: ``iterator_train__shuffle=False``, or a sampler.
     dataset : Dataset class, default=skorch.dataset.Dataset
         See skorch.
     train_split : callable, default=None
@@ -285,9 +288,13 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         Raises
         ------
         ValueError
-            If a parameter, X, y or a weight is not as said above, or they do not fit together.
+            If a parameter, X, y or a weight is not as said above, or they do not fit together; if
+            there is no minibatch to train on; if a loss or the weights become NaN or infinite. Then
+            the net goes back to its last good epoch, or is unfitted if there was none.
         TypeError
             If inputs that have to be mixed are not floating.
+        KeyboardInterrupt
+            If somebody presses Ctrl-C. The net keeps what it has learned so far and can predict.
         """
         n_epochs = fit_params.get("epochs") or self.max_epochs  # skorch takes them here too
         return self._fit(super().fit, X, y, sample_weight, fit_params, n_epochs=n_epochs)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from skorch import NeuralNet
@@ -16,7 +15,10 @@ from skorch.history import History
 from torch import Tensor
 
 from sklearn_mixup._device import threads_for
+from sklearn_mixup._last_good import LastGood, check_epoch
+from sklearn_mixup._loaders import no_minibatch
 from sklearn_mixup._settings import is_foreign
+from sklearn_mixup._validation import explain_batch_norm
 from sklearn_mixup.callbacks import LRDecay, listens, replaces
 
 # Methods of a net that act within the closure of a step.
@@ -31,6 +33,8 @@ class LeanEpoch(NeuralNet):
     _training_: Any = None
     _fixed_mode_: bool | None = None
     _place: Any
+    # What a subclass counts in its steps.
+    _counts: ClassVar[tuple[str, ...]] = ()
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         if set_to_none is False or getattr(self, "accelerator", None) is not None:
@@ -91,49 +95,97 @@ class LeanEpoch(NeuralNet):
         """Tell which losses of a step the history holds, and by what names."""
         return {"loss": prefix + "_loss"}
 
+    def _place_of_step(self, step: int) -> str:
+        """Say where a step of this epoch is, counted from the end: -1 is the last."""
+        return f"in epoch {len(self.history)}"
+
+    def _state_kept(self) -> str:
+        """Say what a net is that went back to its last good epoch."""
+        n_epochs = len(self.history)
+        return f"The net is as it was {f'after epoch {n_epochs}' if n_epochs else 'before'}"
+
+    def _advice_on_divergence(self) -> str:
+        """Say what else may help besides a lower learning rate."""
+        return "skorch's GradientNormClipping"
+
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
-        """Compute an epoch; the losses stay on the device until its end, unless a callback asks."""
+        """Compute an epoch, and see that it came to something if it is one of training."""
         if iterator is None:
             return
-        names = self._losses_of(prefix)
-        run = self._run_watched if self._is_watched(training=training) else self._run_lean
-        session = self._training_
-        with threads_for(math.inf if session is None else session.n_flops, self._place):
-            run(iterator, training, prefix, names, partial(step_fn, **fit_params))
+        session = self._training_ if training else None
+        if session is not None and session.last_good is None:
+            session.last_good = LastGood()
+            if not session.fresh or len(self.history) > 1:
+                session.last_good.keep(self, len(self.history) - 1)
+        losses: list[list[float]] = []
+        take_steps = (
+            self._take_steps_watched if self._is_watched(training=training) else self._take_steps
+        )
+        interrupt = None
+        try:
+            n_flops = math.inf if self._training_ is None else self._training_.n_flops
+            with explain_batch_norm(self.batch_size), threads_for(n_flops, self._place):
+                take_steps(losses, iterator, training, prefix, step_fn, **fit_params)
+        except KeyboardInterrupt as error:
+            interrupt = error
+        if training and not losses and interrupt is None:
+            raise no_minibatch(iterator)
+        try:
+            if session is not None and losses:
+                check_epoch(self, losses)
+        finally:
+            if interrupt is not None:  # What was learned until now is kept, if it is any good.
+                raise interrupt
 
-    def _run_watched(
-        self, iterator: Any, training: bool, prefix: str, names: dict[str, str], step_fn: Any
+    def _take_steps_watched(
+        self,
+        losses: list[list[float]],
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Any,
+        **fit_params: Any,
     ) -> None:
-        """Compute an epoch, and tell each of its minibatches and losses."""
-        n_minibatches = 0
-        for n_minibatches, batch in enumerate(iterator, start=1):  # noqa: B007
+        """Take the steps of an epoch as skorch does, telling of each."""
+        names = self._losses_of(prefix)
+        for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch)
-            for key, name in names.items():
-                self.history.record_batch(name, step[key].item())
+            step = step_fn(batch, **fit_params)
+            losses.append([step[key].item() for key in names])
+            for name, loss in zip(names.values(), losses[-1], strict=True):
+                self.history.record_batch(name, loss)
             self.history.record_batch(prefix + "_batch_size", get_len(unpack_data(batch)[0]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        self.history.record(prefix + "_batch_count", n_minibatches)
+        self.history.record(prefix + "_batch_count", len(losses))
 
-    def _run_lean(
-        self, iterator: Any, training: bool, prefix: str, names: dict[str, str], step_fn: Any
+    def _take_steps(
+        self,
+        losses: list[list[float]],
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Any,
+        **fit_params: Any,
     ) -> None:
-        """Compute an epoch; its losses stay on the device until the end."""
+        """Take the steps of an epoch; their losses stay on the device until its end."""
+        names = self._losses_of(prefix)
         decays = [cb for _, cb in self.callbacks_ if isinstance(cb, LRDecay)]
         rows = self.history[-1, "batches"]
-        n_rows, losses, sizes = len(rows), [], []
-        with self._fixed_mode(training):
-            for batch in iterator:
-                rows.append({})  # A step of one's own may write to it.
-                for decay in decays:
-                    decay.on_batch_begin(self, batch=batch, training=training)
-                step = step_fn(batch)
-                losses += [step[key].detach() for key in names]
-                sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
-        values = torch.stack(losses).view(-1, len(names)).tolist() if losses else []
-        for row, value, size in zip(rows[n_rows:], values, sizes, strict=True):
-            row.update(zip(names.values(), value, strict=True))
-            row[prefix + "_batch_size"] = size
-        self.history.record(prefix + "_batch_count", len(sizes))
+        n_rows, found, sizes = len(rows), [], []
+        try:
+            with self._fixed_mode(training):
+                for batch in iterator:
+                    rows.append({})  # A step of one's own may write to it.
+                    for decay in decays:
+                        decay.on_batch_begin(self, batch=batch, training=training)
+                    step = step_fn(batch, **fit_params)
+                    sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
+                    found += [step[key].detach() for key in names]
+        finally:  # also of an epoch that is interrupted
+            losses += torch.stack(found).view(-1, len(names)).tolist() if found else []
+            for row, loss, size in zip(rows[n_rows:], losses, sizes, strict=False):
+                row.update(zip(names.values(), loss, strict=True))
+                row[prefix + "_batch_size"] = size
+            self.history.record(prefix + "_batch_count", len(losses))

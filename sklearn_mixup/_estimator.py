@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,11 +23,12 @@ from skorch.exceptions import NotInitializedError, SkorchException
 from skorch.utils import to_device
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from sklearn_mixup._device import count_flops, isolated_rng, resolve_device
 from sklearn_mixup._epoch import LeanEpoch
 from sklearn_mixup._last_good import DivergedError
+from sklearn_mixup._loaders import make_loader
 from sklearn_mixup._memory import collate, share
 from sklearn_mixup._parameters import Parametrized
 from sklearn_mixup._prediction import fill_up, find_cuts
@@ -41,6 +44,7 @@ from sklearn_mixup._training import (
     Training,
     count_rows,
     draw_seeds,
+    is_stop,
     seed_of_process,
 )
 from sklearn_mixup._validation import check_part, check_range
@@ -144,13 +148,16 @@ class NetEstimator(Parametrized, LeanEpoch):
     def _train(self, *, restart: bool, n_epochs: int | None, **needed: Any) -> Iterator[None]:
         """Hold what training needs while it lasts; a fit that fails leaves an unfitted net."""
         with self._seeded(restart=restart) as seeds:
-            self._start_training(seeds, n_epochs=n_epochs, **needed)
+            training = self._start_training(seeds, n_epochs=n_epochs, fresh=restart, **needed)
             try:
                 yield
+                if training.interrupt is not None:  # skorch ended the training without a word.
+                    raise training.interrupt
             except DivergedError:
                 raise
-            except Exception:
-                self.initialized_ = self.initialized_ and not restart
+            except BaseException as error:
+                kept = isinstance(error, KeyboardInterrupt) and training.has_begun(self)
+                self.initialized_ = self.initialized_ and (kept or not restart)
                 raise
             finally:
                 self._training_ = None
@@ -161,10 +168,16 @@ class NetEstimator(Parametrized, LeanEpoch):
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
         check_fit_params(self, self._receivers(), kwargs)
+        if not (epochs is None or (isinstance(epochs, Integral) and epochs >= 0)):
+            raise ValueError(f"`epochs` must be a whole number >= 0; got {epochs!r}.")
         if (training := self._training_) is not None:
             if training.n_epochs_done and training.n_epochs is not None:
                 epochs = training.n_epochs - training.n_epochs_done
-            return super().fit_loop(X, y, epochs, **kwargs)
+            try:
+                return super().fit_loop(X, y, epochs, **kwargs)
+            except KeyboardInterrupt as error:
+                training.interrupt = None if is_stop(error) else error
+                raise
         with self._train(restart=False, n_epochs=None):
             self._prepare()
             return super().fit_loop(X, y, epochs, **kwargs)
@@ -352,6 +365,8 @@ class NetEstimator(Parametrized, LeanEpoch):
     def _flops_of_step(self, X: Rows, batch_size: int) -> float:
         """Bound the operations of a training step: forward, and twice as much backward."""
         modules = [getattr(self, name + "_") for name in self._modules]
+        if any(is_lazy(p) for module in modules for p in module.parameters()):
+            return math.inf  # not known before the first minibatch
         return 3 * batch_size * sum(count_flops(module, X) for module in modules)
 
     def _to_device(self, rows: Any) -> Rows:
@@ -441,8 +456,14 @@ class NetEstimator(Parametrized, LeanEpoch):
         trains = training and self._training_ is not None
         if getattr(self, name) is not Minibatches:
             dataset = self._with_targets(dataset, self._encode)
-            loader = super().get_iterator(dataset, training=training)
-            return self._vicinal_loader(self._shared(loader), None) if trains else loader
+            if not trains:
+                return super().get_iterator(dataset, training=training)
+            kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
+            if kwargs["batch_size"] == -1:
+                kwargs["batch_size"] = len(dataset)
+            joins = self._normalises_batches()
+            loader = make_loader(self.iterator_train, dataset, kwargs, joins=joins)
+            return self._vicinal_loader(self._shared(loader), None)
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
         if not trains and kwargs.pop("augment", None) is not None and not training:
             raise ValueError(
@@ -460,11 +481,21 @@ class NetEstimator(Parametrized, LeanEpoch):
             return Minibatches(*resident, order=order, **kwargs)
         kwargs.pop("chunk_bytes", None)
         augment = kwargs.pop("augment", None)
-        if trains and not {"sampler", "batch_sampler"} & kwargs.keys():
-            kwargs.setdefault("shuffle", not isinstance(dataset, IterableDataset))
         kwargs.setdefault("collate_fn", collate)
-        loader = DataLoader(self._with_targets(dataset, self._encode), **kwargs)
-        return self._vicinal_loader(self._shared(loader), augment) if trains else loader
+        dataset = self._with_targets(dataset, self._encode)
+        if not trains:
+            return DataLoader(dataset, **kwargs)
+        loader = make_loader(DataLoader, dataset, kwargs, joins=self._normalises_batches())
+        return self._vicinal_loader(self._shared(loader), augment)
+
+    def _normalises_batches(self) -> bool:
+        """Whether a module normalises each minibatch that it is trained on by its rows."""
+        self._set_training(True)
+        return any(
+            isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training
+            for name in self._modules
+            for layer in getattr(self, name + "_").modules()
+        )
 
     def _shared(self, loader: Any) -> Any:
         """Let each process that trains have its share of what a loader yields."""

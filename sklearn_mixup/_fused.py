@@ -166,11 +166,12 @@ def _fit_chunk(
                 continue
             seconds = prepared + (time.perf_counter() - start) / len(members)
             for i in members:
-                lanes.pop(i).close(fitted=True)
-                outcomes[i] = jobs[i][0], seconds, None
+                failed = lanes.pop(i).failed
+                outcomes[i] = jobs[i][0] if failed is None else failed, seconds, None
     finally:
-        for lane in lanes.values():  # interrupted
-            lane.rewind()
+        for lane in lanes.values():  # interrupted before it had learned anything
+            if not lane.is_closed:
+                lane.rewind()
     return [outcomes[i] for i in range(len(jobs))]
 
 
@@ -215,7 +216,8 @@ def _find_size(jobs: Sequence[_Job], n_workers: int) -> int:
         return 1
     lane.close(fitted=False)
     bytes_of_state = 4 * sum(p.numel() * p.element_size() for p in lane.net.module_.parameters())
-    n_bytes = bytes_of_state + 2 * _bytes_of_step(lane) + 64 * lane.n_visits
+    # Weights and an optimizer's two averages of them are kept of the last good epoch too.
+    n_bytes = bytes_of_state * 7 // 4 + 2 * _bytes_of_step(lane) + 64 * lane.n_visits
     size = int(_free_bytes(lane.y.device) / n_workers / 2 / n_bytes)
     if lane.y.device.type == "cpu":
         size = min(size, _CACHE_BYTES // bytes_of_state)
@@ -301,8 +303,9 @@ def fit_together(
         n_threads = torch.get_num_threads()
         return_as = "generator" if as_they_come else "list"
         parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as=return_as)
+        run_chunk = progress.counted(_run_chunk) if shares_memory else _run_chunk
         done = parallel(
-            delayed(_run_chunk)(
+            delayed(run_chunk)(
                 [jobs[i] for i in chunk],
                 reasons.get(chunk[0]),
                 # Two threads that fight over two busy cores are slower than one.
@@ -407,6 +410,9 @@ def fit_fused(
     ValueError
         If the lists are not of one length, `max_fused` is not as said above, or a net cannot be
         fitted: what its own ``fit`` raises.
+    KeyboardInterrupt
+        If somebody presses Ctrl-C. A net keeps what it has learned up to its last whole epoch; one
+        that has none is unfitted.
 
     Warns
     -----

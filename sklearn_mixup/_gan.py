@@ -30,12 +30,12 @@ from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._energy import energy_distance
 from sklearn_mixup._estimator import NetEstimator
 from sklearn_mixup._gan_checks import check_hooks, check_modules
-from sklearn_mixup._last_good import DivergedError, LastGood
+from sklearn_mixup._loaders import Rounds
 from sklearn_mixup._settings import check_fit_params
 from sklearn_mixup._training import Training, count_rows
 from sklearn_mixup._validation import default_dtype, explain_shapes
 from sklearn_mixup.callbacks import LRDecay
-from sklearn_mixup.minibatches import Minibatches, Rounds, Rows, augmented, bytes_per_row
+from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import mix_with
 
@@ -50,10 +50,7 @@ class _GANTraining(Training):
 
     # Iterations of the whole training; None where whole epochs are asked for.
     n_iter: int | None = None
-    # Whether the networks were made for this training: then they know nothing before it.
-    fresh: bool = False
     n_done: int = 0
-    last_good: LastGood | None = None
 
 
 class MixupGAN(NetEstimator):
@@ -210,6 +207,7 @@ class MixupGAN(NetEstimator):
     }
     _training_type = _GANTraining
     _predicting = "discriminator"
+    _counts = ("n_iter_", "_n_averaged_")
     averaged_generator_: nn.Module
     # scikit-learn's set_output asks for it: samples are wrapped as transformed rows are.
     _sklearn_auto_wrap_output_keys: ClassVar[set[str]] = {"transform"}
@@ -293,6 +291,8 @@ class MixupGAN(NetEstimator):
         ValueError
             If a parameter or X is not as said above, if the modules do not fit it or each other,
             or if a loss becomes NaN or infinite.
+        KeyboardInterrupt
+            If somebody presses Ctrl-C. The GAN keeps what it has learned so far and can sample.
         """
         return self._fit(super().fit, X, y, fit_params, ends=True)
 
@@ -331,7 +331,7 @@ class MixupGAN(NetEstimator):
         n_epochs = fit_params.get("epochs")  # skorch takes them here too
         n_iter = self.max_iter if n_epochs is None else n_epochs * self.iter_per_epoch
         n_epochs = self.max_epochs if ends else None
-        with self._train(restart=restart, n_epochs=n_epochs, n_iter=n_iter, fresh=restart):
+        with self._train(restart=restart, n_epochs=n_epochs, n_iter=n_iter):
             return train(X, None, **fit_params)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
@@ -443,7 +443,6 @@ class MixupGAN(NetEstimator):
         size = (2, self._latent_dim_)
         z = torch.zeros(size, dtype=self._module_dtype(), device=self.device)
         check_modules(self.generator_, self.discriminator_, z, self._row_shape_)
-        self._training_.last_good = LastGood(self)
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -646,33 +645,17 @@ class MixupGAN(NetEstimator):
             iterator = islice(iterator, session.n_iter - session.n_done)
         session.n_done += self.iter_per_epoch
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        self._check_losses()
 
-    def _check_losses(self) -> None:
-        """Keep the state of a good epoch; go back to it after one whose losses are not finite."""
-        names = tuple(self._losses_of("train"))
-        finite = np.isfinite(np.array(self.history[-1, "batches", :, names])).all(axis=1)
-        training = self._training_
-        parameters = [p for part in _PARTS for p in getattr(self, part + "_").parameters()]
-        if finite.all() and bool(torch.stack([p.isfinite().all() for p in parameters]).all()):
-            training.last_good = LastGood(self)
-            return
-        n_finite = len(finite) - 1 if finite.all() else int(finite.argmin())
-        first = self.n_iter_ - len(finite) + n_finite + 1
-        training.last_good.restore(self)
-        # A net that was loaded or initialized by hand is good as it is.
-        is_good = self.n_iter_ > 0 or not training.fresh
-        kept = (
+    def _place_of_step(self, step: int) -> str:
+        return f"at iteration {self.n_iter_ + step + 1}"
+
+    def _state_kept(self) -> str:
+        return (
             f"The networks are those of iteration {self.n_iter_}, the last good one that was kept"
-            if is_good
-            else "There was no good epoch to go back to"
         )
-        error = DivergedError if is_good else ValueError
-        raise error(
-            f"Training diverged: a loss was NaN or infinite at iteration {first}. {kept}. Try a "
-            f"lower learning rate (lr={self.lr!r}), standardised features, or a larger `alpha` "
-            f"({self.alpha!r})."
-        )
+
+    def _advice_on_divergence(self) -> str:
+        return f"a larger `alpha` ({self.alpha!r})"
 
     # -- what a fitted GAN does -------------------------------------------------------------
 

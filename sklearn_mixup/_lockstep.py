@@ -22,6 +22,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._device import threads_for
+from sklearn_mixup._last_good import Copies, DivergedError, are_losses_good, diverged
+from sklearn_mixup._loaders import no_minibatch
 from sklearn_mixup._stack import (
     DropoutMasks,
     StackedMLP,
@@ -117,12 +119,16 @@ class Lane:
             dataset, training.resident, training.ranks = shared.dataset(net, X, y)
             training.bases = [dataset]
             self.minibatches = net.get_iterator(dataset, training=True)
+            if net.max_epochs and not len(self.minibatches):
+                raise no_minibatch(self.minibatches)
         except BaseException:
             self.close(fitted=False)
             raise
         self.noise_rng = torch.Generator(training.device).manual_seed(noise_seed)
         self.n_visits = max((stop for _, stop in self.minibatches.chunks()), default=0)
         self.batch_size = self.minibatches.batch_size
+        # Steps on minibatches of that many rows.
+        self.n_full = self.n_visits // self.batch_size - self.minibatches.joins
         has_weight = isinstance(self.minibatches.y, tuple)
         y = self.minibatches.y
         self.y: Tensor = y[0] if has_weight else y
@@ -133,6 +139,7 @@ class Lane:
             watcher.on_train_begin(net)  # It knows of no loss yet.
         self.callbacks = dict(net.callbacks_)
         self.decays = any(isinstance(callback, LRDecay) for _, callback in net.callbacks_)
+        self.failed: Exception | None = None
 
     def draw(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Draw the next epoch: rows, weights lam, and how far off the partners are.
@@ -150,7 +157,8 @@ class Lane:
             return visits, None, None
         lams, partners = [], []
         for start, stop in self.minibatches.chunks():
-            lam, partner = self.net._draw_mixing(stop - start, self.batch_size)
+            n_rows = stop - start
+            lam, partner = self.net._draw_mixing(n_rows, self.minibatches.rows_of(n_rows))
             lams.append(lam)
             partners.append(partner + start)
         partner = torch.cat(partners) - torch.arange(self.n_visits, device=visits.device)
@@ -181,6 +189,11 @@ class Lane:
         if self.decays:
             last = len(self.net.history) * len(losses) - 1
             epoch["event_lr"] = float(self.lr * self.factor(last))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the training has ended."""
+        return self.net._training_ is None
 
     def close(self, *, fitted: bool) -> None:
         """End the training; what was not finished is not fitted."""
@@ -214,7 +227,9 @@ class Group:
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         # Nets that still have minibatches are always the first of the stack.
-        lanes = sorted(lanes, key=lambda lane: (-lane.n_visits, lane.lr, lane.weight_decay))
+        lanes = sorted(
+            lanes, key=lambda lane: (-lane.n_full, -lane.n_visits, lane.lr, lane.weight_decay)
+        )
         self.lanes = lanes
         net = self.net = lanes[0].net
         if lanes[-1].n_visits == 0:
@@ -223,10 +238,13 @@ class Group:
             raise ValueError("a criterion with parameters")
         self.device = lanes[0].y.device
         self.batch_size = lanes[0].batch_size
-        if net.get_params_for("iterator_train").get("batch_size", net.batch_size) == -1:
-            # An epoch is one minibatch, of as many rows as each net has: the last one.
-            self.batch_size = lanes[0].n_visits + 1
-        n_full = [lane.n_visits // self.batch_size for lane in lanes]
+        # An epoch is one minibatch, of as many rows as each net has: the last one.
+        takes_all = net.get_params_for("iterator_train").get("batch_size", net.batch_size) == -1
+        # The rows of the last minibatch of each net, if it is not like the others.
+        n_full = [0 if takes_all else lane.n_full for lane in lanes]
+        self.n_last = [
+            lane.n_visits - n * lane.batch_size for lane, n in zip(lanes, n_full, strict=True)
+        ]
         self.n_active = [sum(n > k for n in n_full) for k in range(n_full[0])]
         self._collect_tables()
         modules = [lane.net.module_ for lane in lanes]
@@ -245,6 +263,9 @@ class Group:
         else:
             loss = partial(net.get_loss, X=None, training=True)
             self.stack = StackedModules(modules, loss, X)
+        self.copies = Copies()
+        self.n_epochs_done = 0
+        self.drawn: dict[int, Any] = {}
         self.masks, n_dropped = None, 0
         if (self.stack.p_dropout > 0).any():
             rngs = [lane.noise_rng for lane in lanes]
@@ -260,7 +281,7 @@ class Group:
         starts = [i for i, count in enumerate(counts) if counts.index(count) == i]
         self.cohorts = list(itertools.pairwise([*starts, len(lanes)]))
         # Nets with as many full and shorter minibatches take their steps together.
-        kinds = [(count // self.batch_size, count % self.batch_size > 0) for count in counts]
+        kinds = [(n, last > 0) for n, last in zip(n_full, self.n_last, strict=True)]
         starts = [i for i, kind in enumerate(kinds) if kinds.index(kind) == i]
         self.optimizers = [
             self._make_optimizer(*ends) for ends in itertools.pairwise([*starts, len(lanes)])
@@ -312,42 +333,103 @@ class Group:
     def fit(
         self, progress: Callable[[int], None], on_epoch_end: Callable[[Any], None] | None = None
     ) -> None:
-        """Train the nets for all their epochs."""
+        """Train the nets for all their epochs, and end their trainings."""
         n_flops = sum(lane.net._training_.n_flops for lane in self.lanes)
-        with threads_for(n_flops, self.device):
-            self._fit(progress, on_epoch_end)
+        try:
+            with threads_for(n_flops, self.device):
+                self._train(progress, on_epoch_end)
+        except KeyboardInterrupt:
+            if self.n_epochs_done:  # What has begun another epoch goes back to the last whole one.
+                for i in self._alive():
+                    del self.lanes[i].net.history[self.n_epochs_done :]
+                self._close(self.copies.tensors)
+            raise
+        self._close(self._tensors())
 
-    def _fit(
+    def _close(self, tensors: Sequence[Tensor]) -> None:
+        """End the trainings; nets that did not diverge have learned what is in `tensors`."""
+        self._hand_out(self._alive(), tensors)
+        for lane in self.lanes:
+            lane.close(fitted=lane.failed is None or isinstance(lane.failed, DivergedError))
+
+    def _train(
         self, progress: Callable[[int], None], on_epoch_end: Callable[[Any], None] | None
     ) -> None:
+        """Train the nets for all their epochs."""
         for epoch in range(self.net.max_epochs):
             start = time.perf_counter()
             self._draw()
             self.losses: list[tuple[int, Tensor]] = []
             self._run_full(epoch, progress)
             self._run_last(epoch, progress)
-            rows: list[list[float]] = [[] for _ in self.lanes]
-            values = iter(torch.cat([loss for _, loss in self.losses]).tolist())
-            for first, loss in self.losses:
-                for row in rows[first : first + len(loss)]:
-                    row.append(next(values))
+            losses = self._read_losses()
+            for i in self._alive():
+                if not self._is_good(i, losses[i]):
+                    self._give_up(i)
+            if not (alive := self._alive()):
+                return
+            self.copies.take(self._tensors())
+            self.n_epochs_done = epoch + 1
             seconds = (time.perf_counter() - start) / len(self.lanes)
-            for lane, row in zip(self.lanes, rows, strict=True):
-                lane.record(row, seconds)
+            for i in alive:
+                self.lanes[i].record(losses[i][:-1], seconds)
             if on_epoch_end is not None:
-                self.stack.write_back()
-                for lane in self.lanes:
-                    on_epoch_end(lane.net)
-        self.stack.write_back()
+                self.stack.write_back(alive, self.stack.tensors())
+                for i in alive:
+                    on_epoch_end(self.lanes[i].net)
+
+    def _alive(self) -> list[int]:
+        """Find the nets that have not diverged."""
+        return [i for i, lane in enumerate(self.lanes) if lane.failed is None]
+
+    def _read_losses(self) -> list[list[float]]:
+        """Read what each net lost in each step of an epoch, and the sum of its weights."""
+        rows: list[list[float]] = [[] for _ in self.lanes]
+        found = [*self.losses, (0, self.stack.sum_weights())]
+        values = iter(torch.cat([loss for _, loss in found]).tolist())
+        for first, loss in found:
+            for row in rows[first : first + len(loss)]:
+                row.append(next(values))
+        return rows
+
+    def _is_good(self, i: int, numbers: Sequence[float]) -> bool:
+        """Whether the losses of an epoch, and the weights after it, are finite."""
+        *losses, total = numbers
+        # Finite weights may have a sum that is not.
+        return are_losses_good([losses]) and (math.isfinite(total) or self.stack.is_finite(i))
+
+    def _give_up(self, i: int) -> None:
+        """Let a net go back to its last good epoch; its place in the stack is of no more use."""
+        lane = self.lanes[i]
+        place = lane.net._place_of_step(-1)
+        del lane.net.history[-1]
+        is_fitted = len(lane.net.history) > 0
+        lane.failed = diverged(lane.net, place, is_fitted=is_fitted)
+        if is_fitted:
+            self._hand_out([i], self.copies.tensors)
+
+    def _tensors(self) -> list[Tensor]:
+        """List all that the nets and their optimizers have learned."""
+        return [*self.stack.tensors(), *(t for o in self.optimizers for t in o.tensors())]
+
+    def _hand_out(self, places: Sequence[int], tensors: Sequence[Tensor]) -> None:
+        """Give nets what they have learned, out of what `_tensors` lists."""
+        n_own = len(self.stack.tensors())
+        self.stack.write_back(places, tensors[:n_own])
+        tensors = tensors[n_own:]
         for optimizer in self.optimizers:
-            for i in range(optimizer.start, optimizer.stop):
-                net, held = self.lanes[i].net, optimizer.state_of(i)
+            n_held = len(optimizer.tensors())
+            for i in {*places} & {*range(optimizer.start, optimizer.stop)}:
+                net, held = self.lanes[i].net, optimizer.state_of(i, tensors[:n_held])
                 named = net.module_.named_parameters()
                 net.optimizer_.state.update({p: held[name] for name, p in named if held.get(name)})
+            tensors = tensors[n_held:]
 
     def _draw(self) -> None:
         """Draw the next epoch of all nets; what is drawn has shape (n_modules, n_visits)."""
-        visits, lams, distances = zip(*(lane.draw() for lane in self.lanes), strict=True)
+        for i in self._alive():  # The others go through their last epoch again.
+            self.drawn[i] = self.lanes[i].draw()
+        visits, lams, distances = zip(*self.drawn.values(), strict=True)
         self.visits = pad_sequence(list(visits), batch_first=True)
         self.lam = None
         if any(lam is not None for lam in lams):
@@ -437,15 +519,15 @@ class Group:
         """Take the last step of the nets whose last minibatch is shorter."""
         for start, stop in self.cohorts:
             n_visits = self.lanes[start].n_visits
-            n_rows = n_visits % self.batch_size
+            n_rows = self.n_last[start]
             if n_rows > 0:
                 ((X, targets),) = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
                 (bits,) = self._draw_bits(start, stop, X, 1)
                 self._backward(start, stop, (X, targets), bits)
                 progress(stop - start)
         for optimizer in self.optimizers:
-            k, n_rows = divmod(self.lanes[optimizer.start].n_visits, self.batch_size)
-            if n_rows > 0:
+            if self.n_last[optimizer.start] > 0:
+                k = len(self.lanes[optimizer.start].minibatches) - 1
                 self._update(epoch, k, optimizer.start, optimizer.stop)
 
 

@@ -14,6 +14,7 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._estimator import NetEstimator
+from sklearn_mixup._loaders import MappedLoader
 from sklearn_mixup._settings import is_foreign, taken_by
 from sklearn_mixup._targets import (
     LogCoefficients,
@@ -27,11 +28,11 @@ from sklearn_mixup._training import Training, count_rows
 from sklearn_mixup._validation import explain_shapes
 from sklearn_mixup.callbacks import score_plain_rows
 from sklearn_mixup.minibatches import (
-    MappedLoader,
     Minibatches,
     Rows,
     bytes_per_row,
     content_order,
+    count_joined,
     map_tensors,
 )
 from sklearn_mixup.vicinal import mix, sample_partner
@@ -150,12 +151,15 @@ class VicinalNet(NetEstimator):
             rng=training.shuffle_rng,
             rank=rank,
             n_processes=n_processes,
-            transform=partial(self._vicinal_rows, batch_size=kwargs["batch_size"]),
+            join_single=self._normalises_batches(),
             # A row, its partner, their mixture and the last; targets turn into one number a class.
             # An augmentation needs about as much again.
             row_bytes=(4 if kwargs.get("augment") is None else 8)
             * (n_bytes + 8 * getattr(self, "n_outputs_", 1)),
             **kwargs,
+        )
+        minibatches.transform = partial(
+            self._vicinal_rows, batch_size=minibatches.batch_size, joins=minibatches.joins
         )
         training.n_minibatches = len(minibatches)
         training.n_flops = self._flops_of_step(X, kwargs["batch_size"])
@@ -202,11 +206,13 @@ class VicinalNet(NetEstimator):
         rng = self._training_.vicinal_rng
         return lam, sample_partner(n_rows, batch_size=batch_size, rng=rng)
 
-    def _vicinal_rows(self, X: Rows, y: Rows, *, batch_size: int | None) -> tuple[Rows, Rows]:
+    def _vicinal_rows(
+        self, X: Rows, y: Rows, *, batch_size: int | None, joins: bool = False
+    ) -> tuple[Rows, Rows]:
         """Mix the rows of consecutive minibatches: one draw for inputs, targets and weights."""
         y, weight = y if isinstance(y, tuple) else (y, None)
         n_rows = len(y)
-        batch_size = n_rows if batch_size is None else batch_size
+        batch_size = n_rows if batch_size is None else count_joined(n_rows, batch_size, joins)
         if self._mixes_now():
             lam, partner = self._draw_mixing(n_rows, batch_size)
             X = map_tensors(partial(mix, partner=partner, lam=lam), X)

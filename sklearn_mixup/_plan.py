@@ -54,7 +54,13 @@ def fit_all(
         seconds.append(time.perf_counter() - start)
     jobs = [job for plan in plans if isinstance(plan, Plan) for job in plan.jobs]
     columns = map(list, zip(*jobs, strict=True))
-    trained = iter(fit_together(*columns, **options) if jobs else [])
+    try:
+        trained = iter(fit_together(*columns, **options) if jobs else [])
+    except KeyboardInterrupt:
+        for plan in plans:  # What has learned something in all its nets keeps it.
+            if isinstance(plan, Plan) and all(net.initialized_ for net, *_ in plan.jobs):
+                plan.finish()
+        raise
     outcomes = []
     for plan, spent in zip(plans, seconds, strict=True):
         if isinstance(plan, Exception):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from skorch.dataset import get_len
@@ -15,6 +16,8 @@ class Progress:
     def __init__(self, jobs: Sequence[tuple[Any, Any]], n_chunks: int, verbose: int) -> None:
         self.n_chunks, self.n_done = n_chunks, 0
         self.told: Counter[int] = Counter()
+        self.stopped = False
+        self.n_running, self.settled = 0, threading.Condition()
         self.bar: Any = None
         if verbose:
             from tqdm import tqdm
@@ -31,12 +34,34 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: Any, *error: object) -> None:
+        self.stopped = True
+        if kind is KeyboardInterrupt:
+            # Other threads end with their next minibatches; a net that trains alone takes longer.
+            with self.settled:
+                self.settled.wait_for(lambda: self.n_running == 0, timeout=10)
         if self.bar is not None:
             self.bar.close()
 
+    def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Count the calls of a function that have not ended, in all threads."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self.settled:
+                self.n_running += 1
+            try:
+                return function(*args, **kwargs)
+            finally:
+                with self.settled:
+                    self.n_running -= 1
+                    self.settled.notify_all()
+
+        return run
+
     def advance(self, chunk: int, n_minibatches: int) -> None:
         """Count minibatches that a chunk was trained on, told as it goes."""
+        if self.stopped:  # in another thread, where nobody waits for this one any more
+            raise KeyboardInterrupt
         if self.bar is not None:
             self.told[chunk] += n_minibatches
             self.bar.update(n_minibatches)

@@ -17,7 +17,7 @@ import hashlib
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Number
 from typing import Any, TypeGuard
 
@@ -174,13 +174,27 @@ class _Stack:
         held = [dict(module.named_buffers()) for module in modules]
         self.buffers = {name: torch.stack([buffers[name] for buffers in held]) for name in held[0]}
 
-    def write_back(self) -> None:
-        """Give every module what the stack has learned."""
+    def tensors(self) -> list[Tensor]:
+        """List all that the stack learns."""
+        return [*self.params.values(), *self.buffers.values()]
+
+    def write_back(self, places: Iterable[int], tensors: Sequence[Tensor]) -> None:
+        """Give modules what they have learned, out of what :meth:`tensors` lists."""
+        stacked = dict(zip([*self.params, *self.buffers], tensors, strict=True))
         with torch.no_grad():
-            for i, module in enumerate(self.modules):
+            for i in places:
+                module = self.modules[i]
                 own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-                stacked = {**self.params, **self.buffers}
                 torch._foreach_copy_(list(own.values()), [stacked[name][i] for name in own])
+
+    def sum_weights(self) -> Tensor:
+        """Sum the trained parameters of each module: one that is not finite makes its sum so."""
+        sums = [self.params[name].reshape(len(self.modules), -1).sum(1) for name in self.trained]
+        return torch.stack(sums).sum(0) if sums else torch.zeros(len(self.modules))
+
+    def is_finite(self, i: int) -> bool:
+        """Whether the trained parameters of a module are finite."""
+        return all(bool(self.params[name][i].isfinite().all()) for name in self.trained)
 
 
 class StackedMLP(_Stack):

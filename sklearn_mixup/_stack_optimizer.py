@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -100,16 +100,28 @@ class StackOptimizer:
                 own.mul_(1 - factor * _beside(self.lr * self.weight_decay, own))
             own.addcmul_(self.params[name].detach(), _beside(self.lr, own), value=factor)
 
-    def state_of(self, i: int) -> dict[str, dict[str, Any]]:
-        """Tell what an optimizer of module `i` alone would hold of each parameter."""
-        held = {}
+    def tensors(self) -> list[Tensor]:
+        """List what the optimizer holds."""
+        states = (self.optimizer.state.get(param, {}) for param in self.params.values())
+        return [value for state in states for value in state.values() if isinstance(value, Tensor)]
+
+    def state_of(self, i: int, tensors: Iterable[Tensor]) -> dict[str, dict[str, Any]]:
+        """Tell what an optimizer of module `i` alone would hold of each parameter.
+
+        `tensors` are those that :meth:`tensors` lists, or what they were.
+        """
+        values = iter(tensors)
+        held: dict[str, dict[str, Any]] = {}
         for name, param in self.params.items():
-            held[name] = {
-                key: (value[i - self.start] if _is_stacked(value, param) else value).clone()
-                if isinstance(value, Tensor)
-                else copy.copy(value)
-                for key, value in self.optimizer.state.get(param, {}).items()
-            }
+            held[name] = {}
+            for key, value in self.optimizer.state.get(param, {}).items():
+                if isinstance(value, Tensor):
+                    kept = next(values)
+                    held[name][key] = (
+                        kept[i - self.start] if _is_stacked(value, param) else kept
+                    ).clone()
+                else:
+                    held[name][key] = copy.copy(value)
         return held
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import math
 from collections.abc import Sized
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sklearn_mixup._last_good import LastGood
 from sklearn_mixup.minibatches import Rows
 
 # What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
@@ -32,11 +34,20 @@ class Training:
     n_flops: float = math.inf
     # Of a fit that goes on: the epochs that it had trained when it was killed.
     n_epochs_done: int = 0
+    # Whether the net was made for this training: then it knows nothing before it.
+    fresh: bool = False
+    last_good: LastGood | None = None
+    # What goes on when skorch, which swallows it, has ended the training.
+    interrupt: KeyboardInterrupt | None = None
     # The data sets that are trained and validated on stay on the device; no other does.
     bases: list[Any] = field(default_factory=list)
     resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
     # The place of each row of these in the order by content.
     ranks: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def has_begun(self, net: Any) -> bool:
+        """Whether the net has taken a step."""
+        return self.last_good is not None and any(any(row["batches"]) for row in net.history)
 
     def holds(self, x: Any) -> bool:
         """Whether a minibatch is where and what the module takes: most are, and this is cheap."""
@@ -56,3 +67,18 @@ def draw_seeds(random_state: np.random.RandomState) -> list[int]:
 def seed_of_process(seed: int, rank: int) -> int:
     """Derive the seed of one of the processes that train together; the first keeps it."""
     return seed if rank == 0 else int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
+
+
+def is_stop(error: KeyboardInterrupt) -> bool:
+    """Whether a callback raised this at the end of an epoch to stop, as ``EarlyStopping`` does.
+
+    Ctrl-C comes out of whatever runs just then, and not out of a statement that raises.
+    """
+    step: Any = error.__traceback__
+    in_hook = False
+    while True:
+        code = step.tb_frame.f_code
+        in_hook = in_hook or code.co_name == "on_epoch_end"
+        if step.tb_next is None:
+            return in_hook and dis.opname[code.co_code[step.tb_lasti]] == "RAISE_VARARGS"
+        step = step.tb_next

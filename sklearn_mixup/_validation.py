@@ -199,3 +199,18 @@ def explain_shapes(
             f"{type(module).__name__} could not be applied to a minibatch of shape "
             f"{', '.join(map(str, shapes))}: {error}. {advice}."
         ) from error
+
+
+@contextmanager
+def explain_batch_norm(batch_size: Any) -> Iterator[None]:
+    """Say in the user's words that batch normalisation was given a minibatch of a single row."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "Batch normalisation needs minibatches of at least two rows to train on; got one of a "
+            f"single row, with batch_size={batch_size!r}. Train on more rows, with a larger "
+            "`batch_size`, or use a module without batch normalisation."
+        ) from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.dataset import get_len, unpack_data
+from skorch.dataset import get_len
 from torch import Tensor
 from torch.utils.data import Subset
 
@@ -110,6 +110,9 @@ class Minibatches:
         Whether to visit the rows in a new random order in each pass.
     drop_last : bool, default=False
         Whether to leave out a last minibatch that is shorter than the others.
+    join_single : bool, default=False
+        Whether a last minibatch of a single row joins the one before it, if there is one: batch
+        normalisation has no variance of one row.
     rng : torch.Generator, default=None
         Source of the shuffle, on the device of the data. None uses torch's global generator.
     augment : callable, default=None
@@ -146,6 +149,7 @@ class Minibatches:
         n_visits: int | None = None,
         shuffle: bool = False,
         drop_last: bool = False,
+        join_single: bool = False,
         rng: torch.Generator | None = None,
         augment: Callable[[Rows], Rows] | None = None,
         transform: Callable[[Rows, Rows], tuple[Rows, Rows]] | None = None,
@@ -169,6 +173,8 @@ class Minibatches:
         self.n_processes = n_processes
         self._n_drawn = self.n_rows if n_visits is None else n_visits
         self.n_visits = -(-self._n_drawn // n_processes)
+        is_single = 1 < batch_size < self.n_visits and self.n_visits % batch_size == 1
+        self.joins = join_single and not drop_last and is_single
         self._ahead: Tensor | None = None
         self.device = first.device
         if row_bytes is None:
@@ -181,7 +187,7 @@ class Minibatches:
         """Return the number of minibatches in an epoch."""
         if self.drop_last:
             return self.n_visits // self.batch_size
-        return -(-self.n_visits // self.batch_size)
+        return -(-self.n_visits // self.batch_size) - self.joins
 
     def _passes(self, n_passes: int) -> Tensor:
         """Draw the visits of some passes over the rows."""
@@ -216,10 +222,19 @@ class Minibatches:
         return ahead[: self._n_drawn]
 
     def chunks(self) -> list[tuple[int, int]]:
-        """Cut an epoch into runs of visits whose rows are gathered together."""
+        """Cut an epoch into runs of visits whose rows are gathered together.
+
+        A last minibatch that has been joined by a single row is a run of its own.
+        """
         n_visits = len(self) * self.batch_size if self.drop_last else self.n_visits
-        starts = range(0, n_visits, self.chunk_rows)
-        return [(start, min(start + self.chunk_rows, n_visits)) for start in starts]
+        n_even = n_visits - self.joins * (self.batch_size + 1)
+        starts = range(0, n_even, self.chunk_rows)
+        chunks = [(start, min(start + self.chunk_rows, n_even)) for start in starts]
+        return [*chunks, (n_even, n_visits)] if self.joins else chunks
+
+    def rows_of(self, n_rows: int) -> int:
+        """Tell how many rows the minibatches of a run of `n_rows` have."""
+        return count_joined(n_rows, self.batch_size, self.joins)
 
     def gather(self, visits: Tensor | None, start: int, stop: int) -> tuple[Rows, Rows]:
         """Copy the rows of some consecutive visits: a module may write to them, not to the data."""
@@ -234,8 +249,13 @@ class Minibatches:
             X = augmented(X, self.augment)
             if self.transform is not None:
                 X, y = self.transform(X, y)
-            yield from cut_rows(methodcaller("split", self.batch_size), (X, y))
+            yield from cut_rows(methodcaller("split", self.rows_of(stop - start)), (X, y))
             del X, y  # or the next chunk would be made beside this one
+
+
+def count_joined(n_rows: int, batch_size: int, joins: bool) -> int:
+    """Tell how many rows the minibatches of a run of rows have, the last of which may be joined."""
+    return n_rows if joins and n_rows == batch_size + 1 else batch_size
 
 
 def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Tensor:
@@ -257,79 +277,6 @@ def augmented(X: Rows, augment: Callable[[Rows], Rows] | None) -> Rows:
             f"{n_rows}."
         )
     return X
-
-
-class MappedLoader:
-    """Minibatches from a loader, put on the device, augmented and transformed there one by one.
-
-    For data that does not fit on the device: the loader fetches and collates on the host.
-    """
-
-    def __init__(
-        self,
-        loader: Any,
-        place: Callable[[Any], Rows],
-        transform: Callable[[Rows, Rows], tuple[Rows, Rows]],
-        augment: Callable[[Rows], Rows] | None = None,
-    ) -> None:
-        self.loader = loader
-        self.place = place
-        self.transform = transform
-        self.augment = augment
-
-    def __len__(self) -> int:
-        """Return the number of minibatches in an epoch."""
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
-        """Yield the minibatches of one epoch."""
-        for batch in self.loader:
-            X, y = unpack_data(batch)
-            yield self.transform(augmented(self.place(X), self.augment), self.place(y))
-
-
-class Rounds:
-    """Rounds of several minibatches of a loader, joined; the loader starts over when it ends.
-
-    ``read(minibatch) -> (X, y)`` puts a minibatch on the device. A round is ``X, (y, sizes)``: the
-    last minibatch of the loader may be short, so the sizes of those joined are told.
-    """
-
-    def __init__(
-        self,
-        loader: Any,
-        read: Callable[[Any], tuple[Tensor, Tensor]],
-        *,
-        n_minibatches: int,
-        n_rounds: int,
-    ) -> None:
-        self.loader = loader
-        self.read = read
-        self.n_minibatches = n_minibatches
-        self.n_rounds = n_rounds
-        self._minibatches: Iterator[Any] = iter(())
-
-    def __len__(self) -> int:
-        """Return the number of rounds in an epoch."""
-        return self.n_rounds
-
-    def _next(self) -> tuple[Tensor, Tensor]:
-        """Read the next minibatch, of this pass over the loader or another."""
-        for minibatch in self._minibatches:
-            return self.read(minibatch)
-        self._minibatches = iter(self.loader)
-        for minibatch in self._minibatches:
-            return self.read(minibatch)
-        raise ValueError(
-            f"{type(self.loader).__name__} must yield at least one minibatch; got none. Make "
-            "`batch_size` no larger than the data set, or keep the last minibatch."
-        )
-
-    def __iter__(self) -> Iterator[tuple[Tensor, tuple[Tensor, list[int]]]]:
-        """Yield the rounds of one epoch."""
-        for _ in range(self.n_rounds):
-            Xs, ys = zip(*(self._next() for _ in range(self.n_minibatches)), strict=True)
-            yield torch.cat(Xs), (torch.cat(ys), [len(X) for X in Xs])
 
 
 def peel(dataset: Any) -> tuple[Any, np.ndarray | None]:

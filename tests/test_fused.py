@@ -13,6 +13,7 @@ import torch
 from scipy import stats
 from sklearn.base import clone
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from skorch.callbacks import Callback
 from torch import nn
 from torch.testing import assert_close
 
@@ -279,12 +280,15 @@ def test_a_net_that_was_fitted_before_is_fitted_anew(iris, wine):
         assert_same_net(*pair)
 
 
-@pytest.mark.filterwarnings("ignore:.*could not be fused")
-def test_a_net_without_a_single_minibatch_is_as_alone(iris):
+def test_a_net_without_a_single_minibatch_is_told_as_alone(iris):
     nets = [make_net(batch_size=100, iterator_train__drop_last=True) for _ in range(2)]
-    for one, other in fit_both(nets, make_folds(*iris, 90, 150)):
-        assert same_bits(one, other) or len(one.history[0, "batches"]) == 1
-        assert [list(row) for row in one.history] == [list(row) for row in other.history]
+    (X, y), other = make_folds(*iris, 90, 150)
+    with pytest.raises(ValueError, match="none of 90 row") as alone:
+        clone(nets[0]).fit(X, y)
+    with pytest.raises(ValueError, match=re.escape(str(alone.value))):
+        fit_fused(nets, *zip((X, y), other, strict=True))
+    assert [net.initialized_ for net in nets] == [False, True]
+    assert_same_net(nets[1], clone(nets[1]).fit(*other))
 
 
 def test_optimizers_hold_what_they_hold_alone(iris):
@@ -812,17 +816,18 @@ class Interrupts(nn.Module):
 
 
 @pytest.mark.parametrize("when", ["first step", "later", "made", "recorded"])
-def test_an_interrupt_leaves_nets_unfitted_and_usable(iris, wine, when, monkeypatch):
+def test_an_interrupt_keeps_whole_epochs_and_leaves_usable_nets(when, iris, wine, monkeypatch):
     calls = []
 
     def interrupt(*args, **kwargs):
         calls.append(1)
-        if len(calls) > (10 if when == "later" else 0):
+        if len(calls) > (12 if when == "later" else 0):
             raise KeyboardInterrupt
         return backward(*args, **kwargs)
 
     backward = StackedMLP.backward
-    # Tables of other widths are stacks of their own, of which the second has not begun.
+    # Tables of other widths are stacks of their own, of which the second has not begun. An epoch
+    # of the first is five steps.
     nets = [make_net(random_state=i) for i in range(4)]
     Xs = [iris[0].tolist(), iris[0].tolist(), wine[0].tolist(), wine[0].tolist()]
     ys = [iris[1], iris[1], wine[1], wine[1]]
@@ -835,12 +840,35 @@ def test_an_interrupt_leaves_nets_unfitted_and_usable(iris, wine, when, monkeypa
             patch.setattr(StackedMLP, "backward", interrupt)
         with pytest.raises(KeyboardInterrupt):
             fit_fused(nets, Xs, ys)
-    for net, X, y in zip(nets, Xs, ys, strict=True):
-        assert not net.initialized_
+    n_epochs = {"later": 2, "recorded": 1}.get(when, 0)
+    for i, (net, X, y) in enumerate(zip(nets, Xs, ys, strict=True)):
+        assert net.initialized_ == (i < 2 and n_epochs > 0)
         assert net._training_ is None
-        net.partial_fit(X, y)
-        assert_same_net(net, clone(net).partial_fit(X, y))
+        if net.initialized_:
+            assert len(net.history) == n_epochs
+            alone = clone(net).set_params(callbacks=[StopsAfter(n_epochs)]).fit(X, y)
+            assert_close(weights_of(net), weights_of(alone), rtol=0, atol=1e-4)
+            net.partial_fit(X, y)
+            assert len(net.history) == n_epochs + 4
+        else:
+            net.partial_fit(X, y)
+            assert_same_net(net, clone(net).partial_fit(X, y))
         assert_same_net(net.fit(X, y), clone(net).fit(X, y))
+
+
+def weights_of(net):
+    return nn.utils.parameters_to_vector(net.module_.parameters()).detach()
+
+
+class StopsAfter(Callback):
+    """Stop as skorch's EarlyStopping does."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.n_epochs:
+            raise KeyboardInterrupt
 
 
 def test_an_interrupt_while_nets_are_made_leaves_them_unfitted(iris, monkeypatch):

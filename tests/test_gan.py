@@ -1251,7 +1251,9 @@ def test_an_interrupt_keeps_the_finished_epochs_and_a_usable_gan(X):
             if net.n_iter_ == 5:
                 raise KeyboardInterrupt
 
-    gan = quick(callbacks=[Interrupts], max_iter=9).fit(X)
+    gan = quick(callbacks=[Interrupts], max_iter=9)
+    with pytest.raises(KeyboardInterrupt):
+        gan.fit(X)
     assert gan.n_iter_ == 5
     assert (
         gan.history[:1, "generator_loss"] == quick(max_iter=9).fit(X).history[:1, "generator_loss"]

@@ -4,7 +4,8 @@ from skorch.dataset import unpack_data
 from torch.utils.data import Subset, TensorDataset
 
 import sklearn_mixup.minibatches as minibatches_module
-from sklearn_mixup.minibatches import Minibatches, Rounds, content_order, map_tensors, peel
+from sklearn_mixup._loaders import Rounds
+from sklearn_mixup.minibatches import Minibatches, content_order, map_tensors, peel
 
 
 def table(n_rows=11):
@@ -250,3 +251,21 @@ def test_peel_finds_the_rows_of_nested_subsets():
     assert base is data
     assert rows.tolist() == [8, 5]
     assert peel(data) == (data, None)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "sizes"), [(9, [4, 5]), (8, [4, 4]), (10, [4, 4, 2]), (5, [5]), (1, [1]), (4, [4])]
+)
+@pytest.mark.parametrize("chunk_bytes", [1, 100, 2**20])
+def test_a_single_last_row_joins_the_minibatch_before_it(n_rows, sizes, chunk_bytes):
+    X, y = table(n_rows)
+    minibatches = Minibatches(X, y, batch_size=4, join_single=True, chunk_bytes=chunk_bytes)
+    assert [len(yi) for _, yi in minibatches] == sizes
+    assert len(minibatches) == len(sizes)
+    assert torch.equal(torch.cat([Xi for Xi, _ in minibatches]), X)
+
+
+def test_a_single_last_row_that_is_dropped_joins_nothing():
+    minibatches = Minibatches(*table(9), batch_size=4, join_single=True, drop_last=True)
+    assert [len(yi) for _, yi in minibatches] == [4, 4]
+    assert [len(yi) for _, yi in Minibatches(*table(3), batch_size=1, join_single=True)] == [1] * 3
