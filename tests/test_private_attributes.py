@@ -66,6 +66,7 @@ OWNERS = {
     "a parameter": nn.Parameter(torch.zeros(1)),
     "a compiled module": torch.compile(nn.Identity(), backend="eager"),
     "torch": torch,
+    "torch.nn.modules.batchnorm": nn.modules.batchnorm,
     "torch.nn.modules.dropout": nn.modules.dropout,
 }
 # All that the package reads, sets, calls, overrides or names in a string.
@@ -89,7 +90,12 @@ TOUCHED = {
         "_uniquely_named_callbacks",
         "_zero_grad_optimizer",
     ],
-    "an estimator": ["_parameter_constraints", "_sklearn_output_config", "_validate_params"],
+    "an estimator": [
+        "_get_metadata_request",
+        "_parameter_constraints",
+        "_sklearn_output_config",
+        "_validate_params",
+    ],
     "a bagging ensemble": [
         "_fit",
         "_get_estimator",
@@ -119,6 +125,7 @@ TOUCHED = {
     "a parameter": ["_backward_hooks"],
     "a compiled module": ["_orig_mod"],
     "torch": ["_foreach_add_", "_foreach_copy_", "_fused_adam_", "_fused_adamw_"],
+    "torch.nn.modules.batchnorm": ["_BatchNorm"],
     "torch.nn.modules.dropout": ["_DropoutNd"],
 }
 LISTED = [(owner, name) for owner, names in TOUCHED.items() for name in names]
