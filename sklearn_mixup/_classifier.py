@@ -121,7 +121,8 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels; the numbers of the columns for other targets.
+        The labels; the numbers of the columns for other targets. Not there after a fit on a Dataset
+        whose labels cannot be seen, if `classes` does not tell: `predict` returns numbers then.
     n_features_in_ : int
         Number of features, ``X.shape[1]``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

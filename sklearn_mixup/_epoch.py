@@ -40,8 +40,12 @@ class LeanEpoch(NeuralNet):
         if set_to_none is False or getattr(self, "accelerator", None) is not None:
             super()._zero_grad_optimizer(set_to_none)  # which may accumulate gradients
             return
-        for name in self._optimizers:  # What zero_grad does, at a third of its cost.
-            for group in getattr(self, name + "_").param_groups:
+        for name in self._optimizers:
+            optimizer = getattr(self, name + "_")
+            if replaces(optimizer, "zero_grad", torch.optim.Optimizer):
+                optimizer.zero_grad()
+                continue
+            for group in optimizer.param_groups:  # What zero_grad does, at a third of its cost.
                 for parameter in group["params"]:
                     parameter.grad = None
 

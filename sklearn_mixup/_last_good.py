@@ -52,7 +52,7 @@ class LastGood:
         tensors = _tensors_of(net)
         if any(map(is_lazy, tensors)):
             return
-        optimizers = [getattr(net, name + "_") for name in net._optimizers]
+        optimizers = _optimizers_of(net)
         self.states: list[tuple[Any, Tensor, dict[str, Any]]] = []
         for optimizer in optimizers:
             for parameter, state in optimizer.state.items():
@@ -77,7 +77,7 @@ class LastGood:
         with torch.no_grad():
             torch._foreach_copy_(tensors, self.copies.tensors[: len(tensors)])
         held = iter(self.copies.tensors[len(tensors) :])
-        optimizers = [getattr(net, name + "_") for name in net._optimizers]
+        optimizers = _optimizers_of(net)
         for optimizer in optimizers:
             optimizer.state.clear()
         for optimizer, parameter, state in self.states:
@@ -89,6 +89,12 @@ class LastGood:
         for group, kept in zip(groups, self.groups, strict=True):
             group.update(kept)
         vars(net).update(self.counts)
+
+
+def _optimizers_of(net: Any) -> list[torch.optim.Optimizer]:
+    """List the optimizers of a net that are torch's; what others hold is theirs."""
+    optimizers = [getattr(net, name + "_") for name in net._optimizers]
+    return [each for each in optimizers if isinstance(each, torch.optim.Optimizer)]
 
 
 def _tensors_of(net: Any) -> list[Tensor]:
@@ -127,7 +133,7 @@ def are_losses_good(losses: Sequence[Sequence[float]]) -> bool:
 def check_epoch(net: Any, losses: Sequence[Sequence[float]]) -> None:
     """Keep the state of a good epoch; go back to the last one after an epoch that diverged."""
     training = net._training_
-    optimizers = [getattr(net, name + "_") for name in net._optimizers]
+    optimizers = _optimizers_of(net)
     weights = [
         parameter
         for optimizer in optimizers

@@ -58,8 +58,9 @@ class LRDecay(Callback):
         if any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_):
             return
         for name in net._optimizers:
-            groups = getattr(net, name + "_").param_groups
-            self.groups_ += [(group, group["lr"]) for group in groups]
+            groups = getattr(getattr(net, name + "_"), "param_groups", None)
+            if isinstance(groups, list):  # An optimizer of another kind has none.
+                self.groups_ += [(group, group["lr"]) for group in groups]
 
     def on_batch_begin(
         self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any

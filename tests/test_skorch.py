@@ -810,6 +810,38 @@ def test_an_optimizer_of_the_users_gets_its_closure(iris, float64):
     assert_near(clf.predict_proba(iris[0]), same.predict_proba(iris[0]))
 
 
+class SignSteps:
+    """An optimizer of another kind: it knows how to step, and how to forget gradients."""
+
+    def __init__(self, parameters):
+        self.parameters = list(parameters)
+        self.n_steps = self.n_zeroed = 0
+
+    def zero_grad(self):
+        self.n_zeroed += 1
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def step(self, closure):
+        closure()
+        self.n_steps += 1
+        with torch.no_grad():
+            for parameter in self.parameters:
+                parameter -= 0.01 * parameter.grad.sign()
+
+
+def test_an_optimizer_may_be_any_object_that_steps(iris):
+    class Signed(MixupClassifier):
+        def initialize_optimizer(self):
+            super().initialize_optimizer()
+            self.optimizer_ = SignSteps(self.module_.parameters())
+            return self
+
+    clf = Signed(max_epochs=4, random_state=0).fit(*iris)
+    assert clf.optimizer_.n_steps == clf.optimizer_.n_zeroed == 4 * N_MINIBATCHES
+    assert clf.score(*iris) > 0.8
+
+
 # -- compile, subclasses, instances --------------------------------------------------------------
 
 
