@@ -86,7 +86,8 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     batch_size : int, default=32
         Rows of a minibatch; -1 takes all. The last one may be shorter; if the module holds a batch
         normalisation, which has no variance of one row, a single last row joins the minibatch
-        before it.
+        before it. Predictions have minibatches of their own, of ``iterator_valid__batch_size``
+        rows at most if that is given.
     iterator_train, iterator_valid : iterator class, default=Minibatches
         Where minibatches come from. The default keeps the data on the device and cuts slices from
         chunks that it has gathered and mixed; ``iterator_train__chunk_bytes`` bounds their memory.
