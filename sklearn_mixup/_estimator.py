@@ -23,7 +23,7 @@ from skorch.exceptions import NotInitializedError, SkorchException
 from skorch.utils import to_device
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils.data import DataLoader, Subset, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, Subset, TensorDataset
 
 from sklearn_mixup._device import count_flops, isolated_rng, resolve_device
 from sklearn_mixup._epoch import LeanEpoch
@@ -511,6 +511,10 @@ class NetEstimator(Parametrized, LeanEpoch):
         # What a data set to predict has for targets does not matter, so it is not looked at.
         dataset = self._with_targets(self.get_dataset(X), lambda y: None)
         iterator = self.get_iterator(dataset, training=False)
+        if isinstance(iterator, Minibatches):
+            iterator.shuffle = iterator.drop_last = False
+        elif isinstance(iterator, DataLoader):
+            _check_order(iterator)
         if training or not isinstance(iterator, Minibatches):
             for batch in iterator:
                 yield to_device(self.evaluation_step(batch, training=training), device=device)
@@ -518,9 +522,8 @@ class NetEstimator(Parametrized, LeanEpoch):
         limit = iterator.batch_size if "iterator_valid__batch_size" in vars(self) else None
         module = getattr(self, self._predicting + "_")
         cuts = find_cuts(module, iterator.X, batch_size=iterator.batch_size, limit=limit)
-        visits = iterator.draw_visits()
         for start, stop, n_filled in cuts.cut(iterator.n_visits):
-            Xi, yi = iterator.gather(visits, start, stop)
+            Xi, yi = iterator.gather(iterator.order, start, stop)
             Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
             with cuts.applying(n_filled, self._place):
                 # Each process has all rows here, so there are no others to gather.
@@ -529,6 +532,16 @@ class NetEstimator(Parametrized, LeanEpoch):
                 y_pred = step((Xi, yi), training=False)
             cut = partial(cut_off, n_rows=stop - start, n_filled=n_filled)
             yield map_tensors(partial(_hand_out, cut=cut, device=device), y_pred)
+
+
+def _check_order(loader: DataLoader) -> None:
+    """Refuse to predict rows in a random order, or not all of them."""
+    if isinstance(loader.sampler, RandomSampler) or loader.drop_last:
+        raise ValueError(
+            "Rows to predict are taken in their order, and all of them; got an `iterator_valid` "
+            f"with {type(loader.sampler).__name__} and drop_last={loader.drop_last}. Leave "
+            "iterator_valid__shuffle and iterator_valid__drop_last out."
+        )
 
 
 def _hand_out(part: Any, *, cut: Callable[[Tensor], Tensor], device: Any) -> Any:

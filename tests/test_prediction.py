@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from torch import nn
+from torch.utils.data import DataLoader
 
 import sklearn_mixup._device as device_module
 import sklearn_mixup._lockstep as lockstep
@@ -214,6 +215,20 @@ def test_the_minibatch_of_prediction_is_not_that_of_training():
     sizes.clear()
     clf.forward(table(1000, 4))
     assert max(sizes) <= 50
+
+
+@pytest.mark.filterwarnings("ignore:You set iterator_valid__shuffle=True")
+@pytest.mark.parametrize("option", ["shuffle", "drop_last"])
+def test_rows_to_predict_are_all_taken_in_their_order(option):
+    X, y = table(100, 4), np.arange(100) % 3
+    params = {"max_epochs": 1, "random_state": 0}
+    expected = MixupClassifier(**params).fit(X, y).predict_proba(X)
+    params[f"iterator_valid__{option}"] = True
+    clf = MixupClassifier(**params).fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)
+    clf = MixupClassifier(iterator_valid=DataLoader, **params).fit(X, y)
+    with pytest.raises(ValueError, match="in their order, and all of them"):
+        clf.predict(X)
 
 
 # -- threads --------------------------------------------------------------------------------
