@@ -52,7 +52,7 @@ test-quick: $(VENV)/.installed-test  ## the heart of it, in a minute; not enough
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/pytest --quiet -n $(JOBS) --dist worksteal -m "not slow" $(QUICK) $(ARGS)
 
-# In some twenty minutes.
+# 80 seconds of one core for each environment.
 test-machines: $(VENV)/.installed-test  ## the contract and equivalences as other processors compute
 	$(VENV)/bin/python -m tests.machines --jobs $(JOBS) $(ARGS)
 
