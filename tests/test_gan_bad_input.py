@@ -316,7 +316,7 @@ def test_pictures_of_another_width_are_refused(kind, digits):
         gan.partial_fit(pictures[:, :, :7])
     with pytest.raises(ValueError, match=r"must have shape \(8, 8\), .* got \(8, 7\)"):
         gan.score(pictures[:, :, :7])
-    with pytest.raises(ValueError, match=r"minibatch of shape \[16, 8, 7\]"):
+    with pytest.raises(ValueError, match=r"minibatch of shape \[\d+, 8, 7\]"):
         gan.decision_function(pictures[:, :, :7])
 
 
