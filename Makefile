@@ -8,6 +8,8 @@ PYTHON_OLDEST ?= python3.10
 PYTHON_NEWEST ?= $(PYTHON)
 # More options for the job, as in `make tabular ARGS=--download`.
 ARGS ?=
+# How many cases `make fuzz` draws.
+N ?= 10000
 # Processes that run at a time. Each gets one thread: two that fight over a core are ten times
 # slower than one.
 JOBS ?= 2
@@ -25,7 +27,7 @@ EXTRAS_test := benchmarks,plot,test,vision
 EXTRAS_docs := benchmarks,docs
 
 # `benchmarks` is a folder too.
-.PHONY: tabular benchmarks test test-quick test-machines test-oldest test-newest docs format clean \
+.PHONY: tabular benchmarks test test-quick test-machines test-oldest test-newest fuzz docs format clean \
   help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -55,6 +57,10 @@ test-quick: $(VENV)/.installed-test  ## the heart of it, in a minute; not enough
 # 80 seconds of one core for each environment.
 test-machines: $(VENV)/.installed-test  ## the contract and equivalences as other processors compute
 	$(VENV)/bin/python -m tests.machines --jobs $(JOBS) $(ARGS)
+
+# One half of the cases must not be refused; the others may be, in our words.
+fuzz: $(VENV)/.installed-test  ## N=10000 cases that nobody has tried, of every estimator
+	SKLEARN_MIXUP_FUZZ=$(N) $(VENV)/bin/pytest --quiet -n $(JOBS) tests/test_properties.py $(ARGS)
 
 docs: $(VENV)/.installed-docs  ## the documentation; into docs/_build/html/
 	$(VENV)/bin/sphinx-build -W --keep-going -n -E -q -b html docs docs/_build/html

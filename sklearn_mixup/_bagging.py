@@ -27,7 +27,7 @@ from sklearn_mixup._labels import likeliest
 from sklearn_mixup._plan import NetEnsemble, Plan, fit_all
 from sklearn_mixup._replay import Prepared, Recorder, final_step, replace_net
 from sklearn_mixup._tables import take, take_columns
-from sklearn_mixup._validation import check_sample_weight, check_y, is_dict
+from sklearn_mixup._validation import check_outputs, check_sample_weight, check_y, is_dict
 
 __all__ = ["FusedBaggingClassifier"]
 
@@ -465,7 +465,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             share = np.zeros((len(outputs), self.n_classes_))
             share[:, self._columns(net)] = probabilities(net, outputs).sum(1).cpu().numpy()
             mean += share / len(self.estimators_)
-        return mean
+        return check_outputs(mean)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the labels: those of the largest mean probability.
@@ -544,7 +544,9 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
 
 
 def _as_shaped(X: Any) -> Any:
-    """Give a list, or whatever else has no shape, that of an array."""
+    """Give what has no shape, such as a list, that of an array; take a tensor off its graph."""
+    if isinstance(X, Tensor):
+        return X.detach()  # scikit-learn's transformers take no other
     has_shape = hasattr(X, "shape") or isinstance(X, Mapping) or is_dataset(X)
     return X if has_shape else np.asarray(X)
 

@@ -31,6 +31,7 @@ from sklearn_mixup._tables import take
 from sklearn_mixup._targets import MixedTargets, check_criterion, takes_logits, unwrap
 from sklearn_mixup._validation import (
     check_floating,
+    check_outputs,
     check_part,
     check_sample_weight,
     check_y,
@@ -478,7 +479,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
             check_floating(X.dtype, "X", mixes)
         elif getattr(X, "ndim", 2) > 2:
             check_floating(np.asarray(X).dtype, "X", mixes)
-            dtype = dtype if np.asarray(X).dtype.kind == "f" else None
+            dtype = None if np.asarray(X).dtype.kind in "iub" else dtype
         return self._check_array(X, reset=reset, dtype=dtype)
 
     def _output_minibatches(self, X: Any) -> Iterator[Tensor]:
@@ -517,7 +518,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         """
         nonlinearity = self._get_predict_nonlinearity()
         parts = [torch.as_tensor(nonlinearity(part)) for part in self._output_minibatches(X)]
-        return torch.cat(parts).cpu().numpy()
+        return check_outputs(torch.cat(parts).cpu().numpy())
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the labels.
@@ -566,7 +567,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
             Logits; for two classes the second's less the first's.
         """
-        logits = self._outputs(X).cpu().numpy()
+        logits = check_outputs(self._outputs(X).cpu().numpy())
         multilabel = getattr(self, "target_type_", None) == "multilabel-indicator"
         if logits.shape[1] == 2 and not multilabel:
             return logits[:, 1] - logits[:, 0]

@@ -33,7 +33,7 @@ from sklearn_mixup._gan_checks import check_hooks, check_modules
 from sklearn_mixup._loaders import Rounds
 from sklearn_mixup._settings import check_fit_params
 from sklearn_mixup._training import Training, count_rows
-from sklearn_mixup._validation import default_dtype, explain_shapes
+from sklearn_mixup._validation import check_outputs, default_dtype, explain_shapes
 from sklearn_mixup.callbacks import LRDecay
 from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row
 from sklearn_mixup.modules import Discriminator, Generator
@@ -760,7 +760,7 @@ class MixupGAN(NetEstimator):
         self.check_is_fitted()
         if not is_dataset(X):
             X = self._check_X(X, reset=False)
-        return torch.cat(list(self.forward_iter(X))).cpu().numpy()
+        return check_outputs(torch.cat(list(self.forward_iter(X))).cpu().numpy())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Get the names of the columns of a sample.

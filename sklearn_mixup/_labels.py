@@ -149,7 +149,13 @@ class Labelled:
         y = y.cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
         if self.target_type_ != "multiclass":
             return np.asarray(y, dtype=default_dtype())
-        classes = self.classes_
+        classes, y = self.classes_, np.asarray(y)
+        if (y.dtype.kind in "OU") != (
+            classes.dtype.kind in "OU"
+        ):  # words and numbers have no order
+            raise ValueError(
+                f"y must hold only the classes {classes.tolist()}; got {y[:5].tolist()}."
+            )
         sorter = np.argsort(classes)
         codes = sorter[np.searchsorted(classes, y, sorter=sorter).clip(max=len(classes) - 1)]
         if (unknown := classes[codes] != y).any():

@@ -23,7 +23,10 @@ class _Offer:
 
 def share(rows: Any) -> Tensor:
     """Make a tensor that shares the memory of an array, for those who only read it."""
-    rows = np.ascontiguousarray(rows)  # torch takes no negative strides
+    rows = np.asarray(rows)
+    is_wide = rows.dtype.kind == "f" and rows.dtype.itemsize > 8
+    # torch takes neither long doubles nor foreign bytes, and no negative strides.
+    rows = np.ascontiguousarray(rows, np.float64 if is_wide else rows.dtype.newbyteorder("="))
     return torch.from_numpy(rows if rows.flags.writeable else np.asarray(_Offer(rows)))
 
 

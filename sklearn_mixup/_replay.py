@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from torch import Tensor
 
 
 class Recorder(BaseEstimator):
@@ -136,7 +137,8 @@ class Prepared:
         self.n_nets = 0
         start = time.perf_counter()
         # A transformer may write to its input (copy=False), which is that of other settings too.
-        X = deepcopy(fold.X) if isinstance(self.estimator, Pipeline) else fold.X
+        X = fold.X.detach() if isinstance(fold.X, Tensor) else fold.X  # A part of one has no copy.
+        X = deepcopy(X) if isinstance(self.estimator, Pipeline) else X
         try:
             self.estimator.fit(X, fold.y, **fold.fit_params)
         except Exception as error:

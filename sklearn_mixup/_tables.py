@@ -86,11 +86,21 @@ def check_dense(X: Any, name: str) -> None:
         )
 
 
+def check_unmasked(values: Any, name: str) -> None:
+    """Raise ValueError for an array with masked entries: NumPy would take what is below them."""
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has masked entries, which count as missing. Fill them, as by filled(), or "
+            "leave these rows out."
+        )
+
+
 @contextmanager
 def explain_table(X: Any, advice: str | None = None) -> Iterator[None]:
     """Say of a table that is refused which columns a net cannot take, and what would help."""
     try:
         check_dense(X, "X")
+        check_unmasked(X, "X")
         if any(_DATES.search(str(dtype)) for dtype in _dtypes_of(X)):
             raise ValueError("X must hold numbers; got dates or times, whose unit is arbitrary.")
         yield

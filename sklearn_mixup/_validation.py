@@ -16,7 +16,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor, nn
 
-from sklearn_mixup._tables import check_dense, is_missing
+from sklearn_mixup._tables import check_dense, check_unmasked, is_missing
 
 
 def default_dtype() -> np.dtype:
@@ -66,8 +66,14 @@ def check_range(rows: Tensor) -> Tensor:
 def check_part(part: Any, name: str, mixes: bool = False) -> Any:
     """Check one input that is a tensor or an array of any rank."""
     check_dense(part, name)
+    check_unmasked(part, name)
     part = part.detach() if isinstance(part, Tensor) else np.asarray(part)
     check_floating(part.dtype, name, mixes)
+    if isinstance(part, np.ndarray) and part.dtype.kind not in "fiubc":
+        raise ValueError(
+            f"{name} must hold numbers; got {part.dtype}. Encode words, as by OneHotEncoder, or "
+            "convert it to float."
+        )
     if part.ndim == 0 or 0 in part.shape:
         raise ValueError(
             f"{name} must have at least one row and at least one column; got shape "
@@ -82,6 +88,7 @@ def check_y(y: Any) -> tuple[np.ndarray, str]:
     """Check targets: labels, an indicator of labels, or rows of class probabilities."""
     if isinstance(y, Tensor):
         y = y.detach().cpu().numpy()
+    check_unmasked(y, "y")
     _check_objects(y)
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0)
     if y.ndim == 2 and y.shape[1] == 1:
@@ -146,6 +153,7 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> np.ndarray:
         sample_weight = sample_weight.detach().cpu().numpy()
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_rows, sample_weight, dtype=float)
+    check_unmasked(sample_weight, "sample_weight")
     weight = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
     )
@@ -183,21 +191,35 @@ def show_output(output: Any) -> str:
     return f"a {type(output).__name__}"
 
 
+def check_outputs(values: np.ndarray) -> np.ndarray:
+    """Raise ValueError for predictions that are no numbers."""
+    if (bad := np.isnan(values).reshape(len(values), -1).any(axis=1)).any():
+        raise ValueError(
+            f"The network puts out NaN for {bad.sum()} of {len(bad)} rows of X, row {bad.argmax()} "
+            "first: they hold numbers too large for it, or its weights are not finite. Standardise "
+            "the features, as by StandardScaler before it, or lower `lr`."
+        )
+    return values
+
+
 @contextmanager
 def explain_shapes(
-    module: nn.Module, x: Any, advice: str = "Give X the shape that the module takes"
+    module: nn.Module, x: Any, advice: str = "Give X the shape and dtype that the module takes"
 ) -> Iterator[None]:
     """Say in the user's words that a module does not take what it is given."""
     try:
         yield
     except RuntimeError as error:
         told = str(error)
-        if "out of memory" in told or not re.search("shape|size|dimension|channels", told):
+        if "out of memory" in told or not re.search(
+            "shape|size|dimension|channels|dtype|scalar type", told
+        ):
             raise
-        shapes = [list(part.shape) for part in (x.values() if isinstance(x, Mapping) else [x])]
+        parts = x.values() if isinstance(x, Mapping) else [x]
+        shapes = [f"{list(part.shape)} of {part.dtype}" for part in parts]
         raise ValueError(
             f"{type(module).__name__} could not be applied to a minibatch of shape "
-            f"{', '.join(map(str, shapes))}: {error}. {advice}."
+            f"{', '.join(shapes)}: {error}. {advice}."
         ) from error
 
 

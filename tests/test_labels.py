@@ -43,6 +43,14 @@ def test_the_same_classes_in_a_later_partial_fit_are_fine(iris):
     assert len(clf.history) == 3
 
 
+def test_words_after_numbers_are_no_known_classes(iris, iris_names):
+    clf = MixupClassifier(max_epochs=1).partial_fit(*iris)
+    with pytest.raises(ValueError, match=r"only the classes \[0, 1, 2\]; got \['setosa'"):
+        clf.partial_fit(iris[0], iris_names)
+    with pytest.raises(ValueError, match=r"only the classes \['setosa', .*got \[0, 0"):
+        clf.fit(iris[0], iris_names).partial_fit(*iris)
+
+
 def test_classes_of_partial_fit_must_be_those_of_the_constructor(iris):
     with pytest.raises(ValueError, match="is not the same"):
         MixupClassifier(classes=[0, 1, 2]).partial_fit(*iris, classes=[0, 1, 2, 3])

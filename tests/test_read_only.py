@@ -103,6 +103,21 @@ def test_other_estimators_read_too(iris):
     assert bag.fit(X, y).predict(X).shape == (150,)
 
 
+@pytest.mark.parametrize("dtype", ["longdouble", ">f8", ">f4", "float16"])
+@pytest.mark.parametrize("make", [lambda X: X, lambda X: {"X": X}, lambda X: X[:, None]])
+def test_numbers_that_torch_does_not_know_are_converted(make, dtype, iris):
+    X, y = iris[0].astype(dtype), iris[1]
+    net, same = (MixupClassifier(max_epochs=1, random_state=0) for _ in range(2))
+    plain = make(X.astype(np.float64))
+    found = net.fit(make(X), y).predict_proba(make(X))
+    assert_array_equal(found, same.fit(plain, y).predict_proba(plain))
+
+
+def test_whole_numbers_of_foreign_bytes_are_converted():
+    rows = np.arange(6).reshape(3, 2)
+    assert torch.equal(share(rows.astype(">i8")), torch.arange(6).reshape(3, 2))
+
+
 def test_collation_copies_only_what_is_read_only():
     mine, theirs = np.zeros(2), np.ones(2)
     theirs.flags.writeable = False

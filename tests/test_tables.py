@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -210,3 +211,50 @@ def test_a_pipeline_with_sparse_output_says_how_to_get_dense_rows(iris):
         NET.fit({"X": sparse.csr_array(iris[0])}, iris[1])
     with pytest.raises(TypeError, match=r"sparse_output=False"):
         miss_rate_between(NET.fit(*iris), sparse.csr_array(iris[0]), iris[1])
+
+
+def test_masked_entries_count_as_missing(iris):
+    X, y = iris
+    masked = np.ma.masked_array(X, mask=X > 1)
+    for rows, labels, weight, name in (
+        (masked, y, None, "X"),
+        ({"X": masked}, y, None, r"X\['X'\]"),
+        (X, np.ma.masked_equal(y, 1), None, "y"),
+        (X, y, np.ma.masked_array(np.ones(150), mask=y == 1), "sample_weight"),
+    ):
+        with pytest.raises(ValueError, match=f"^{name} has masked entries.*filled"):
+            clone(NET).fit(rows, labels, sample_weight=weight)
+    with pytest.raises(ValueError, match="X has masked entries"):
+        clone(NET).fit(np.ma.masked_array(X), y).predict(masked)
+    with pytest.raises(ValueError, match="X has masked entries"):
+        MixupGAN(max_iter=1).fit(masked)
+
+
+def test_whole_numbers_in_a_tensor_are_told_what_the_module_takes(iris):
+    rows = torch.tensor(iris[0]).long()
+    with pytest.raises(ValueError, match=r"minibatch of shape \[32, 4\] of torch\.int64.*dtype"):
+        MixupClassifier(alpha=0, max_epochs=1).fit(rows, iris[1])
+
+
+@pytest.mark.parametrize("alpha", [0, 0.2])
+@pytest.mark.parametrize("make", [lambda X: {"X": X}, lambda X: X[:, None]], ids=["dict", "3-D"])
+def test_words_in_more_than_a_table_are_refused(make, alpha, iris):
+    with pytest.raises((TypeError, ValueError), match=r"(float|numbers|mixed).*|convert string"):
+        MixupClassifier(alpha=alpha, max_epochs=1).fit(make(np.full((150, 2), "red")), iris[1])
+
+
+@pytest.mark.parametrize("name", ["net", "gan", "bag", "bag_of_columns"])
+def test_rows_too_large_for_the_network_are_no_nan(name, iris):
+    fitted = clone(ESTIMATORS[name]).fit(*iris)
+    huge = np.array(iris[0])
+    huge[7] = 3e38
+    with pytest.raises(ValueError, match=r"puts out NaN for 1 of 150 rows of X, row 7 first"):
+        answer(fitted, huge)
+    with pytest.raises(ValueError, match="StandardScaler"):
+        (fitted.predict if hasattr(fitted, "predict") else fitted.decision_function)(huge)
+
+
+def test_a_search_takes_a_part_of_a_graph(iris):
+    rows = torch.tensor(iris[0]).requires_grad_()
+    search = FusedGridSearchCV(make_pipeline(NET), {"mixupclassifier__alpha": [0, 0.2]}, cv=2)
+    assert search.fit(rows, iris[1]).predict(rows).shape == (150,)
