@@ -57,6 +57,15 @@ def _read_only(
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, as a small net of ours does by itself and others do not."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def float64() -> Iterator[None]:
     """Let networks and tensors be made in float64, where equivalence is what a test claims."""
     torch.set_default_dtype(torch.float64)

@@ -48,7 +48,7 @@ def largest_difference(one, other):
 
 @pytest.mark.machines
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
-def test_alpha_zero_ends_with_the_bits_of_skorch_s_own_net(iris, optimizer):
+def test_alpha_zero_ends_with_the_bits_of_skorch_s_own_net(iris, optimizer, one_thread):
     X, y = iris
     params = {"optimizer": optimizer, "lr": 0.01, "max_epochs": 5, "batch_size": 16}
     if optimizer is torch.optim.Adam:
