@@ -413,7 +413,7 @@ class NetEstimator(Parametrized, LeanEpoch):
         if self.lam_per == "sample":
             return sample_lam(self.alpha, n_rows, rng=rng)
         lam = sample_lam(self.alpha, -(-n_rows // batch_size), rng=rng)
-        return lam.repeat_interleave(batch_size)[:n_rows]
+        return lam.repeat_interleave(min(batch_size, n_rows))[:n_rows]
 
     def _vicinal_minibatches(
         self,

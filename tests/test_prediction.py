@@ -1,4 +1,7 @@
-"""The output of a row hangs on the row alone, however many there are and wherever it stands."""
+"""The output of a row hangs on the row alone, however many there are and wherever it stands.
+
+To the bit on a CPU, whose kernels are tried out; other devices have minibatches of one size.
+"""
 
 import numpy as np
 import pytest
@@ -57,6 +60,7 @@ def test_a_net_s_output_for_a_row_hangs_on_the_row_alone(
         module__n_classes=n_classes,
         module__hidden_sizes=hidden,
         batch_size=batch_size,
+        device="cpu",
         random_state=0,
     ).initialize()
     clf.module_.to(dtype)
@@ -71,7 +75,7 @@ def test_probabilities_hang_on_the_row_alone(n_features, hidden, multilabel):
     X = table(1200, n_features)
     y = np.arange(1200) % 3
     y = np.eye(3, dtype=int)[y] if multilabel else y
-    net = MixupClassifier(max_epochs=1, module__hidden_sizes=hidden, random_state=0)
+    net = MixupClassifier(max_epochs=1, module__hidden_sizes=hidden, device="cpu", random_state=0)
     # An ensemble averages in float64.
     for clf, tolerance in ((net, 0), (FusedBaggingClassifier(net, 3, random_state=0), 1e-15)):
         clf.fit(X[:200], y[:200])
@@ -82,7 +86,7 @@ def test_probabilities_hang_on_the_row_alone(n_features, hidden, multilabel):
 def test_the_discriminator_s_logit_of_a_row_hangs_on_the_row_alone():
     X = table(500, 5)
     sizes = {"generator__hidden_sizes": (10,), "discriminator__hidden_sizes": (10,)}
-    gan = MixupGAN(max_iter=2, random_state=0, **sizes).fit(X)
+    gan = MixupGAN(max_iter=2, device="cpu", random_state=0, **sizes).fit(X)
     assert_rows_apart(gan.decision_function, X)
 
 
@@ -131,14 +135,14 @@ class PlaceMatters(nn.Module):
 @pytest.mark.parametrize("is_rounded", [False, True])
 @pytest.mark.parametrize("tile", [1, 16, 32, 48, 96])
 def test_tiles_of_other_processors_are_found_out(nothing_tried, tile, is_rounded):
-    params = {"module__n_features": 20, "module__n_classes": 8, "random_state": 0}
+    params = {"module__n_features": 20, "module__n_classes": 8, "device": "cpu", "random_state": 0}
     params |= {"module__tile": tile, "module__is_rounded": is_rounded}
     clf = MixupClassifier(PlaceMatters, **params).initialize()
     assert_rows_apart(lambda X: clf.forward(X).numpy(), table(1500, 20))
 
 
 def test_a_net_that_answers_the_same_to_all_rows_teaches_nothing_of_its_shape(nothing_tried):
-    params = {"module__n_features": 20, "module__n_classes": 8, "random_state": 0}
+    params = {"module__n_features": 20, "module__n_classes": 8, "device": "cpu", "random_state": 0}
     params |= {"module__tile": 48, "module__is_rounded": False}
     X = table(1500, 20)
     dead, alive = (MixupClassifier(PlaceMatters, **params).initialize() for _ in range(2))
@@ -206,7 +210,7 @@ def test_the_minibatch_of_prediction_is_not_that_of_training():
 
     params = {"module__in_features": 4, "module__out_features": 3}
     for batch_size in (1, 32, 10**8):
-        clf = MixupClassifier(Watched, batch_size=batch_size, **params).initialize()
+        clf = MixupClassifier(Watched, batch_size=batch_size, device="cpu", **params).initialize()
         clf.forward(table(1, 4))
         assert sizes[-1] == 16
         clf.forward(table(100_000, 4))
@@ -229,6 +233,16 @@ def test_rows_to_predict_are_all_taken_in_their_order(option):
     clf = MixupClassifier(iterator_valid=DataLoader, **params).fit(X, y)
     with pytest.raises(ValueError, match="in their order, and all of them"):
         clf.predict(X)
+
+
+def test_a_minibatch_larger_than_any_table_costs_nothing():
+    X, y = table(150, 4), np.arange(150) % 3
+    # Numbers for each of its rows would take 8 PB.
+    huge, whole = (
+        MixupClassifier(batch_size=size, max_epochs=2, random_state=0).fit(X, y)
+        for size in (10**15, 150)
+    )
+    np.testing.assert_array_equal(huge.predict_proba(X), whole.predict_proba(X))
 
 
 # -- threads --------------------------------------------------------------------------------
