@@ -121,6 +121,8 @@ _LAYOUTS = {
 
 def _misaligned(X):
     """Let rows begin in the middle of a number."""
+    if X.dtype.hasobject:
+        return X  # whose memory holds no numbers
     memory = np.empty(X.nbytes + 1, dtype=np.uint8)[1:]
     rows = memory.view(X.dtype).reshape(X.shape)
     rows[...] = X
