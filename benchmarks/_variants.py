@@ -115,10 +115,10 @@ def _near(minibatches: Tensor, n_nearest: int, rng: torch.Generator | None) -> T
 class _ChosenPartner(MixupClassifier):
     """MixupClassifier that looks at the rows of a minibatch before it pairs them."""
 
-    def _vicinal_rows(self, X: Any, y: Any, *, batch_size: int | None) -> Any:
+    def _vicinal_rows(self, X: Any, y: Any, **minibatches: Any) -> Any:
         self._seen = X, y
         try:
-            return super()._vicinal_rows(X, y, batch_size=batch_size)
+            return super()._vicinal_rows(X, y, **minibatches)
         finally:
             del self._seen
 
