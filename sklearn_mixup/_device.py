@@ -100,9 +100,9 @@ def set_random_states(states: tuple[Any, ...], device: torch.device) -> None:
 
 # -- threads --------------------------------------------------------------------------------
 
-# A step of fewer operations takes a few milliseconds of one thread. Two save a part of these if
-# each has a core to itself; on a busy machine one waits for the other, for up to a second.
-_MANY_FLOPS = 2e8
+# A step of fewer operations takes 1.5 milliseconds of one thread, or less. Two save a third of them
+# at most, if each has a core to itself; on a busy machine one waits for the other, up to a second.
+_MANY_FLOPS = 1e8
 
 
 def count_flops(module: nn.Module, X: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.dataset import get_len, unpack_data
 from skorch.history import History
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_mixup._device import threads_for
 from sklearn_mixup._last_good import LastGood, check_epoch
@@ -84,7 +85,11 @@ class LeanEpoch(NeuralNet):
         if training == self._fixed_mode_:
             return  # The walk through all layers would cost a tenth of a step.
         self._fixed_mode_ = None  # Somebody else acts after all.
-        super()._set_training(training)
+        parts = [getattr(self, name + "_") for name in self._modules + self._criteria]
+        layers = [part.modules() for part in parts if isinstance(part, nn.Module)]
+        # To look is quicker than to set.
+        if any(layer.training != training for layer in itertools.chain(*layers)):
+            super()._set_training(training)
 
     def _is_watched(self, *, training: bool) -> bool:
         """Whether anybody asks for each minibatch of an epoch, with its loss."""

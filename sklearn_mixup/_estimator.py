@@ -394,8 +394,11 @@ class NetEstimator(Parametrized, LeanEpoch):
         if id(dataset) not in cache:
             X = self._to_device(X)
             map_tensors(check_range, X)
-            y = torch.zeros(1).expand(get_len(X)) if y is None else self._encode(y)
-            cache[id(dataset)] = X, self._to_device(y)
+            if y is None:
+                y = torch.zeros(1, device=self._place).expand(get_len(X))
+            else:
+                y = self._to_device(self._encode(y))
+            cache[id(dataset)] = X, y
         return cache[id(dataset)]
 
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
@@ -524,7 +527,8 @@ class NetEstimator(Parametrized, LeanEpoch):
         cuts = find_cuts(module, iterator.X, batch_size=iterator.batch_size, limit=limit)
         for start, stop, n_filled in cuts.cut(iterator.n_visits):
             Xi, yi = iterator.gather(iterator.order, start, stop)
-            Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
+            if n_filled > stop - start:
+                Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
             with cuts.applying(n_filled, self._place):
                 # Each process has all rows here, so there are no others to gather.
                 several = self._processes[1] > 1

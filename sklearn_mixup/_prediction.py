@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from numbers import Number
 from typing import Any
@@ -28,7 +28,7 @@ from sklearn_mixup.modules import MLP
 
 # Rows of a minibatch, which is filled up to the smallest of these: whole tiles of the kernels that
 # there are. The second is tried for the smallest where the first will not do.
-_SIZES = (16, 96, 384, 1056)
+_SIZES = (16, 96, 384, 1056, 4224)
 # What a layer of a minibatch may take, and what a minibatch of pictures may for each thread.
 _LAYER_BYTES = 32 * 2**20
 _PICTURE_BYTES = 2**19
@@ -117,12 +117,16 @@ class Cuts:
             yield start, start + n_taken, size if self.fills else n_taken
             start += n_taken
 
-    @contextmanager
-    def applying(self, n_rows: int, device: Any) -> Iterator[None]:
+    def applying(self, n_rows: int, device: Any) -> AbstractContextManager[None]:
         """Put the mode in force, and as many threads to use as are of use for so many rows."""
-        mode = nullcontext() if self.mode is None else self.mode()
-        with threads_for(n_rows * self.n_flops, device), mode:
-            yield
+        threads = threads_for(n_rows * self.n_flops, device)
+        return threads if self.mode is None else _both(threads, self.mode())
+
+
+@contextmanager
+def _both(one: AbstractContextManager, other: AbstractContextManager) -> Iterator[None]:
+    with one, other:
+        yield
 
 
 @dataclass

@@ -214,7 +214,7 @@ def test_the_minibatch_of_prediction_is_not_that_of_training():
         clf.forward(table(1, 4))
         assert sizes[-1] == 16
         clf.forward(table(100_000, 4))
-        assert max(sizes) == 1056
+        assert max(sizes) == 4224
     clf = MixupClassifier(Watched, iterator_valid__batch_size=50, **params).initialize()
     sizes.clear()
     clf.forward(table(1000, 4))
