@@ -87,8 +87,11 @@ class LeanEpoch(NeuralNet):
         self._fixed_mode_ = None  # Somebody else acts after all.
         parts = [getattr(self, name + "_") for name in self._modules + self._criteria]
         layers = [part.modules() for part in parts if isinstance(part, nn.Module)]
-        # To look is quicker than to set.
-        if any(layer.training != training for layer in itertools.chain(*layers)):
+        # To look is quicker than to set, but what a module does of its own has to be done.
+        if any(
+            layer.training != training or type(layer).train is not nn.Module.train
+            for layer in itertools.chain(*layers)
+        ):
             super()._set_training(training)
 
     def _is_watched(self, *, training: bool) -> bool:
