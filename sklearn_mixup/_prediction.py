@@ -1,9 +1,9 @@
-"""Minibatches to predict, made so that the output of a row hangs on the row alone.
+"""Minibatches to predict, made so that the output of a row depends on the row alone.
 
-What a matrix product comes to in the last bits hangs on more: on the number of rows, on the place
-of a row among them, for each number another kernel treats the edge of its tiles otherwise, and on
-whether the row begins at an even address. Which numbers of rows are safe differs between
-processors, so it is tried out, once for all modules of a shape: the same few rows in all places.
+The last bits of a matrix product depend on more than the numbers in a row. Another number of rows
+gets another kernel, a kernel treats the rows at the edge of a tile otherwise, and some look at the
+address that a row begins at. Which numbers of rows are safe differs between processors. So they are
+tried out, once for all modules of a shape: random rows must come out the same in several places.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from sklearn_mixup._device import count_flops, isolated_rng, threads_for
 from sklearn_mixup.minibatches import Rows, bytes_per_row, map_tensors
 from sklearn_mixup.modules import MLP
 
-# Rows of a minibatch, which is filled up to the smallest of these: whole tiles of the kernels that
-# there are. The second is tried for the smallest where the first will not do.
+# Rows of a minibatch: whole tiles of all kernels that were looked at. A shorter one is filled up to
+# the first of these, or to the second where the first is not safe.
 _SIZES = (16, 96, 384, 1056, 4224)
 # What a layer of a minibatch may take, and what a minibatch of pictures may for each thread.
 _LAYER_BYTES = 32 * 2**20
@@ -41,7 +41,7 @@ _DOUBLED |= {Tensor.matmul, Tensor.mm, Tensor.bmm, Tensor.__matmul__, Tensor.__r
 
 
 class _InDouble(TorchFunctionMode):
-    """Compute matrix products in double precision, so that the order of summation is lost."""
+    """Compute matrix products in double precision, where rounding hides the order of summation."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
@@ -49,7 +49,8 @@ class _InDouble(TorchFunctionMode):
         kwargs = kwargs or {}
         if func not in _DOUBLED:
             return func(*args, **kwargs)
-        dtype = next(part.dtype for part in args if isinstance(part, Tensor))
+        parts = (*args, *kwargs.values())
+        dtype = next(part.dtype for part in parts if isinstance(part, Tensor))
         if not dtype.is_floating_point or dtype == torch.float64:
             return func(*args, **kwargs)
         args = [part.double() if isinstance(part, Tensor) else part for part in args]
@@ -64,7 +65,7 @@ class _FilledUp(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is not F.linear or not isinstance(args[0], Tensor) or args[0].ndim != 2:
+        if func is not F.linear or not args or args[0].ndim != 2:
             return func(*args, **kwargs)
         X, *others = args
         n_rows = len(X)
@@ -145,7 +146,7 @@ _by_module: WeakKeyDictionary[nn.Module, dict[Any, Cuts]] = WeakKeyDictionary()
 
 
 def find_cuts(module: nn.Module, rows: Rows, *, batch_size: int, limit: int | None) -> Cuts:
-    """Find how to cut rows for a module, so that a row's output does not hang on its place.
+    """Find how to cut rows for a module, so that the output of a row depends on it alone.
 
     Parameters
     ----------

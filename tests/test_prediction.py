@@ -153,6 +153,27 @@ def test_a_net_that_answers_the_same_to_all_rows_teaches_nothing_of_its_shape(no
     assert_rows_apart(lambda X: alive.forward(X).numpy(), X)
 
 
+@pytest.mark.parametrize("mode", [prediction._InDouble, prediction._FilledUp])
+def test_products_come_out_the_same_however_they_are_called(mode):
+    X, weight, bias = (torch.from_numpy(table(*shape)) for shape in ((5, 4), (3, 4), (1, 3)))
+    calls = [
+        lambda: nn.functional.linear(X, weight, bias[0]),
+        lambda: nn.functional.linear(input=X, weight=weight, bias=bias[0]),
+        lambda: nn.functional.linear(X[0], weight),
+        lambda: torch.addmm(bias, X, weight.T),
+        lambda: X @ weight.T + bias,
+        lambda: torch.baddbmm(bias.expand(2, 5, 3), X.expand(2, 5, 4), weight.T.expand(2, 4, 3)),
+        lambda: torch.mm(torch.ones(2, 2, dtype=torch.int64), torch.ones(2, 2, dtype=torch.int64)),
+    ]
+    for call in calls:
+        expected = call()
+        with mode():
+            found = call()
+        assert found.dtype == expected.dtype
+        # Five sums of less than 8, each rounded by 8 * 2**-24 at most.
+        torch.testing.assert_close(found, expected, rtol=0, atol=5 * 2**-21)
+
+
 def test_what_is_found_out_of_a_module_is_not_taken_for_another_s_of_its_shape(nothing_tried):
     X = table(60, 4)
     plain, batchwise = (
