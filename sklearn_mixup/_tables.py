@@ -47,6 +47,7 @@ def take(X: Any, rows: np.ndarray) -> Any:
         return X[torch.as_tensor(rows, device=X.device)]
     if hasattr(X, "column_names"):
         return X.take(rows)  # scikit-learn takes none of pyarrow before 1.7
+    X = X.tocsr() if issparse(X) else X  # not every kind of them has rows to take
     return _safe_indexing(X, rows)
 
 
@@ -58,6 +59,7 @@ def take_columns(X: Any, columns: np.ndarray) -> Any:
         X = np.asarray(X)  # A frame has each name once.
     if hasattr(X, "column_names"):
         return X.select(columns.tolist())
+    X = X.tocsr() if issparse(X) else X
     return _safe_indexing(X, columns, axis=1)
 
 

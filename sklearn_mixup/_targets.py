@@ -36,13 +36,14 @@ class MixedTargets(NamedTuple):
 
 
 # What torch's losses compare the logits with; one of somebody's own is not known.
-_OF_LABELS = {nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss}
-_OF_COLUMNS = {
+# Tuples, since torch 2.4 compiles no look into a set.
+_OF_LABELS = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
+_OF_COLUMNS = (
     *(nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.BCELoss, nn.MSELoss, nn.L1Loss),
     *(nn.SmoothL1Loss, nn.HuberLoss, nn.KLDivLoss, nn.MultiLabelSoftMarginLoss),
     *(nn.SoftMarginLoss, nn.PoissonNLLLoss, nn.HingeEmbeddingLoss),
-}
-_OF_TORCH = _OF_LABELS | _OF_COLUMNS
+)
+_OF_TORCH = (*_OF_LABELS, *_OF_COLUMNS)
 
 
 def takes_logits(criterion: Any) -> bool:

@@ -11,6 +11,8 @@ from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_validate
 from sklearn.neural_network import MLPClassifier
+from sklearn.utils.fixes import parse_version
+from skorch import NeuralNetClassifier
 from skorch.dataset import ValidSplit
 
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
@@ -131,6 +133,16 @@ def requests(estimator, method):
 def test_a_net_asks_for_metadata_as_other_classifiers_do():
     assert requests(quick(), "fit") == requests(LogisticRegression(), "fit")
     assert requests(quick(), "partial_fit")["sample_weight"] is None
+    asked = quick().set_fit_request(sample_weight=True)
+    assert requests(clone(asked), "fit")["sample_weight"] is True
+
+
+@pytest.mark.skipif(
+    not hasattr(NeuralNetClassifier, "set_fit_request"),
+    reason="before 1.4 skorch leaves it to scikit-learn, which takes sample_weight alone",
+)
+@pytest.mark.usefixtures("routing")
+def test_a_net_asks_for_what_its_module_takes():
     asked = quick().set_fit_request(sample_weight=True, scale=True)
     assert requests(clone(asked), "fit") == {"sample_weight": True, "scale": True}
     assert requests(quick().set_fit_request(scale=True), "fit") == {
@@ -139,6 +151,13 @@ def test_a_net_asks_for_metadata_as_other_classifiers_do():
     }
 
 
+needs_routing_of_ensembles = pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.7"),
+    reason="scikit-learn 1.6 wants requests of an ensemble's estimator",
+)
+
+
+@needs_routing_of_ensembles
 @pytest.mark.usefixtures("routing")
 @pytest.mark.parametrize("asks", [False, True])
 def test_weights_reach_an_ensemble_whether_its_net_asks_for_them_or_not(asks, iris):
@@ -157,6 +176,7 @@ def test_weights_reach_an_ensemble_whether_its_net_asks_for_them_or_not(asks, ir
         assert np.abs(alone.predict_proba(X) - unweighted.predict_proba(X)).max() > 1e-3
 
 
+@needs_routing_of_ensembles
 @pytest.mark.usefixtures("routing")
 def test_scikit_learns_own_ensemble_takes_weights_of_our_nets_too(iris):
     weight = np.random.default_rng(0).uniform(0.1, 3, 150)

@@ -47,7 +47,7 @@ def run_suite(path, *options):
     files = [SUITE / name for name in ("test_net.py", "test_classifier.py")]
     chosen = " and ".join(f"not {name}" for name in LEFT_OUT)
     plugins = ["-p", "tests.skorch_in_place", "-p", "no:cacheprovider"]
-    options = [*plugins, "-c", os.devnull, "-k", chosen, *options]
+    options = [*plugins, "-c", os.devnull, f"--rootdir={SUITE}", "-k", chosen, *options]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", *map(str, files)],
         cwd=ROOT,
