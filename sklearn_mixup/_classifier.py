@@ -498,9 +498,11 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         criterion = unwrap(getattr(self, "criterion_", None))
         if self.predict_nonlinearity == "auto" and len(self._criteria) < 2:
             if isinstance(criterion, nn.BCEWithLogitsLoss):
-                return partial(in_double, torch.sigmoid)
+                return partial(
+                    in_double, torch.sigmoid
+                )  # The last few numbers have another kernel.
             if isinstance(criterion, nn.CrossEntropyLoss):  # which accelerate is not told of
-                return partial(in_double, partial(torch.softmax, dim=-1))
+                return partial(torch.softmax, dim=-1)
         return super()._get_predict_nonlinearity()
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -139,6 +139,11 @@ class StackedForward(nn.Module):
         if not self.is_mlp and not any(map(has_hooks, modules)):
             self.template = copy.deepcopy(modules[0])  # Its numbers are never used.
 
+    @property
+    def n_modules(self) -> int:
+        """How many modules there are."""
+        return len(self.one_by_one)
+
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
         """Get the parameters of the modules, as of one net that has them all."""
         return itertools.chain.from_iterable(self.own.values())

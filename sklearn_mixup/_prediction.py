@@ -28,9 +28,10 @@ from sklearn_mixup.modules import MLP
 
 # Rows of a minibatch: whole tiles of all kernels that were looked at. A shorter one is filled up to
 # the first of these, or to the second where the first is not safe.
-_SIZES = (16, 96, 384, 1056, 4224)
-# What a layer of a minibatch may take, and what a minibatch of pictures may for each thread.
-_LAYER_BYTES = 32 * 2**20
+_SIZES = (16, 96, 384, 1056, 4032)
+# What a layer of a minibatch may take, to stay in a core's cache; and what a minibatch of pictures
+# may for each thread.
+_LAYER_BYTES = 2**21
 _PICTURE_BYTES = 2**19
 _DEVICE_BYTES = 64 * 2**20
 _ROUGHLY = 0.05  # more than what any precision rounds
@@ -182,7 +183,8 @@ def _find_cuts(module: nn.Module, rows: Rows, batch_size: int, limit: int) -> Cu
         size = min(max(n_bytes // row_bytes, 8), limit)
         return Cuts((size,), False, n_flops, _FilledUp if first.is_cpu else None)
     widest = max((param.shape[0] for param in module.parameters() if param.ndim), default=1)
-    bound = min(_LAYER_BYTES // max(row_bytes, widest * first.element_size()), limit)
+    layer_bytes = widest * first.element_size() * getattr(module, "n_modules", 1)
+    bound = min(_LAYER_BYTES // max(row_bytes, layer_bytes), limit)
     sizes = tuple(size for size in _SIZES if size <= bound) or (min(_SIZES[0], limit),)
     if not first.is_cpu:
         return Cuts(sizes[-1:], True, n_flops)
