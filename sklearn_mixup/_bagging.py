@@ -548,7 +548,12 @@ def _as_shaped(X: Any) -> Any:
     if isinstance(X, Tensor):
         return X.detach()  # scikit-learn's transformers take no other
     has_shape = hasattr(X, "shape") or isinstance(X, Mapping) or is_dataset(X)
-    return X if has_shape else np.asarray(X)
+    if has_shape:
+        return X
+    try:
+        return np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"X must hold rows of one length and kind; NumPy says: {error}") from error
 
 
 def _draws_before_net(estimator: Any) -> bool:

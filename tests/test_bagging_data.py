@@ -432,3 +432,8 @@ def test_a_member_without_any_weight_is_told(iris):
     weight = np.where(np.arange(150) < 2, 1.0, 0.0)
     with pytest.raises(ValueError, match=r"sample_weight|two classes"):
         make_ensemble(None, 20, max_samples=3).fit(*iris, sample_weight=weight)
+
+
+def test_rows_of_several_lengths_are_told():
+    with pytest.raises(ValueError, match="X must hold rows of one length"):
+        FusedBaggingClassifier().fit([[0.1], [0.2, 0.3]], [0, 1])
