@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from sklearn_mixup import MixupGAN
+from sklearn_mixup.exceptions import DivergedError
 
 
 def fit(gan: MixupGAN, X: np.ndarray) -> int | None:
@@ -20,8 +19,6 @@ def fit(gan: MixupGAN, X: np.ndarray) -> int | None:
     """
     try:
         gan.fit(X)
-    except ValueError as error:
-        if (found := re.search(r"diverged.* at iteration (\d+)", str(error))) is None:
-            raise
-        return int(found[1])
+    except DivergedError as error:
+        return error.n_iter
     return None

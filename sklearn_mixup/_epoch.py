@@ -36,6 +36,7 @@ class LeanEpoch(NeuralNet):
     _place: Any
     # What a subclass counts in its steps.
     _counts: ClassVar[tuple[str, ...]] = ()
+    _iteration = "in epoch"  # what `n_iter_` counts, as a message says it
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
         if set_to_none is False or getattr(self, "accelerator", None) is not None:
@@ -107,9 +108,9 @@ class LeanEpoch(NeuralNet):
         """Tell which losses of a step the history holds, and by what names."""
         return {"loss": prefix + "_loss"}
 
-    def _place_of_step(self, step: int) -> str:
-        """Say where a step of this epoch is, counted from the end: -1 is the last."""
-        return f"in epoch {len(self.history)}"
+    def _n_iter_at_step(self, step: int) -> int:
+        """Count the iterations up to a step of this epoch, counted from its end: -1 is the last."""
+        return len(self.history)
 
     def _state_kept(self) -> str:
         """Say what a net is that went back to its last good epoch."""

@@ -27,7 +27,6 @@ from torch.utils.data import DataLoader, RandomSampler, Subset, TensorDataset
 
 from sklearn_mixup._device import count_flops, isolated_rng, resolve_device
 from sklearn_mixup._epoch import LeanEpoch
-from sklearn_mixup._last_good import DivergedError
 from sklearn_mixup._loaders import make_loader
 from sklearn_mixup._memory import collate, share
 from sklearn_mixup._parameters import Parametrized
@@ -49,6 +48,7 @@ from sklearn_mixup._training import (
 )
 from sklearn_mixup._validation import check_part, check_range
 from sklearn_mixup.callbacks import LRDecay, Resume
+from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel
 from sklearn_mixup.vicinal import sample_lam
 
@@ -153,10 +153,11 @@ class NetEstimator(Parametrized, LeanEpoch):
                 yield
                 if training.interrupt is not None:  # skorch ended the training without a word.
                     raise training.interrupt
-            except DivergedError:
-                raise
             except BaseException as error:
-                kept = isinstance(error, KeyboardInterrupt) and training.has_begun(self)
+                if isinstance(error, DivergedError):
+                    kept = error.is_fitted
+                else:
+                    kept = isinstance(error, KeyboardInterrupt) and training.has_begun(self)
                 self.initialized_ = self.initialized_ and (kept or not restart)
                 raise
             finally:

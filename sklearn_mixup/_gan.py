@@ -161,8 +161,9 @@ class MixupGAN(NetEstimator):
     The samples for all steps of the discriminator in an iteration come from one pass of the
     generator: batch normalisation in it sees `n_discriminator_steps` minibatches at once.
 
-    A loss that is no longer finite ends the fit with a ValueError, and the networks go back to
-    what they were at the end of the last good epoch.
+    A loss that is no longer finite ends the fit with a
+    :class:`~sklearn_mixup.exceptions.DivergedError`, and the networks go back to what they were at
+    the end of the last good epoch.
 
     References
     ----------
@@ -208,6 +209,7 @@ class MixupGAN(NetEstimator):
     _training_type = _GANTraining
     _predicting = "discriminator"
     _counts = ("n_iter_", "_n_averaged_")
+    _iteration = "at iteration"
     averaged_generator_: nn.Module
     # scikit-learn's set_output asks for it: samples are wrapped as transformed rows are.
     _sklearn_auto_wrap_output_keys: ClassVar[set[str]] = {"transform"}
@@ -646,8 +648,8 @@ class MixupGAN(NetEstimator):
         session.n_done += self.iter_per_epoch
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
-    def _place_of_step(self, step: int) -> str:
-        return f"at iteration {self.n_iter_ + step + 1}"
+    def _n_iter_at_step(self, step: int) -> int:
+        return self.n_iter_ + step + 1
 
     def _state_kept(self) -> str:
         return (

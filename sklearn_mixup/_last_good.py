@@ -13,9 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-
-class DivergedError(ValueError):
-    """Training failed, but what it had learned before is kept: the net is fitted."""
+from sklearn_mixup.exceptions import DivergedError
 
 
 class Copies:
@@ -150,16 +148,18 @@ def check_epoch(net: Any, losses: Sequence[Sequence[float]]) -> None:
         training.last_good.keep(net, len(net.history))
         return
     failed = (i for i, step in enumerate(losses) if not all(map(math.isfinite, step)))
-    place = net._place_of_step(next(failed, len(losses) - 1) - len(losses))
+    n_iter = net._n_iter_at_step(next(failed, len(losses) - 1) - len(losses))
     training.last_good.restore(net)
-    raise diverged(net, place, is_fitted=bool(training.last_good.copies))
+    raise diverged(net, n_iter, is_fitted=bool(training.last_good.copies))
 
 
-def diverged(net: Any, place: str, *, is_fitted: bool) -> ValueError:
+def diverged(net: Any, n_iter: int, *, is_fitted: bool) -> DivergedError:
     """Say where training diverged, what the net is now, and what to try."""
     kept = net._state_kept() if is_fitted else "There was no good epoch to go back to"
-    error = DivergedError if is_fitted else ValueError
-    return error(
-        f"Training diverged: a loss was NaN or infinite {place}. {kept}. Try a lower learning rate "
-        f"(lr={net.lr!r}), standardised features, or {net._advice_on_divergence()}."
+    return DivergedError(
+        f"Training diverged: a loss was NaN or infinite {net._iteration} {n_iter}. {kept}. Try a "
+        f"lower learning rate (lr={net.lr!r}), standardised features, or "
+        f"{net._advice_on_divergence()}.",
+        n_iter=n_iter,
+        is_fitted=is_fitted,
     )

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._device import threads_for
-from sklearn_mixup._last_good import Copies, DivergedError, are_losses_good, diverged
+from sklearn_mixup._last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._loaders import no_minibatch
 from sklearn_mixup._stack import (
     DropoutMasks,
@@ -35,6 +35,7 @@ from sklearn_mixup._stack import (
 from sklearn_mixup._stack_optimizer import StackOptimizer
 from sklearn_mixup._targets import is_plain_cross_entropy
 from sklearn_mixup.callbacks import LRDecay, decay_factor
+from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors
 from sklearn_mixup.modules import MLP
 from sklearn_mixup.vicinal import mix
@@ -139,7 +140,7 @@ class Lane:
             watcher.on_train_begin(net)  # It knows of no loss yet.
         self.callbacks = dict(net.callbacks_)
         self.decays = any(isinstance(callback, LRDecay) for _, callback in net.callbacks_)
-        self.failed: Exception | None = None
+        self.failed: DivergedError | None = None
 
     def draw(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Draw the next epoch: rows, weights lam, and how far off the partners are.
@@ -350,7 +351,7 @@ class Group:
         """End the trainings; nets that did not diverge have learned what is in `tensors`."""
         self._hand_out(self._alive(), tensors)
         for lane in self.lanes:
-            lane.close(fitted=lane.failed is None or isinstance(lane.failed, DivergedError))
+            lane.close(fitted=lane.failed is None or lane.failed.is_fitted)
 
     def _train(
         self, progress: Callable[[int], None], on_epoch_end: Callable[[Any], None] | None
@@ -401,10 +402,10 @@ class Group:
     def _give_up(self, i: int) -> None:
         """Let a net go back to its last good epoch; its place in the stack is of no more use."""
         lane = self.lanes[i]
-        place = lane.net._place_of_step(-1)
+        n_iter = lane.net._n_iter_at_step(-1)
         del lane.net.history[-1]
         is_fitted = len(lane.net.history) > 0
-        lane.failed = diverged(lane.net, place, is_fitted=is_fitted)
+        lane.failed = diverged(lane.net, n_iter, is_fitted=is_fitted)
         if is_fitted:
             self._hand_out([i], self.copies.tensors)
 

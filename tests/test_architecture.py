@@ -14,7 +14,7 @@ PACKAGE = "sklearn_mixup"
 
 # Each line may import from the lines above it. Files on one line never import each other.
 LAYOUT = (
-    ("vicinal", "augmentation"),
+    ("vicinal", "augmentation", "exceptions"),
     ("modules",),
     ("_tables",),
     ("minibatches", "_checkpoint", "_device", "_last_good", "_targets", "_validation"),

@@ -1,6 +1,7 @@
 """A training whose loss is no longer finite: an error, never predictions of NaN."""
 
 import math
+import pickle
 import re
 from functools import partial
 
@@ -23,6 +24,7 @@ from sklearn_mixup import (
 from sklearn_mixup._checkpoint import load_checkpoint
 from sklearn_mixup._last_good import are_finite
 from sklearn_mixup.callbacks import Resume
+from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.modules import MLP
 from tests.test_fused import assert_same_net
 
@@ -93,8 +95,9 @@ def test_a_net_that_diverges_goes_back_to_its_last_good_epoch(n_bad, n_kept, lis
         rf"diverged: a loss was NaN or infinite in epoch {n_kept + 1}\. The net is as it was after "
         rf"epoch {n_kept}\. Try a lower learning rate \(lr=0\.003\)"
     )
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(DivergedError, match=match) as caught:
         clf.fit(*iris)
+    assert (caught.value.n_iter, caught.value.is_fitted) == (n_kept + 1, True)
     assert len(good.states) == len(clf.history) == n_kept
     assert all(map(torch.equal, everything(clf), good.states[-1]))
     assert clf.optimizer_.param_groups[0]["lr"] == 0.003
@@ -107,8 +110,10 @@ def test_a_net_that_diverges_goes_back_to_its_last_good_epoch(n_bad, n_kept, lis
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_divergence_in_the_first_epoch_leaves_an_unfitted_net(params, method, iris):
     clf = make_net(module=Spoils, **params)
-    with pytest.raises(ValueError, match=r"in epoch 1\. There was no good epoch to go back to"):
+    match = r"in epoch 1\. There was no good epoch to go back to"
+    with pytest.raises(DivergedError, match=match) as caught:
         getattr(clf, method)(*iris)
+    assert (caught.value.n_iter, caught.value.is_fitted) == (1, False)
     with pytest.raises(NotFittedError):
         clf.predict(iris[0])
     clf.set_params(module__n_bad=0, lr=0.003).fit(*iris)
@@ -212,6 +217,11 @@ def test_a_fit_that_goes_on_after_a_kill_falls_back_on_what_it_had(iris, tmp_pat
     np.testing.assert_array_equal(clf.predict_proba(iris[0]), whole.predict_proba(iris[0]))
 
 
+def test_the_error_comes_whole_out_of_another_process():
+    error = pickle.loads(pickle.dumps(DivergedError("told", n_iter=7, is_fitted=True)))
+    assert (str(error), error.n_iter, error.is_fitted) == ("told", 7, True)
+
+
 # -- stacks ---------------------------------------------------------------------------------------
 
 
@@ -228,8 +238,9 @@ def test_a_net_of_a_stack_that_diverges_ends_as_alone_and_harms_no_other(lr, n_r
     errors = [error_of(net.fit, X, y) for net in alone]
     assert ["diverged" in str(error) for error in errors] == [False, True, False, True]
     seen = {}
-    with pytest.raises(type(errors[1]), match=re.escape(str(errors[1]))):
+    with pytest.raises(DivergedError, match=re.escape(str(errors[1]))) as caught:
         fit_fused(nets, [X] * 4, [y] * 4, on_epoch_end=lambda net: seen.update({net: learned(net)}))
+    assert vars(caught.value) == vars(errors[1])
     assert [net.initialized_ for net in nets] == [net.initialized_ for net in alone]
     for net, other in zip(nets, alone, strict=True):
         assert net._training_ is None

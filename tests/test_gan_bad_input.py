@@ -15,6 +15,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from sklearn_mixup import MixupGAN
+from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.modules import Discriminator, Generator
 from tests.small_gans import bare, make_rows, quick, same_bits, weights
 
@@ -413,8 +414,9 @@ def test_divergence_ends_a_fit_with_the_last_good_epoch(n_bad, iteration, kept, 
         rf"networks are those of iteration {kept}, .* Try a lower learning rate \(lr=0\.001\), "
         r"standardised features, or a larger `alpha` \(0\.2\)"
     )
-    with pytest.raises(ValueError, match=match):
+    with pytest.raises(DivergedError, match=match) as caught:
         gan.fit(X)
+    assert (caught.value.n_iter, caught.value.is_fitted) == (iteration, True)
     n_epochs = kept // 3
     assert good.n_iters == [3 * i for i in range(1, n_epochs + 1)]
     assert gan.n_iter_ == kept

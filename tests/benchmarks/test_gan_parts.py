@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.base import clone
 
-from benchmarks import _gan_digits, _gan_tables
+from benchmarks import _gan_digits, _gan_runs, _gan_tables
 from benchmarks._gan_digits import (
     decode_pictures,
     describe_probabilities,
@@ -34,6 +35,8 @@ from benchmarks._gan_tables import (
 )
 from benchmarks._runs import RunTable
 from benchmarks.tabular import Table, load_table, make_preprocessor
+from sklearn_mixup.exceptions import DivergedError
+from tests.small_gans import make_rows, quick
 
 PARTS = {"digits": _gan_digits, "tables": _gan_tables}
 KEY = ("part", "data", "setting", "method", "alpha", "seed")
@@ -388,3 +391,12 @@ def test_one_seed_is_told_and_drawn_without_spread(smoke, tmp_path):
             assert not table.apply(lambda column: column.str.contains("nan")).any(axis=None)
         module.plot(once, tmp_path / f"{part}.png")
         assert module.notes().endswith(".")
+
+
+def test_a_gan_that_diverges_is_a_result_of_its_iteration():
+    gan = quick(lr=1e30)
+    with pytest.raises(DivergedError) as caught:
+        clone(gan).fit(make_rows())
+    assert _gan_runs.fit(gan, make_rows()) == caught.value.n_iter
+    with pytest.raises(ValueError, match="alpha"):
+        _gan_runs.fit(quick(alpha=-1), make_rows())
