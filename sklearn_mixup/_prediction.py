@@ -178,23 +178,36 @@ def _find_cuts(module: nn.Module, rows: Rows, batch_size: int, limit: int) -> Cu
     if hasattr(module, "_orig_mod"):  # A compiled module meets one shape.
         return Cuts((min(batch_size, limit),), True, n_flops)
     row_bytes = max(bytes_per_row(rows), 1)
+    as_trained = Cuts((min(batch_size, limit),), True, n_flops)
     if any(part.ndim > 2 for part in parts) and not _flattens(module):
         n_bytes = _PICTURE_BYTES * torch.get_num_threads() if first.is_cpu else _DEVICE_BYTES
         size = min(max(n_bytes // row_bytes, 8), limit)
+        if not _keeps_rows_apart(module, rows):
+            return as_trained
         return Cuts((size,), False, n_flops, _FilledUp if first.is_cpu else None)
     widest = max((param.shape[0] for param in module.parameters() if param.ndim), default=1)
     layer_bytes = widest * first.element_size() * getattr(module, "n_modules", 1)
     bound = min(_LAYER_BYTES // max(row_bytes, layer_bytes), limit)
     sizes = tuple(size for size in _SIZES if size <= bound) or (min(_SIZES[0], limit),)
-    if not first.is_cpu:
-        return Cuts(sizes[-1:], True, n_flops)
-    if first.dtype == torch.float64 or not all(part.is_floating_point() for part in parts):
-        return Cuts(sizes, True, n_flops)
+    is_float = all(part.is_floating_point() for part in parts)
+    if not first.is_cpu or first.dtype == torch.float64 or not is_float:
+        if not _keeps_rows_apart(module, rows):
+            return as_trained
+        return Cuts(sizes if first.is_cpu else sizes[-1:], True, n_flops)
     verdict = _try_out(module, rows, sizes)
     if verdict.smallest is None:  # Its rows have to do with each other, for one.
-        return Cuts((min(batch_size, limit),), True, n_flops)
+        return as_trained
     safe = tuple(size for size in sizes if verdict.is_safe.get(size))
     return Cuts(safe, True, n_flops, verdict.mode)
+
+
+def _keeps_rows_apart(module: nn.Module, rows: Rows) -> bool:
+    """Whether a row comes out about the same among other rows as among copies of itself."""
+    try:
+        with torch.no_grad(), isolated_rng(0, _parts(rows)[0].device):
+            return _Trial(module, rows, n_rows=_SIZES[0]).is_independent(_SIZES[0], None)
+    except Exception:  # It does not take random rows, or cannot be copied.
+        return True
 
 
 def _flattens(module: nn.Module) -> bool:
@@ -269,13 +282,14 @@ def _find_smallest(verdict: _Verdict, trial: _Trial, sizes: Sequence[int]) -> No
 class _Trial:
     """Random rows, all of them in several places of minibatches of several sizes."""
 
-    def __init__(self, module: nn.Module, rows: Rows) -> None:
+    def __init__(self, module: nn.Module, rows: Rows, n_rows: int | None = None) -> None:
         self.module = copy.deepcopy(module).eval()  # Nobody is to notice.
         for part in self.module.modules():
             part._forward_hooks.clear()
             part._forward_pre_hooks.clear()
         self.n_flops = count_flops(module, rows)
-        n = _SIZES[2] if self.n_flops * _SIZES[2] < _TRIAL_FLOPS else _SIZES[1]
+        many = _SIZES[2] if self.n_flops * _SIZES[2] < _TRIAL_FLOPS else _SIZES[1]
+        n = n_rows or many
         self.rows = map_tensors(lambda part: torch.randn(n, *part.shape[1:]).to(part), rows)
         self.places = torch.arange(n, device=_parts(rows)[0].device)
 

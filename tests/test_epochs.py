@@ -247,10 +247,10 @@ def test_the_joined_row_is_mixed_within_its_minibatch(lam_per, weights, iris):
     clf.set_params(iterator_train__shuffle=False).fit(X, y, sample_weight=weights)
     assert [len(rows) for rows in targets] == [32, 33]
     if weights is None:
-        assert_close(targets[-1].sum(), torch.tensor(-1.0))
+        assert_close(targets[-1].sum().cpu(), torch.tensor(-1.0))
     if lam_per == "minibatch":  # a permutation and one lam: the mean stays
         expected = torch.tensor(X[32:].mean(0), dtype=torch.float32)
-        assert_close(clf.module_.seen[-1].mean(0), expected)
+        assert_close(clf.module_.seen[-1].mean(0).cpu(), expected)
 
 
 def test_how_many_rows_are_gathered_at_once_makes_no_difference_to_a_joined_one(iris):
