@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from benchmarks._picture_runs import count_errors
+from benchmarks._nets.pictures import count_errors
 from sklearn_mixup._checkpoint import load_checkpoint
 from sklearn_mixup.robustness import fgsm, iterative_fgsm
 
@@ -134,7 +134,7 @@ def split_rows(X: Tensor, y: Tensor) -> Minibatches:
 
 def stream_folder(folder: Any, pixels: int, n_workers: int, device: str) -> Minibatches:
     """Give the pictures of a folder, cut as for a test, as they are needed."""
-    from benchmarks.pictures import PictureFolder, test_transform
+    from benchmarks._data.folders import PictureFolder, test_transform
 
     pictures = PictureFolder(folder, test_transform(pixels))
     for X, y in DataLoader(pictures, batch_size=N_ROWS_AT_ONCE, num_workers=n_workers):

@@ -12,8 +12,9 @@ import pandas as pd
 
 from benchmarks._alpha_styles import alpha_colours, alpha_name, keep_quiet
 from benchmarks._calibration_measures import N_BINS, read_bins
+from benchmarks._data.splits import TEST_SHARE
+from benchmarks._data.tables import TITLES
 from benchmarks._runs import mean_and_standard_error, paired_difference
-from benchmarks._tabular_report import TEST_SHARE, TITLES
 
 _SIGNIFICANCE = 0.05
 _CLEARLY_OVER = 0.03  # mean confidence less accuracy, from which on ERM is called overconfident

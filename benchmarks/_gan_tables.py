@@ -28,10 +28,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from benchmarks._data.tables import Table, load_table, make_preprocessor
+from benchmarks._data.uci import available
 from benchmarks._gan_runs import fit
 from benchmarks._runs import Task, environment, mean_and_standard_error, paired_difference
-from benchmarks.datasets import available
-from benchmarks.tabular import Table, load_table, make_preprocessor
 from sklearn_mixup import MixupGAN
 
 TABLES = {"website_phishing": "Website Phishing", "arrhythmia": "Arrhythmia"}
@@ -100,7 +100,7 @@ def nominal_blocks(preprocessor: ColumnTransformer) -> list[slice]:
     Parameters
     ----------
     preprocessor : ColumnTransformer
-        From `tabular.make_preprocessor`, fitted.
+        From `make_preprocessor`, fitted.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def run_tables(
     Parameters
     ----------
     name : str
-        A table that `tabular.load_table` knows.
+        A table that `load_table` knows.
     method : {"real", "repeat", "jitter", "ERM", "mixup"}
         What is added: nothing, the rows again, moved by noise, or samples of a GAN.
     alpha : float
@@ -283,7 +283,7 @@ def plan(seeds: int, *, device: str, scale: str, data_home: str | None = None) -
     scale : {"smoke", "small", "paper"}
         Which tables, and how long the GANs train.
     data_home : str or None
-        Where the tables are, as in `datasets.fetch_abalone`.
+        Where the tables are, as in `fetch_abalone`.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from benchmarks._data_home import ENVIRONMENT_VARIABLE
+from benchmarks._data.home import ENVIRONMENT_VARIABLE
 
 
 def add_data_options(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks._data.splits import TEST_SHARE
+from benchmarks._data.tables import TITLES
 from benchmarks._peers_methods import METHODS, title_of
 from benchmarks._peers_report import (
     ENSEMBLE,
@@ -14,7 +16,7 @@ from benchmarks._peers_report import (
 )
 from benchmarks._peers_statistics import SIGNIFICANCE, Difference, compare, detectable, power
 from benchmarks._runs import paired_difference
-from benchmarks._tabular_report import TEST_SHARE, TITLES, p_text
+from benchmarks._tabular_report import p_text
 
 _TREES = ("hist_gb", "forest")
 # What the ensemble is asked to be: so many standard errors below another's error, and so fast.

@@ -19,8 +19,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
-from benchmarks._vision import import_torchvision
-from benchmarks.tabular import Table, make_folds, make_preprocessor
+from benchmarks._data.splits import make_folds
+from benchmarks._data.tables import Table, make_preprocessor
+from benchmarks._nets.vision import import_torchvision
 from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, MixupClassifier
 
 PYTABKIT = "pytabkit"

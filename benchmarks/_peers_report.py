@@ -10,6 +10,8 @@ import pandas as pd
 
 from benchmarks._calibration_measures import N_BINS
 from benchmarks._calibration_report import MEASURES as CALIBRATION_MEASURES
+from benchmarks._data.splits import TEST_SHARE
+from benchmarks._data.tables import TITLES
 from benchmarks._peers_methods import FULL, PYTABKIT, Budget, title_of
 from benchmarks._peers_statistics import (
     Difference,
@@ -21,7 +23,7 @@ from benchmarks._peers_statistics import (
     power,
     rank,
 )
-from benchmarks._tabular_report import TEST_SHARE, TITLES, p_text, versions_used
+from benchmarks._tabular_report import p_text, versions_used
 
 MEASURES = {
     name: replace(CALIBRATION_MEASURES[name], digits=digits)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
+from benchmarks._data.splits import TEST_SHARE
+from benchmarks._data.tables import TITLES
 from benchmarks._runs import mean_and_standard_error, paired_difference
-from benchmarks._tabular_report import TEST_SHARE, TITLES
 
 SIGNIFICANCE = 0.05
 _POWER = 0.8

@@ -9,10 +9,10 @@ from functools import partial
 
 import pandas as pd
 
+from benchmarks._data.splits import split_rows
+from benchmarks._data.tables import TITLES, find_tables, load_table, make_preprocessor
 from benchmarks._runs import RunTable, Task
 from benchmarks._speed_pictures import judge
-from benchmarks._tabular_report import TITLES
-from benchmarks.tabular import find_tables, load_table, make_preprocessor, split_rows
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
 
 TARGETS = {"fit": 3.0, "predict": 2.0}

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from benchmarks._nets.vision import import_torchvision
 from benchmarks._runs import RunTable, Task
-from benchmarks._vision import import_torchvision
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.augmentation import crop_and_flip
 from sklearn_mixup.modules import PreActResNet18
@@ -181,7 +181,7 @@ def time_mixing(scale: Scale, *, device: str, n_classes: int = 1000) -> dict[str
 
 def time_augmentation(scale: Scale, *, device: str) -> dict[str, Any]:
     """Time crops and flips on the device and in a DataLoader, in pictures per second."""
-    from benchmarks.pictures import time_augmentation_round  # which needs torchvision
+    from benchmarks._speed_augmentation import time_augmentation_round
 
     rng = np.random.default_rng(0)
     X = rng.integers(256, size=(4 * scale.n_pictures, 3, 32, 32), dtype=np.uint8)

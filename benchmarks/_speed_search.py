@@ -25,10 +25,9 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from benchmarks import recipes
+from benchmarks._data.tables import TITLES, load_table
+from benchmarks._data.uci import available
 from benchmarks._runs import RunTable, Task
-from benchmarks._tabular_report import TITLES
-from benchmarks.datasets import available
-from benchmarks.tabular import load_table
 from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 from sklearn_mixup._lockstep import Group, Lane
 from sklearn_mixup._stack import DropoutMasks, StackedMLP

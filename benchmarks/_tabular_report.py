@@ -11,24 +11,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import recipes
+from benchmarks._data.splits import TEST_SHARE
+from benchmarks._data.tables import TITLES
 from benchmarks._runs import mean_and_standard_error, paired_difference
 
-TEST_SHARE = 0.2  # of the rows, in each split
 FEATURES = ("raw", "standardised")
 TUNED_METHODS = ("mixup", "ERM", "MLPClassifier", "HistGradientBoosting")
-TITLES = {
-    "abalone": "Abalone",
-    "arcene": "Arcene",
-    "arrhythmia": "Arrhythmia",
-    "htru2": "HTRU2",
-    "iris": "Iris",
-    "website_phishing": "Website Phishing",
-    "phishing_websites": "Phishing Websites",
-    "breast_cancer": "Breast Cancer",
-    "digits": "Digits",
-    "wine": "Wine",
-}
-
 _GROUP = ["max_epochs", "features", "table"]
 _SIGNIFICANCE = 0.05
 # Blue, vermillion and green of Okabe and Ito, told apart with any colour vision, and a soft black.
@@ -228,16 +216,6 @@ def tuned_table(comparison: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def missing_tables_note(missing: Sequence[str]) -> str:
-    """Say which tables are left out and how to get them."""
-    names = ", ".join(TITLES[name] for name in missing)
-    return (
-        f"Not on this machine, and left out: {names}. To have them too, start again "
-        "with --download, which gets them from UCI, or let the environment variable "
-        "SKLEARN_MIXUP_DATA name the folder that has them as uci/abalone/abalone.data and so on."
-    )
 
 
 def notes_on_fixed(comparison: pd.DataFrame, n_splits: int) -> str:

@@ -12,8 +12,9 @@ from scipy import stats
 
 from benchmarks._alpha_styles import keep_quiet
 from benchmarks._calibration_report import MEASURES
+from benchmarks._data.splits import TEST_SHARE
+from benchmarks._data.tables import TITLES
 from benchmarks._runs import mean_and_standard_error, paired_difference
-from benchmarks._tabular_report import TEST_SHARE, TITLES
 from benchmarks._variants import VARIANTS
 
 _CLEAR = 2  # standard errors

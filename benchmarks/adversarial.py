@@ -47,12 +47,14 @@ from benchmarks._adversarial_nets import (
     split_rows,
     stream_folder,
 )
-from benchmarks._imagenet import IMAGENET_MEAN, IMAGENET_STD
+from benchmarks._data.cifar import fetch_cifar10
+from benchmarks._data.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from benchmarks._data.pictures import load_pictures
+from benchmarks._nets.pictures import make_network
 from benchmarks._options import add_data_options, add_dry_run
 from benchmarks._picture_report import tell_plan
-from benchmarks._picture_runs import make_network, with_checkpoints
+from benchmarks._picture_runs import with_checkpoints
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks.datasets import fetch_cifar10
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.robustness import pixel_bounds
 
@@ -200,7 +202,7 @@ def attack_seed(
         std: Any = IMAGENET_STD
         counts = {"n_train": folders.n_train, "n_test": folders.n_test}
     else:
-        pictures = cifar.load_pictures(data, data_home, whole)
+        pictures = load_pictures(data, data_home, whole)
         family, n_classes, name = _CIFAR_FAMILY, pictures.n_classes, pictures.name
         X, y = pictures.X_test[:n_attacked], pictures.y_test[:n_attacked]
         minibatches = split_rows(X.to(device), y.to(device))

@@ -33,18 +33,18 @@ import numpy as np
 
 from benchmarks import _between_report as report
 from benchmarks import picture_recipes as recipes
+from benchmarks._data.cifar import fetch_cifar10
+from benchmarks._data.pictures import load_pictures
+from benchmarks._nets.pictures import name_network
 from benchmarks._options import add_data_options
 from benchmarks._picture_runs import (
     TestErrors,
     fit_resumable,
     forget_checkpoints,
     make_classifier,
-    name_network,
     with_checkpoints,
 )
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks.cifar import load_pictures
-from benchmarks.datasets import fetch_cifar10
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.inspection import gradient_norm_between, miss_rate_between
 
@@ -170,7 +170,7 @@ def plan(
     data_name : str
         What the data call themselves: a result for a subset is none for the whole.
     device, data_home, whole
-        As for `cifar.load_pictures` and ``MixupClassifier``.
+        As for `load_pictures` and ``MixupClassifier``.
 
     Returns
     -------

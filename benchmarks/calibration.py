@@ -35,17 +35,18 @@ from typing import Any
 
 from benchmarks import _calibration_report as report
 from benchmarks._calibration_measures import N_BINS, measure
-from benchmarks._options import add_alphas, add_data_options
-from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks._tabular_report import TEST_SHARE, TITLES, missing_tables_note, versions_used
-from benchmarks.tabular import (
-    SPLITS_AT_ONCE,
+from benchmarks._data.splits import TEST_SHARE, split_rows
+from benchmarks._data.tables import (
+    TITLES,
     find_tables,
-    fit_together,
     load_by_cost,
     load_table,
-    split_rows,
+    missing_tables_note,
 )
+from benchmarks._options import add_alphas, add_data_options
+from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
+from benchmarks._tabular_report import versions_used
+from benchmarks.tabular import SPLITS_AT_ONCE, fit_together
 from sklearn_mixup import MixupClassifier
 
 _KEY = ("table", "method", "alpha", "max_epochs", "split")

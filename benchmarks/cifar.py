@@ -21,24 +21,22 @@ References
 from __future__ import annotations
 
 import argparse
-import functools
 import shutil
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
-from sklearn.datasets import load_digits
-from torch import Tensor
 
 from benchmarks import _picture_figures as figures
 from benchmarks import _picture_report as report
 from benchmarks import picture_recipes as recipes
+from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
+from benchmarks._data.pictures import load_pictures
+from benchmarks._nets.pictures import make_network, name_network
 from benchmarks._options import add_alphas, add_data_options, add_dry_run
 from benchmarks._picture_runs import (
     TestErrors,
@@ -46,15 +44,10 @@ from benchmarks._picture_runs import (
     fit_resumable,
     forget_checkpoints,
     make_classifier,
-    make_network,
-    name_network,
     with_checkpoints,
 )
-from benchmarks._picture_sets import to_floats
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks.datasets import fetch_cifar10, fetch_cifar100
 from sklearn_mixup import MixupClassifier
-from sklearn_mixup.augmentation import crop_and_flip
 
 _KEY = ("data", "network", "method", "alpha", "max_epochs", "seed")
 _CHANNELS_LAST = True  # 0.6 to 0.85 of the time of narrow networks on a CPU, see `make_network`
@@ -89,77 +82,6 @@ _SCALES = {
     "small": _Scale(3, ("cifar10",), _SMALL_SIZES, 12, (10, 30, 100)),
     "paper": _Scale(1, ("cifar10", "cifar100"), recipes.CIFAR_SIZES, None, (50, 100, 200)),
 }
-
-
-# -- data -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures to train and to test on: float32 (n_rows, n_channels, height, width), and labels.
-
-    `augment` is the augmentation to train with: of rows on the device. `mean` and `std`, a number
-    for each channel, are what pixels between 0 and 1 were standardised with.
-    """
-
-    name: str
-    X_train: Tensor
-    y_train: Tensor
-    X_test: Tensor
-    y_test: Tensor
-    augment: Callable[[Tensor], Tensor]
-    mean: Sequence[float]
-    std: Sequence[float]
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return int(self.y_train.max()) + 1
-
-
-@functools.cache
-def load_pictures(name: str, data_home: str | None = None, whole: bool = False) -> Pictures:
-    """Load pictures that are on this machine, once in each process.
-
-    Parameters
-    ----------
-    name : {"cifar10", "cifar100", "digits"}
-        The digits come with scikit-learn: they are for a machine that has nothing else.
-    data_home : str, default=None
-        Where to look, as in `datasets.fetch_cifar10`.
-    whole : bool, default=False
-        Whether CIFAR-10 has to be all of it, and not the subset that the folder may have.
-
-    Returns
-    -------
-    Pictures
-
-    Raises
-    ------
-    OSError
-        If its files are missing.
-    """
-    if name == "digits":
-        bunch = load_digits()
-        X = np.repeat(bunch.images[:400, None].astype(np.float32) / 16, 3, axis=1)
-        mean, std = X.mean(), X.std()
-        X, y = torch.from_numpy((X - mean) / std), torch.from_numpy(bunch.target[:400])
-        crop = partial(crop_and_flip, padding=1, flip=False)
-        parts = X[:300], y[:300], X[300:], y[300:]
-        return Pictures("digits of scikit-learn", *parts, crop, 3 * [mean], 3 * [std])
-    if name == "cifar10":
-        bunch = fetch_cifar10(data_home, False, subset=False if whole else "auto")
-    else:
-        bunch = fetch_cifar100(data_home, False)
-    X_train, X_test = (
-        torch.from_numpy(to_floats(X, bunch.mean, bunch.std)) for X in (bunch.X_train, bunch.X_test)
-    )
-    y_train, y_test = torch.from_numpy(bunch.y_train), torch.from_numpy(bunch.y_test)
-    black = tuple(-m / s for m, s in zip(bunch.mean, bunch.std, strict=True))
-    # The authors crop before they standardise: what a picture is padded with is black.
-    augment = partial(crop_and_flip, padding=4, fill=black)
-    parts = X_train, y_train, X_test, y_test
-    return Pictures(bunch.name, *parts, augment, bunch.mean, bunch.std)
 
 
 # -- runs -----------------------------------------------------------------------------------------

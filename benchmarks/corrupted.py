@@ -49,18 +49,16 @@ from benchmarks._corrupted_runs import (
     run_pictures,
     run_tables,
 )
+from benchmarks._data.cifar import fetch_cifar10
+from benchmarks._data.pictures import load_pictures
+from benchmarks._data.tables import TITLES, load_table, missing_tables_note
+from benchmarks._data.uci import FETCHERS
+from benchmarks._nets.pictures import name_network
 from benchmarks._options import add_alphas, add_data_options
-from benchmarks._picture_runs import (
-    forget_checkpoints,
-    name_network,
-    with_checkpoints,
-)
+from benchmarks._picture_runs import forget_checkpoints, with_checkpoints
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks._tabular_report import TITLES, missing_tables_note
-from benchmarks.cifar import load_pictures
 from benchmarks.corrupted_recipes import FRACTIONS, PAPER_GRID, TABLES_RECIPE, Grid
-from benchmarks.datasets import FETCHERS, fetch_cifar10
-from benchmarks.tabular import SPLITS_AT_ONCE, load_table
+from benchmarks.tabular import SPLITS_AT_ONCE
 from sklearn_mixup import MixupClassifier
 
 _KEY = ("data", "network", "fraction", "method", "alpha", "dropout", "max_epochs", "seed")
@@ -107,7 +105,7 @@ def plan_pictures(
     data_name : str
         What the data call themselves.
     device, data_home, whole
-        As for `cifar.load_pictures` and ``MixupClassifier``.
+        As for `load_pictures` and ``MixupClassifier``.
 
     Returns
     -------

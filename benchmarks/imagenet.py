@@ -41,6 +41,7 @@ from sklearn.datasets import load_digits
 from benchmarks import _picture_figures as figures
 from benchmarks import _picture_report as report
 from benchmarks import picture_recipes as recipes
+from benchmarks._nets.pictures import make_network, name_network
 from benchmarks._options import add_alphas, add_data_options, add_dry_run
 from benchmarks._picture_runs import (
     TestErrors,
@@ -48,8 +49,6 @@ from benchmarks._picture_runs import (
     fit_resumable,
     forget_checkpoints,
     make_classifier,
-    make_network,
-    name_network,
     with_checkpoints,
 )
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
@@ -104,7 +103,7 @@ def find_folders(name: str, data_home: str | None = None) -> Folders:
     OSError
         If the folders are missing.
     """
-    from benchmarks.pictures import fetch_imagenet, fetch_imagenette
+    from benchmarks._data.imagenet import fetch_imagenet, fetch_imagenette
 
     bunch = (fetch_imagenet if name == "imagenet" else fetch_imagenette)(data_home)
     counts = {key: bunch[key] for key in ("n_train", "n_test", "n_classes")}
@@ -146,7 +145,7 @@ def run_one(
 
     With an `accelerator` this is for each of its processes to call.
     """
-    from benchmarks.pictures import PictureFolder, test_transform, train_transform
+    from benchmarks._data.folders import PictureFolder, test_transform, train_transform
 
     train = PictureFolder(folders.train_dir, train_transform(pixels))
     test = PictureFolder(folders.test_dir, test_transform(pixels))

@@ -37,6 +37,14 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks import _peers_figures as figures
 from benchmarks import _peers_report as report
 from benchmarks._calibration_measures import measure
+from benchmarks._data.splits import TEST_SHARE, split_rows
+from benchmarks._data.tables import (
+    TITLES,
+    find_tables,
+    load_by_cost,
+    load_table,
+    missing_tables_note,
+)
 from benchmarks._options import add_data_options
 from benchmarks._peers_conclusions import conclude
 from benchmarks._peers_methods import (
@@ -49,8 +57,6 @@ from benchmarks._peers_methods import (
     is_installed,
 )
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks._tabular_report import TEST_SHARE, TITLES, missing_tables_note
-from benchmarks.tabular import find_tables, load_by_cost, load_table, split_rows
 
 _KEY = ("table", "method", "split")
 

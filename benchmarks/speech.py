@@ -36,12 +36,11 @@ from torch import Tensor, nn
 
 from benchmarks import _speech_report as report
 from benchmarks import speech_recipes as recipes
+from benchmarks._data.speech import fetch_speech_commands, make_tones
+from benchmarks._nets.pictures import count_errors
+from benchmarks._nets.spectrograms import Spectrograms, compute_spectrograms, to_waveforms
 from benchmarks._options import add_alphas, add_data_options
-from benchmarks._picture_runs import count_errors
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks._spectrograms import Spectrograms, compute_spectrograms, to_waveforms
-from benchmarks._speech_sets import make_tones
-from benchmarks.datasets import fetch_speech_commands
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import VGG11, LeNet
 
@@ -85,7 +84,7 @@ def load_speech(
     data : {"speech_commands", "tones"}
         The tones are for a machine that has nothing else.
     data_home : str, default=None
-        Where to look, as in `datasets.fetch_speech_commands`.
+        Where to look, as in `fetch_speech_commands`.
     whole : bool, default=False
         Whether it has to be all of the Speech Commands. Else it is the subset, if that is there.
     n_clips : int, default=None
@@ -94,7 +93,7 @@ def load_speech(
     Returns
     -------
     Bunch
-        As of `_speech_sets.read_speech_folder`, and ``has_parts``: whether ``split`` is that of
+        As of `read_speech_folder`, and ``has_parts``: whether ``split`` is that of
         the whole data, to be used.
 
     Raises

@@ -44,11 +44,11 @@ from sklearn.neural_network import MLPClassifier
 from torch import nn
 
 from benchmarks import _speed_bagging, _speed_pictures, recipes
+from benchmarks._data.uci import available, fetch_abalone
 from benchmarks._options import add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._speed_gan import SETTINGS, gan_table, time_gan_round
 from benchmarks._speed_search import SCALES, make_skorch, run_section
-from benchmarks.datasets import available, fetch_abalone
 from sklearn_mixup import MixupClassifier
 
 _KEY = ("measure", "round")

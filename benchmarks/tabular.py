@@ -24,7 +24,6 @@ References
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import textwrap
 import time
@@ -35,49 +34,48 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
-from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks import recipes
+from benchmarks._data.splits import TEST_SHARE, make_folds, split_rows
+from benchmarks._data.tables import (
+    SHIPPED,
+    TITLES,
+    Table,
+    find_tables,
+    load_by_cost,
+    load_table,
+    make_preprocessor,
+    missing_tables_note,
+)
+from benchmarks._data.uci import FETCHERS
 from benchmarks._options import add_alphas, add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._tabular_report import (
     FEATURES,
-    TEST_SHARE,
-    TITLES,
     TUNED_METHODS,
     alpha_table,
     compare,
     compare_tuned,
     conclude,
     main_table,
-    missing_tables_note,
     notes_on_fixed,
     notes_on_tuned,
     plot,
     tuned_table,
     versions_used,
 )
-from benchmarks.datasets import FETCHERS, available
 from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 
 _KEY = ("recipe", "table", "features", "method", "alpha", "max_epochs", "split")
 
 # Enough nets to fuse, and few enough for the memory: one for Arcene takes 20 MB.
 SPLITS_AT_ONCE = 5
-
-# Tables that come with scikit-learn: not in the paper, but there on every machine.
-_SHIPPED = {"breast_cancer": load_breast_cancer, "digits": load_digits, "wine": load_wine}
 
 
 @dataclass(frozen=True)
@@ -98,113 +96,12 @@ _SOME = (*_FEW, 1.0)
 _PAPER = tuple(FETCHERS)
 _SCALES = {
     "smoke": _Scale(2, (2,), _FEW, ("iris",), 1, _SMOKE_GRID),
-    "small": _Scale(5, (10,), _FEW, (*_PAPER, *_SHIPPED), 2, recipes.TUNED_GRID),
+    "small": _Scale(5, (10,), _FEW, (*_PAPER, *SHIPPED), 2, recipes.TUNED_GRID),
     None: _Scale(20, (10,), _SOME, _PAPER, 5, recipes.TUNED_GRID),
     "paper": _Scale(
         20, recipes.TABLE_4_EPOCHS, recipes.TABLE_4_ALPHAS, _PAPER, 20, recipes.TUNED_GRID
     ),
 }
-
-
-# -- tables ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table to learn from; `source` tells the two copies of Iris apart."""
-
-    name: str
-    X: pd.DataFrame
-    y: np.ndarray
-    nominal: tuple[str, ...]
-    source: str
-
-
-@functools.cache
-def load_table(name: str, data_home: str | None = None) -> Table:
-    """Load a table that is on this machine, once in each process.
-
-    Parameters
-    ----------
-    name : str
-        A key of `datasets.FETCHERS`, or ``"breast_cancer"``, ``"digits"``, ``"wine"``.
-    data_home : str, default=None
-        Where to look, as in `datasets.fetch_abalone`.
-
-    Returns
-    -------
-    Table
-
-    Raises
-    ------
-    OSError
-        If its files are missing.
-    """
-    if name in _SHIPPED:
-        bunch = _SHIPPED[name](as_frame=True)
-        return Table(name, bunch.data, bunch.target.to_numpy(), (), "scikit-learn")
-    bunch = FETCHERS[name](data_home, download_if_missing=False)
-    shipped = "comes with scikit-learn" in bunch.DESCR
-    source = "scikit-learn" if shipped else "UCI"
-    return Table(name, bunch.data, bunch.target, tuple(bunch.categorical_columns), source)
-
-
-def split_rows(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the rows to train on and to test on; `split` is the seed, whatever the method.
-
-    Stratified by class, but not where a class has a single row, which cannot be on both sides.
-    """
-    _, counts = np.unique(table.y, return_counts=True)
-    train, test = train_test_split(
-        np.arange(len(table.y)),
-        test_size=TEST_SHARE,
-        random_state=split,
-        stratify=table.y if counts.min() > 1 else None,
-    )
-    return train, test
-
-
-def make_folds(table: Table, split: int) -> KFold | StratifiedKFold:
-    """Make three folds of the training rows of a split, stratified where each class has three."""
-    train, _ = split_rows(table, split)
-    _, counts = np.unique(table.y[train], return_counts=True)
-    folds = StratifiedKFold if counts.min() >= 3 else KFold
-    return folds(3, shuffle=True, random_state=split)
-
-
-def make_preprocessor(table: Table, features: str) -> ColumnTransformer:
-    """Turn a table into numbers: as raw as can be, or standardised with nominal columns one-hot.
-
-    Parameters
-    ----------
-    table : Table
-    features : {"raw", "standardised"}
-
-    Returns
-    -------
-    ColumnTransformer
-    """
-    words = set(table.X.select_dtypes(exclude="number").columns)
-    one_hot = words if features == "raw" else words | set(table.nominal)
-    encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    impute_code = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
-    impute_number = SimpleImputer(strategy="median", keep_empty_features=True)
-    incomplete = set(table.X.columns[table.X.isna().any()])
-    steps = {
-        "codes": encoder,
-        "incomplete_codes": make_pipeline(impute_code, encoder),
-        "numbers": "passthrough" if features == "raw" else StandardScaler(),
-        "incomplete_numbers": (
-            impute_number if features == "raw" else make_pipeline(impute_number, StandardScaler())
-        ),
-    }
-    columns: dict[str, list[str]] = {name: [] for name in steps}
-    for column in table.X.columns:
-        kind = "codes" if column in one_hot else "numbers"
-        columns[f"incomplete_{kind}" if column in incomplete else kind].append(column)
-    return ColumnTransformer(
-        [(name, steps[name], columns[name]) for name in steps if columns[name]]
-    )
 
 
 # -- runs -----------------------------------------------------------------------------------------
@@ -350,12 +247,6 @@ def _make_task(
     return Task(key, settings, work, group)
 
 
-def load_by_cost(names: Sequence[str], data_home: str | None) -> list[Table]:
-    """Load tables, the one with the most rows first: what takes longest starts first."""
-    tables = [load_table(name, data_home) for name in names]
-    return sorted(tables, key=lambda table: -len(table.y))
-
-
 def plan(
     names: Sequence[str],
     *,
@@ -450,26 +341,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also search alpha, dropout and epochs in each training split",
     )
     add_data_options(parser, "uci/...", download="missing tables from UCI")
-
-
-def find_tables(
-    wanted: Sequence[str], data_home: str | None, *, download: bool
-) -> tuple[list[str], list[str]]:
-    """Part the tables into those that are on this machine and those that are not.
-
-    The latter are told with the way to get them; if there are no others the benchmark ends.
-    """
-    if download:
-        for name in wanted:
-            if name in FETCHERS:
-                FETCHERS[name](data_home)
-    here = {*available(data_home), *_SHIPPED}
-    missing = [name for name in wanted if name not in here]
-    if missing:
-        print(_wrap(missing_tables_note(missing)), flush=True)
-    if len(missing) == len(wanted):
-        raise SystemExit("None of the tables asked for is on this machine.")
-    return [name for name in wanted if name in here], missing
 
 
 def run(args: argparse.Namespace) -> None:

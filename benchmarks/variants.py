@@ -37,19 +37,21 @@ import numpy as np
 
 from benchmarks import _variants_report as report
 from benchmarks._calibration_measures import measure
-from benchmarks._options import add_data_options
-from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks._tabular_report import TEST_SHARE, TITLES, missing_tables_note, versions_used
-from benchmarks._variants import VARIANTS, QuantileMLP, Variant, make_quantiles, set_next_alpha
-from benchmarks.tabular import (
-    SPLITS_AT_ONCE,
+from benchmarks._data.splits import TEST_SHARE, split_rows
+from benchmarks._data.tables import (
+    TITLES,
     Table,
     find_tables,
     load_by_cost,
     load_table,
     make_preprocessor,
-    split_rows,
+    missing_tables_note,
 )
+from benchmarks._options import add_data_options
+from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
+from benchmarks._tabular_report import versions_used
+from benchmarks._variants import VARIANTS, QuantileMLP, Variant, make_quantiles, set_next_alpha
+from benchmarks.tabular import SPLITS_AT_ONCE
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
 

@@ -114,7 +114,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _load(name: str) -> Any:
-    loaders = pytest.importorskip("benchmarks.datasets")
+    loaders = pytest.importorskip("benchmarks._data.uci")
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     home = os.environ.get("SKLEARN_MIXUP_DATA") or (beside if beside.is_dir() else None)
     if name not in loaders.available(home):

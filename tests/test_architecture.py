@@ -43,6 +43,8 @@ LAYOUT = (
     ("inspection", "robustness"),
     ("__init__",),
 )
+# The same for the folders of benchmarks/, which may import from within themselves too.
+BENCHMARKS = ("_nets", "_data")
 # These know nothing of scikit-learn and skorch.
 TORCH_ONLY = {"vicinal", "augmentation", "modules"}
 # What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
@@ -113,6 +115,16 @@ def find_upward_imports(root):
                 yield f"{path.name}:{node.lineno} imports {name}"
 
 
+def find_upward_benchmarks(root):
+    """Find imports between the folders of benchmarks/ that do not point down."""
+    for i, folder in enumerate(BENCHMARKS):
+        for path in sorted((root / "benchmarks" / folder).rglob("*.py")):
+            for name, node in imported_modules(path, root):
+                package, _, rest = name.partition(".")
+                if package == "benchmarks" and rest.split(".")[0] not in BENCHMARKS[: i + 1]:
+                    yield f"{folder}/{path.name}:{node.lineno} imports {name}"
+
+
 def find_foreign_imports(root):
     """Find imports of tests and benchmarks, and of packages that are not needed by all users."""
     for path, file in source_files(root):
@@ -165,6 +177,7 @@ def find_undocumented_names(root):
 
 CHECKS = [
     find_upward_imports,
+    find_upward_benchmarks,
     find_foreign_imports,
     find_private_imports,
     find_undocumented_names,
@@ -208,7 +221,7 @@ BAD_SOURCES = [
     (find_upward_imports, "modules/resnet.py", "from .mlp import MLP"),
     (find_upward_imports, "_stray.py", ""),
     (find_foreign_imports, "_net.py", "from tests.conftest import X"),
-    (find_foreign_imports, "_net.py", "def f():\n    import benchmarks.datasets"),
+    (find_foreign_imports, "_net.py", "def f():\n    import benchmarks._data.uci"),
     (find_foreign_imports, "_net.py", "import pandas as pd"),
     (
         find_foreign_imports,
@@ -238,8 +251,21 @@ GOOD_SOURCES = [
 ]
 
 
+BAD_BENCHMARKS = [
+    ("_nets/vision.py", "from benchmarks._data.home import find_data_home"),
+    ("_nets/vision.py", "def f():\n    import benchmarks._data.home"),
+    ("_data/cifar.py", "from benchmarks import cifar"),
+    ("_data/cifar.py", "from benchmarks import _lab"),
+    ("_data/cifar.py", "from ..cifar import run"),
+]
+GOOD_BENCHMARKS = [
+    ("_data/cifar.py", "from benchmarks._data import home\nfrom benchmarks._nets import vision"),
+    ("_data/cifar.py", "from sklearn_mixup import MixupClassifier"),
+]
+
+
 def write_package(root, file, source):
-    path = root / PACKAGE / file
+    path = root / file
     path.parent.mkdir(parents=True)
     path.write_text(source, encoding="utf-8")
     (root / "docs").mkdir()
@@ -249,11 +275,23 @@ def write_package(root, file, source):
 
 @pytest.mark.parametrize(("check", "file", "source"), BAD_SOURCES)
 def test_check_fails_on_a_bad_file(check, file, source, tmp_path):
-    write_package(tmp_path, file, source)
+    write_package(tmp_path, f"{PACKAGE}/{file}", source)
     assert len(list(check(tmp_path))) == 1
+
+
+@pytest.mark.parametrize(("file", "source"), BAD_BENCHMARKS)
+def test_check_fails_on_a_bad_file_of_benchmarks(file, source, tmp_path):
+    write_package(tmp_path, f"benchmarks/{file}", source)
+    assert len(list(find_upward_benchmarks(tmp_path))) == 1
+
+
+@pytest.mark.parametrize(("file", "source"), GOOD_BENCHMARKS)
+def test_check_passes_on_a_good_file_of_benchmarks(file, source, tmp_path):
+    write_package(tmp_path, f"benchmarks/{file}", source)
+    assert list(find_upward_benchmarks(tmp_path)) == []
 
 
 @pytest.mark.parametrize(("file", "source"), GOOD_SOURCES)
 def test_checks_pass_on_a_good_file(file, source, tmp_path):
-    write_package(tmp_path, file, source)
+    write_package(tmp_path, f"{PACKAGE}/{file}", source)
     assert [problem for check in CHECKS for problem in check(tmp_path)] == []

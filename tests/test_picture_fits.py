@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from torch.utils.data import Dataset
 
-from benchmarks._vision import import_torchvision
+from benchmarks._nets.vision import import_torchvision
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import DenseNetBC, PreActResNet18, WideResNet
 
@@ -186,3 +187,27 @@ def test_an_instance_of_timms_is_copied(timm):
     assert isinstance(fitted.module_, type(module))
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     assert not torch.equal(fitted.module_.fc.weight, module.fc.weight)
+
+
+def test_bytes_are_refused_with_what_to_do():
+    X = np.zeros((8, 3, 8, 8), dtype=np.uint8)
+    for inputs in (X, torch.as_tensor(X)):
+        with pytest.raises(TypeError, match=r"Only floating inputs.*uint8.*[Cc]onvert"):
+            make_classifier(WideResNet, n_channels=3).fit(inputs, np.arange(8) % 2)
+
+
+class Bytes(Dataset):
+    """Pictures that nothing has converted."""
+
+    targets = (0, 1) * 4
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return torch.full((3, 8, 8), 30 * index, dtype=torch.uint8), self.targets[index]
+
+
+def test_bytes_that_a_dataset_yields_are_refused_too():
+    with pytest.raises(TypeError, match=r"Only floating tensors .*got torch\.uint8"):
+        make_classifier(WideResNet, n_channels=3).fit(Bytes())

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import conv2d, relu
 from torch.testing import assert_close
 
-from benchmarks._vision import import_torchvision
+from benchmarks._nets.vision import import_torchvision
 from sklearn_mixup.modules import DenseNetBC, PreActResNet18, WideResNet
 from tests.recording import layers_of, make_random, trace
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import conv2d
 from torch.testing import assert_close
 
-from benchmarks._vision import import_torchvision
+from benchmarks._nets.vision import import_torchvision
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import VGG11, LeNet
 from tests.recording import layers_of, make_random, trace

@@ -15,6 +15,7 @@ from benchmarks import _adversarial_report as report
 from benchmarks import adversarial, cifar, imagenet
 from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks._adversarial_nets import clean_column, column
+from benchmarks._data.pictures import load_pictures
 from sklearn_mixup.robustness import fgsm, iterative_fgsm
 from tests.picture_rows import read_plan
 
@@ -221,9 +222,9 @@ def assert_pixels_are_whole(pictures, n_levels):
 
 
 def test_pictures_tell_what_they_were_standardised_with():
-    assert_pixels_are_whole(cifar.load_pictures("digits"), 16)
+    assert_pixels_are_whole(load_pictures("digits"), 16)
     try:
-        pictures = cifar.load_pictures("cifar10")
+        pictures = load_pictures("cifar10")
     except OSError:
         pytest.skip("CIFAR-10 is not here: let SKLEARN_MIXUP_DATA name its folder")
     assert_pixels_are_whole(pictures, 255)

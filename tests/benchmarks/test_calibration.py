@@ -21,10 +21,10 @@ from benchmarks._calibration_measures import (
     read_bins,
 )
 from benchmarks._calibration_report import MEASURES, compare, conclude, tables
+from benchmarks._data.splits import TEST_SHARE, split_rows
+from benchmarks._data.tables import load_table, make_preprocessor
 from benchmarks._runs import paired_difference
-from benchmarks._tabular_report import TEST_SHARE
 from benchmarks.calibration import plan, run_together
-from benchmarks.tabular import load_table, make_preprocessor, split_rows
 from sklearn_mixup import MixupClassifier
 from tests.rounding import ROUNDING
 

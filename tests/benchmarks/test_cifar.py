@@ -15,7 +15,8 @@ from benchmarks import _picture_report as report
 from benchmarks import _picture_runs as picture_runs
 from benchmarks import cifar
 from benchmarks.__main__ import main
-from benchmarks._picture_runs import TestErrors, compute_cost, count_errors, name_network
+from benchmarks._nets.pictures import count_errors, make_network, name_network
+from benchmarks._picture_runs import TestErrors, compute_cost
 from benchmarks.picture_recipes import CIFAR_RECIPES, FIGURE_3_ERRORS, PictureRecipe
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import DenseNetBC, PreActResNet18, WideResNet
@@ -200,7 +201,7 @@ def test_a_tensor_and_a_view_of_it_count_once():
 
 @pytest.mark.parametrize("family", list(CIFAR_RECIPES))
 def test_activations_are_what_a_real_forward_pass_keeps(family):
-    make = partial(picture_runs.make_network, family, **cifar._SMOKE_SIZES[family])
+    make = partial(make_network, family, **cifar._SMOKE_SIZES[family])
     recipe = PictureRecipe(1.0, max_epochs=1, batch_size=4, lr=0.1, drops=())
     module, kept = make(), {}
     own = {p.data_ptr() for p in (*module.parameters(), *module.buffers())}

@@ -13,9 +13,10 @@ import torch
 from benchmarks import _corrupted_report as report
 from benchmarks import _corrupted_runs, corrupted
 from benchmarks.__main__ import BENCHMARKS, main
-from benchmarks.cifar import load_pictures
+from benchmarks._data.pictures import load_pictures
+from benchmarks._data.splits import split_rows
+from benchmarks._data.tables import load_table
 from benchmarks.corrupted_recipes import METHODS, PAPER_GRID, TABLE_2, Grid, Method
-from benchmarks.tabular import load_table, split_rows
 from sklearn_mixup.robustness import corrupt_labels
 
 PICTURES, TABLES = corrupted._SCALES["smoke"]

@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.base import clone
 
 from benchmarks import _gan_digits, _gan_runs, _gan_tables
+from benchmarks._data.tables import Table, load_table, make_preprocessor
 from benchmarks._gan_digits import (
     decode_pictures,
     describe_probabilities,
@@ -34,7 +35,6 @@ from benchmarks._gan_tables import (
     split_rows,
 )
 from benchmarks._runs import RunTable
-from benchmarks.tabular import Table, load_table, make_preprocessor
 from sklearn_mixup.exceptions import DivergedError
 from tests.small_gans import make_rows, quick
 

@@ -12,7 +12,7 @@ import torch
 from benchmarks import _picture_report as report
 from benchmarks import imagenet
 from benchmarks.__main__ import main
-from benchmarks._picture_runs import make_network
+from benchmarks._nets.pictures import make_network
 from benchmarks.picture_recipes import IMAGENET_RECIPES
 from tests.picture_rows import read_plan, runs_of
 

@@ -20,6 +20,8 @@ from benchmarks import _peers_report as report
 from benchmarks import peers
 from benchmarks.__main__ import main
 from benchmarks._calibration_measures import measure
+from benchmarks._data.splits import split_rows
+from benchmarks._data.tables import TITLES, Table, load_table, make_preprocessor
 from benchmarks._peers_conclusions import conclude
 from benchmarks._peers_figures import plot, plot_ranks
 from benchmarks._peers_methods import FULL, METHODS, TINY, as_categories
@@ -33,9 +35,7 @@ from benchmarks._peers_statistics import (
     power,
     rank,
 )
-from benchmarks._tabular_report import TITLES
 from benchmarks.peers import plan, run_method
-from benchmarks.tabular import Table, load_table, make_preprocessor, split_rows
 from sklearn_mixup import MixupClassifier
 
 needs_pytabkit = pytest.mark.skipif(

@@ -15,8 +15,8 @@ from torch.testing import assert_close
 from benchmarks import _speech_report as report
 from benchmarks import speech
 from benchmarks.__main__ import main
-from benchmarks._spectrograms import Spectrograms, compute_spectrograms, to_waveforms
-from benchmarks._speech_sets import make_tones
+from benchmarks._data.speech import make_tones
+from benchmarks._nets.spectrograms import Spectrograms, compute_spectrograms, to_waveforms
 from benchmarks.speech_recipes import FIGURE_4_ERRORS, SPEECH_RECIPE, SPEECH_SIZES
 from sklearn_mixup import MixupClassifier
 

@@ -12,9 +12,11 @@ from sklearn.utils import Bunch
 
 from benchmarks import recipes, tabular
 from benchmarks.__main__ import BENCHMARKS, main, make_parser
+from benchmarks._data.splits import split_rows
+from benchmarks._data.tables import Table, load_table, make_preprocessor
+from benchmarks._data.uci import available
 from benchmarks._tabular_report import alpha_table, compare, compare_tuned, conclude, main_table
-from benchmarks.datasets import available
-from benchmarks.tabular import Table, load_table, make_preprocessor, plan, run_fixed, split_rows
+from benchmarks.tabular import plan, run_fixed
 from sklearn_mixup import MixupClassifier
 
 DATA_HOME = os.environ.get("SKLEARN_MIXUP_DATA") or str(

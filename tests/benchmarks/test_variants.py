@@ -15,6 +15,8 @@ from skorch.callbacks import Callback
 from benchmarks import variants
 from benchmarks.__main__ import main
 from benchmarks._calibration_measures import measure
+from benchmarks._data.splits import split_rows
+from benchmarks._data.tables import Table, load_table, make_preprocessor
 from benchmarks._variants import (
     VARIANTS,
     NearestMixup,
@@ -28,7 +30,6 @@ from benchmarks._variants import (
     set_next_alpha,
 )
 from benchmarks._variants_report import compare, compare_by_table, conclude, main_table
-from benchmarks.tabular import Table, load_table, make_preprocessor, split_rows
 from benchmarks.variants import fit_teams, make_nets, plan, prepare, run_together
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP

@@ -1,31 +1,19 @@
-"""Pictures on their way to a net: as arrays, or as folders too large for memory; the transforms."""
+"""Folders of pictures, too large for memory: a Dataset that names what is damaged, transforms."""
 
 import os
-import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 import joblib
-import numpy as np
 import torch
 from PIL import Image, ImageFile
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from benchmarks._imagenet import (  # noqa: F401
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    fetch_imagenet,
-    fetch_imagenette,
-)
-from benchmarks._picture_sets import to_floats
-from benchmarks._vision import import_torchvision
-from sklearn_mixup.augmentation import crop_and_flip
-from sklearn_mixup.minibatches import Minibatches
+from benchmarks._data.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from benchmarks._nets.vision import import_torchvision
 
 import_torchvision()
 from torchvision.datasets import ImageFolder  # noqa: E402
@@ -76,6 +64,8 @@ class PictureFolder(ImageFolder):
     >>> len(pictures), pictures[0][0].shape  # doctest: +SKIP
     (9469, torch.Size([3, 128, 128]))
     """
+
+    samples: list[tuple[str, int]]
 
     def __init__(
         self,
@@ -155,7 +145,7 @@ def _find_problem(path: str) -> str:
 # -- transforms ------------------------------------------------------------------------------------
 
 
-def _to_tensor(mean: Sequence[float], std: Sequence[float]) -> list[Any]:
+def to_tensor(mean: Sequence[float], std: Sequence[float]) -> list[Any]:
     """List the transforms that turn a PIL picture into a standardised float tensor."""
     return [
         v2.PILToTensor(),
@@ -188,7 +178,7 @@ def train_transform(
     torch.Size([3, 64, 64])
     """
     augment = [v2.RandomResizedCrop(size), v2.RandomHorizontalFlip()]
-    return v2.Compose([*augment, *_to_tensor(mean, std)])
+    return v2.Compose([*augment, *to_tensor(mean, std)])
 
 
 def test_transform(
@@ -207,85 +197,7 @@ def test_transform(
     torch.Size([3, 64, 64])
     """
     centre = [v2.Resize(round(256 * size / 224)), v2.CenterCrop(size)]
-    return v2.Compose([*centre, *_to_tensor(mean, std)])
+    return v2.Compose([*centre, *to_tensor(mean, std)])
 
 
-test_transform.__test__ = False  # no test, whatever pytest makes of its name
-
-
-# -- speed -----------------------------------------------------------------------------------------
-
-
-class _HostPictures(Dataset):
-    """CIFAR's augmentation by torchvision, picture by picture."""
-
-    def __init__(self, X: np.ndarray, y: np.ndarray, mean: Sequence[float], std: Sequence[float]):
-        augment = [v2.RandomCrop(X.shape[-1], padding=4), v2.RandomHorizontalFlip()]
-        self.transform = v2.Compose([*augment, *_to_tensor(mean, std)])
-        self.X = X.transpose(0, 2, 3, 1).copy()  # as PIL has them
-        self.y = y
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.X[index])), int(self.y[index])
-
-
-def time_augmentation_round(
-    X: np.ndarray,
-    y: np.ndarray,
-    *,
-    mean: Sequence[float],
-    std: Sequence[float],
-    batch_size: int = 128,
-    n_workers: int = 2,
-    device: str = "cpu",
-) -> dict[str, float]:
-    """Time one epoch of augmented minibatches, without a net, each way once.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_pictures, 3, size, size), uint8
-        Square pictures.
-    y : ndarray of shape (n_pictures,), int64
-        Their classes.
-    mean, std : three floats
-        Of each channel of pixels in [0, 1].
-    batch_size : int, default=128
-        Pictures in a minibatch.
-    n_workers : int, default=2
-        Processes of the loader that has some; it starts them once an epoch, as skorch does.
-    device : str, default="cpu"
-        Where the minibatches end up.
-
-    Returns
-    -------
-    dict of str to float
-        Pictures per second: ``"on the device"`` (`crop_and_flip` on rows that live there),
-        ``"torchvision, 0 workers"`` and ``"torchvision, 2 workers"`` (its transforms on PIL
-        pictures, in a DataLoader). Call it several times, and take medians.
-    """
-    rows = torch.as_tensor(to_floats(X, mean, std)).to(device), torch.as_tensor(y).to(device)
-    fill = [-m / s for m, s in zip(mean, std, strict=True)]
-    pictures = _HostPictures(X, y, mean, std)
-    ways: dict[str, Iterable[Any]] = {
-        "on the device": Minibatches(
-            *rows,
-            batch_size=batch_size,
-            shuffle=True,
-            transform=lambda X, y: (crop_and_flip(X, fill=fill), y),
-        )
-    }
-    for n in (0, n_workers):
-        loader = DataLoader(pictures, batch_size=batch_size, shuffle=True, num_workers=n)
-        ways[f"torchvision, {n} workers"] = loader
-    wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None
-    speeds = {}
-    for name, minibatches in ways.items():
-        start = time.perf_counter()
-        for minibatch, _ in minibatches:
-            minibatch.to(device)
-        wait()
-        speeds[name] = len(X) / (time.perf_counter() - start)
-    return speeds
+vars(test_transform)["__test__"] = False  # no test, whatever pytest makes of its name

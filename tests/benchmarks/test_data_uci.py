@@ -1,13 +1,10 @@
 """The loaders against the facts of the published files, and against damaged copies of them."""
 
 import functools
-import http.server
-import logging
 import os
 import re
 import shutil
 import sys
-import threading
 import zipfile
 from pathlib import Path
 
@@ -17,8 +14,8 @@ import pytest
 from sklearn.datasets import get_data_home, load_iris
 from sklearn.utils import Bunch
 
-from benchmarks import datasets
-from benchmarks.datasets import FETCHERS, available, fetch_iris
+from benchmarks._data import uci, uci_files
+from benchmarks._data.uci import FETCHERS, available, fetch_iris
 
 DATA_HOME = Path(
     os.environ.get("SKLEARN_MIXUP_DATA")
@@ -77,26 +74,12 @@ def no_network(monkeypatch):
 
 
 @pytest.fixture
-def uci(monkeypatch, tmp_path):
+def served(serve, monkeypatch, tmp_path):
     """Serve a folder of archives in place of UCI; give that folder."""
-    pooch = pytest.importorskip("pooch")
-    pooch.get_logger().setLevel(logging.WARNING)
     archives = tmp_path / "archives"
     archives.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=str(archives))
-
-        def log_message(self, *args):
-            pass
-
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        monkeypatch.setattr(datasets, "_UCI", f"http://127.0.0.1:{server.server_port}")
-        yield archives
-        server.shutdown()
+    monkeypatch.setattr(uci_files, "UCI", serve(archives))
+    return archives
 
 
 def assert_same(ours: Bunch, theirs: Bunch) -> None:
@@ -325,23 +308,23 @@ def test_error_says_what_was_expected_and_what_was_found(home_with):
 
     file.write_bytes(content.rpartition(b"M")[0])
     with pytest.raises(ValueError, match="expected 4177 rows of 9 columns, found 4176 rows of 9"):
-        datasets.fetch_abalone(home)
+        uci.fetch_abalone(home)
 
     file.write_bytes(content.replace(b",15\n", b",28\n", 1))
     with pytest.raises(ValueError, match=r"expected 103 rows of class 15 \(15\), found 102"):
-        datasets.fetch_abalone(home)
+        uci.fetch_abalone(home)
 
     file.write_bytes(content.replace(b",9\n", b",28\n", 1).replace(b",8\n", b",9\n", 1))
     with pytest.raises(ValueError, match=r"expected 568 rows of class 8 \(8\), found 567"):
-        datasets.fetch_abalone(home)
+        uci.fetch_abalone(home)
 
     file.write_bytes(content.replace(b"M", b"X", 1))
     with pytest.raises(ValueError, match="could not convert string 'X'"):
-        datasets.fetch_abalone(home)
+        uci.fetch_abalone(home)
 
     file.write_bytes(flip_one_value(content, "abalone"))
     with pytest.raises(ValueError, match="some values are not the published ones"):
-        datasets.fetch_abalone(home)
+        uci.fetch_abalone(home)
 
 
 def test_exchanged_rows_are_noticed_though_every_count_is_right(home_with):
@@ -349,10 +332,10 @@ def test_exchanged_rows_are_noticed_though_every_count_is_right(home_with):
     labels = home / "uci" / "arcene" / "arcene_train.labels"
     content = labels.read_bytes()
     labels.write_bytes(content[:-2].rstrip() + b"\n1\n")
-    datasets.fetch_arcene(home)
+    uci.fetch_arcene(home)
     labels.write_bytes(exchange_two_rows(content.rstrip()[:-1].rstrip(), "arcene") + b"\n1\n")
     with pytest.raises(ValueError, match=r"arcene_train\.labels.*not the published ones"):
-        datasets.fetch_arcene(home)
+        uci.fetch_arcene(home)
 
 
 def test_renamed_attribute_is_noticed(home_with):
@@ -360,7 +343,7 @@ def test_renamed_attribute_is_noticed(home_with):
     file = path_of("website_phishing", home)
     file.write_bytes(file.read_bytes().replace(b"@attribute SFH", b"@attribute HFS"))
     with pytest.raises(ValueError, match=r"PhishingData\.arff.*expected the attributes \['SFH'"):
-        datasets.fetch_website_phishing(home)
+        uci.fetch_website_phishing(home)
 
 
 @pytest.mark.parametrize(
@@ -390,29 +373,27 @@ def test_missing_file_says_which_where_and_whence(tmp_path, no_network, name, do
     assert expected in message
 
 
-def test_nothing_is_downloaded_if_that_is_not_wanted(tmp_path, uci):
+def test_nothing_is_downloaded_if_that_is_not_wanted(tmp_path, served):
     with pytest.raises(OSError, match="download_if_missing is False"):
-        datasets.fetch_abalone(tmp_path / "home", download_if_missing=False)
+        uci.fetch_abalone(tmp_path / "home", download_if_missing=False)
     assert not (tmp_path / "home").exists()
 
 
 def test_missing_pooch_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ImportError, match=r'pip install "sklearn_mixup\[benchmarks\]"') as raised:
-        datasets.fetch_htru2(tmp_path)
+        uci.fetch_htru2(tmp_path)
     assert str(path_of("htru2", tmp_path)) in str(raised.value)
 
 
 def test_environment_variable_is_used_and_the_argument_wins(home_with, monkeypatch, tmp_path):
     home = home_with("website_phishing")
     monkeypatch.setenv("SKLEARN_MIXUP_DATA", str(home))
-    assert_same(
-        datasets.fetch_website_phishing(download_if_missing=False), load("website_phishing")
-    )
+    assert_same(uci.fetch_website_phishing(download_if_missing=False), load("website_phishing"))
     with pytest.raises(OSError, match="elsewhere"):
-        datasets.fetch_website_phishing(tmp_path / "elsewhere", download_if_missing=False)
+        uci.fetch_website_phishing(tmp_path / "elsewhere", download_if_missing=False)
     monkeypatch.setenv("SKLEARN_MIXUP_DATA", str(tmp_path / "elsewhere"))
-    assert_same(datasets.fetch_website_phishing(str(home), False), load("website_phishing"))
+    assert_same(uci.fetch_website_phishing(str(home), False), load("website_phishing"))
 
 
 def test_without_argument_and_variable_it_is_the_home_of_scikit_learn(home_with, monkeypatch):
@@ -421,9 +402,7 @@ def test_without_argument_and_variable_it_is_the_home_of_scikit_learn(home_with,
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(home))
     assert get_data_home() == str(home)
     assert available() == ["iris", "website_phishing"]
-    assert_same(
-        datasets.fetch_website_phishing(download_if_missing=False), load("website_phishing")
-    )
+    assert_same(uci.fetch_website_phishing(download_if_missing=False), load("website_phishing"))
 
 
 def test_looking_makes_no_folder(tmp_path, monkeypatch):
@@ -434,7 +413,7 @@ def test_looking_makes_no_folder(tmp_path, monkeypatch):
     assert available() == ["iris"]
     assert fetch_iris().name == "iris"
     with pytest.raises(OSError, match="SKLEARN_MIXUP_DATA") as raised:
-        datasets.fetch_abalone(download_if_missing=False)
+        uci.fetch_abalone(download_if_missing=False)
     assert list(tmp_path.iterdir()) == []
     assert str(path_of("abalone", Path(get_data_home()))) in str(raised.value)
 
@@ -453,7 +432,7 @@ def test_fetchers_are_the_public_loaders_in_order():
         *("website_phishing", "phishing_websites"),
     ] == NAMES
     for name, fetcher in FETCHERS.items():
-        assert fetcher is getattr(datasets, f"fetch_{name}")
+        assert fetcher is getattr(uci, f"fetch_{name}")
 
 
 # ------------------------------------------------------------------------------------- download
@@ -466,7 +445,7 @@ def zip_files(archive: Path, files: dict[str, bytes]) -> None:
             zipped.writestr(name, content)
 
 
-def test_downloads_what_is_missing_and_only_once(uci, tmp_path):
+def test_downloads_what_is_missing_and_only_once(served, tmp_path):
     expected, home = load("arcene"), tmp_path / "home"
     contents = {file.name: file.read_bytes() for file in (DATA_HOME / "uci" / "arcene").glob("*_*")}
     # As UCI has it: some files in a folder, some beside it, and more than is wanted.
@@ -474,45 +453,45 @@ def test_downloads_what_is_missing_and_only_once(uci, tmp_path):
         name if "valid.labels" in name else f"ARCENE/{name}": content
         for name, content in contents.items()
     }
-    zip_files(uci / "167" / "arcene.zip", {**files, "ARCENE/arcene_test.data": b"1 2 3"})
-    assert_same(datasets.fetch_arcene(home), expected)
+    zip_files(served / "167" / "arcene.zip", {**files, "ARCENE/arcene_test.data": b"1 2 3"})
+    assert_same(uci.fetch_arcene(home), expected)
     assert sorted(p.name for p in (home / "uci" / "arcene").iterdir()) == sorted(contents)
 
-    (uci / "167" / "arcene.zip").unlink()
-    assert_same(datasets.fetch_arcene(home), expected)
+    (served / "167" / "arcene.zip").unlink()
+    assert_same(uci.fetch_arcene(home), expected)
 
 
-def test_download_keeps_the_files_that_are_there(uci, home_with):
+def test_download_keeps_the_files_that_are_there(served, home_with):
     home = home_with("website_phishing")
     file = path_of("website_phishing", home)
     content = file.read_bytes()
     file.write_bytes(b"mine")
-    zip_files(uci / "379" / "website+phishing.zip", {file.name: content})
+    zip_files(served / "379" / "website+phishing.zip", {file.name: content})
     with pytest.raises(ValueError, match="is damaged"):
-        datasets.fetch_website_phishing(home)
+        uci.fetch_website_phishing(home)
     assert file.read_bytes() == b"mine"
 
     file.unlink()
-    assert_same(datasets.fetch_website_phishing(home), load("website_phishing"))
+    assert_same(uci.fetch_website_phishing(home), load("website_phishing"))
 
 
-def test_downloaded_file_is_checked(uci, tmp_path):
+def test_downloaded_file_is_checked(served, tmp_path):
     load("abalone")
     content = flip_one_value(path_of("abalone", DATA_HOME).read_bytes(), "abalone")
-    zip_files(uci / "1" / "abalone.zip", {"abalone.data": content})
+    zip_files(served / "1" / "abalone.zip", {"abalone.data": content})
     with pytest.raises(ValueError, match=r"abalone\.data' is damaged"):
-        datasets.fetch_abalone(tmp_path / "home")
+        uci.fetch_abalone(tmp_path / "home")
 
 
 @pytest.mark.parametrize("archive", ["absent", "no zip", "other files"])
-def test_failed_download_leaves_no_file(uci, tmp_path, archive):
+def test_failed_download_leaves_no_file(served, tmp_path, archive):
     if archive == "no zip":
-        (uci / "1").mkdir()
-        (uci / "1" / "abalone.zip").write_bytes(b"<html>Sorry</html>")
+        (served / "1").mkdir()
+        (served / "1" / "abalone.zip").write_bytes(b"<html>Sorry</html>")
     if archive == "other files":
-        zip_files(uci / "1" / "abalone.zip", {"Index": b""})
+        zip_files(served / "1" / "abalone.zip", {"Index": b""})
     reason = {"absent": "404", "no zip": "not a zip", "other files": r"holds only \['Index'\]"}
     with pytest.raises(OSError, match=f"download failed .*{reason[archive]}") as raised:
-        datasets.fetch_abalone(tmp_path / "home")
+        uci.fetch_abalone(tmp_path / "home")
     assert str(path_of("abalone", tmp_path / "home")) in str(raised.value)
     assert list((tmp_path / "home" / "uci" / "abalone").iterdir()) == []

@@ -7,6 +7,9 @@ DataHome = str | os.PathLike[str] | None
 
 ENVIRONMENT_VARIABLE = "SKLEARN_MIXUP_DATA"
 
+# How all loaders tell of the other way to have a file: "let ... it as".
+HOME_HAS = f"`data_home` or the environment variable {ENVIRONMENT_VARIABLE} name a folder that has"
+
 
 def find_data_home(data_home: DataHome = None) -> Path:
     """Find the data home: the argument, else the environment variable, else scikit-learn's."""

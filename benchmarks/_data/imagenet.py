@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sklearn.utils import Bunch
 
-from benchmarks._data_home import ENVIRONMENT_VARIABLE, DataHome, find_data_home
-from benchmarks._vision import import_torchvision
+from benchmarks._data.home import HOME_HAS, DataHome, find_data_home
+from benchmarks._nets.vision import import_torchvision
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -124,9 +124,8 @@ def _fetch(pictures: _FolderSet, data_home: DataHome) -> Bunch:
         wanted = " or ".join(repr(str(root)) for root in roots)
         raise FileNotFoundError(
             f"{pictures.title} needs {wanted}, with the folders train/ and val/, each with a "
-            f"folder for every class: not found. Get it from {pictures.url}, or let `data_home` or "
-            f"the environment variable {ENVIRONMENT_VARIABLE} name a folder that has it as "
-            f"'{pictures.folders[0]}'."
+            f"folder for every class: not found. Get it from {pictures.url}, or let {HOME_HAS} it "
+            f"as '{pictures.folders[0]}'."
         )
     train_dir, test_dir = here[0] / "train", here[0] / "val"
     (classes, n_train), (test_classes, n_test) = (_count(part) for part in (train_dir, test_dir))

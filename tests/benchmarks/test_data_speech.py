@@ -1,14 +1,11 @@
 """Speech Commands: whose clip is where, and wav files of every kind, good and bad."""
 
-import http.server
 import io
-import logging
 import os
 import sys
 import tarfile
-import threading
 import wave
-from functools import partial
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,8 +13,8 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from benchmarks import _speech_sets as sets
-from benchmarks.datasets import fetch_speech_commands
+from benchmarks._data import speech as sets
+from benchmarks._data.speech import fetch_speech_commands
 
 RATE = 16_000
 
@@ -289,40 +286,34 @@ def test_odd_headers_and_numbers_are_told(tmp_path):
 
 
 @pytest.fixture
-def served(monkeypatch, tmp_path, folder):
-    """Serve an archive of the small folder in place of Google's."""
-    pooch = pytest.importorskip("pooch")
-    pooch.get_logger().setLevel(logging.WARNING)
+def served(serve, monkeypatch, tmp_path, folder):
+    """Serve an archive of the small folder in place of Google's; give an empty data home."""
     site = tmp_path / "site"
     site.mkdir()
     with tarfile.open(site / "speech.tar.gz", "w:gz") as tar:
         for word in ("yes", "no", "_background_noise_"):
             tar.add(folder / word, f"./{word}")
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(sets, "_SHA256", sha256((site / "speech.tar.gz").read_bytes()).hexdigest())
-    handler = partial(Handler, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        monkeypatch.setattr(sets, "_URL", f"http://127.0.0.1:{server.server_port}/speech.tar.gz")
-        yield tmp_path / "home"
-        server.shutdown()
+    archive = replace(
+        sets._ARCHIVE,
+        url=f"{serve(site)}/speech.tar.gz",
+        known_hash=f"sha256:{sha256((site / 'speech.tar.gz').read_bytes()).hexdigest()}",
+    )
+    monkeypatch.setattr(sets, "_ARCHIVE", archive)
+    return tmp_path / "home"
 
 
 def test_archive_is_downloaded_once_and_put_in_its_place(served, folder, monkeypatch):
     speech = fetch_speech_commands(served)
     assert np.array_equal(speech.waveforms, sets.read_speech_folder(folder).waveforms)
     assert [path.name for path in (served / "speech").iterdir()] == ["speech_commands_v0.01"]
-    monkeypatch.setattr(sets, "_URL", "http://127.0.0.1:1/gone")
+    gone = replace(sets._ARCHIVE, url="http://127.0.0.1:1/gone")
+    monkeypatch.setattr(sets, "_ARCHIVE", gone)
     assert fetch_speech_commands(served).files == speech.files
 
 
 def test_archive_with_another_checksum_is_refused(served, monkeypatch):
-    monkeypatch.setattr(sets, "_SHA256", "0" * 64)
+    other = replace(sets._ARCHIVE, known_hash="sha256:" + 64 * "0")
+    monkeypatch.setattr(sets, "_ARCHIVE", other)
     with pytest.raises(OSError, match=r"the download failed .*hash"):
         fetch_speech_commands(served)
     assert list((served / "speech").iterdir()) == []

@@ -1,0 +1,221 @@
+"""How files get to their place: from an archive, which pooch downloads, or from a packed subset.
+
+All is checked against published checksums. A file that is not here, and cannot be got, is an error
+that says which one is wanted, where it goes and where it is from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+from zipfile import BadZipFile
+
+import numpy as np
+
+from benchmarks._data.home import HOME_HAS
+
+Subset = bool | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive as published, and what is wanted of it.
+
+    Parameters
+    ----------
+    title : str
+        Of the data set.
+    url : str
+        Where it is from; ends in its name.
+    folder : str
+        Where it is unpacked, below the data home.
+    files : tuple of str
+        What is wanted, in `folder`; if empty, all of it, as `folder`.
+    known_hash : str, default=None
+        ``"md5:..."`` or ``"sha256:..."``. None where archives are packed anew now and then: then
+        whoever reads the files has to check them.
+    beside : str, default=""
+        What else will do; ends the sentence that says where the files may be.
+    """
+
+    title: str
+    url: str
+    folder: str
+    files: tuple[str, ...] = ()
+    known_hash: str | None = None
+    beside: str = ""
+
+    def missing(self, home: Path) -> list[Path]:
+        """List the paths that are not there."""
+        place = home / self.folder
+        paths = [place / file for file in self.files] or [place]
+        return [path for path in paths if not path.exists()]
+
+    def packed(self, home: Path) -> Path:
+        """Tell where the archive is looked for before it is downloaded."""
+        return home / self.folder / self.url.rpartition("/")[2]
+
+    def is_here(self, home: Path) -> bool:
+        """Whether all can be had without a network."""
+        return not self.missing(home) or self.packed(home).exists()
+
+    def fetch(self, home: Path, download_if_missing: bool) -> None:
+        """Put each missing path in its place, whole or not at all.
+
+        Raises
+        ------
+        FileNotFoundError
+            If something is missing and is not to be downloaded.
+        OSError
+            If the download fails.
+        ValueError
+            If the archive that is here is not the published one.
+        ImportError
+            If the archive has to be downloaded and pooch is not installed.
+        """
+        missing, packed = self.missing(home), self.packed(home)
+        if not missing:
+            return
+        if packed.exists():
+            self._check(packed)
+        elif not download_if_missing:
+            reason = "download_if_missing is False"
+            raise FileNotFoundError(self._how_to_get(home, missing, reason))
+        place = home / self.folder
+        folder = place if self.files else place.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                archive = packed if packed.exists() else self._download(scratch)
+                unpacked = Path(scratch) / "unpacked"
+                # Zip archives know no links or owners, which are what the filter is for.
+                kind: Any = {"filter": "data"} if tarfile.is_tarfile(archive) else {}
+                shutil.unpack_archive(archive, unpacked, **kind)
+                for path in missing:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(_find(path.name, unpacked) if self.files else unpacked, path)
+        except ImportError as error:
+            reason = 'pooch is not installed (pip install "sklearn_mixup[benchmarks]")'
+            raise ImportError(self._how_to_get(home, missing, reason)) from error
+        except (OSError, ValueError, tarfile.TarError, BadZipFile) as error:
+            response = getattr(error, "response", None)
+            if response is not None:
+                response.close()  # requests leaves the answer open whose status is an error
+            # ValueError: another checksum.
+            reason = f"the {'archive' if packed.exists() else 'download'} failed ({error})"
+            raise OSError(self._how_to_get(home, missing, reason)) from error
+
+    def _download(self, folder: str) -> Path:
+        import pooch
+
+        return Path(pooch.retrieve(self.url, known_hash=self.known_hash, path=folder))
+
+    def _check(self, packed: Path) -> None:
+        """Raise ValueError if the archive that is here is not the published one."""
+        algorithm, _, expected = (self.known_hash or "").partition(":")
+        if algorithm and checksum(packed.read_bytes(), algorithm) != expected:
+            raise ValueError(damaged(packed, "its checksum is not the published one", self.url))
+
+    def _how_to_get(self, home: Path, missing: list[Path], reason: str) -> str:
+        """Say which files are wanted, where they go and where they are from."""
+        wanted = ", ".join(repr(str(path)) for path in missing)
+        first = missing[0].relative_to(home)
+        where = f"it as {first.as_posix()!r}"
+        if len(missing) > 1:
+            where = f"them in {first.parent.as_posix()!r}"
+        return (
+            f"{self.title} needs {wanted}: not found, and {reason}. Unpack {self.url} in "
+            f"{str(home / self.folder)!r}, or let {HOME_HAS} {where}{self.beside}."
+        )
+
+
+def _find(name: str, folder: Path) -> Path:
+    """Find a file of an archive, whatever folder of its own it lies in, such as ARCENE/."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in files:
+        if path.name == name:
+            return path
+    raise FileNotFoundError(f"the archive holds only {[path.name for path in files]}")
+
+
+def checksum(content: bytes, algorithm: str = "sha256") -> str:
+    """Compute the checksum of some bytes, in hexadecimal digits.
+
+    Examples
+    --------
+    >>> checksum(b"", "md5")
+    'd41d8cd98f00b204e9800998ecf8427e'
+    """
+    return hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+
+
+def damaged(path: Path, why: str, url: str) -> str:
+    """Say what to do with a file that is not the published one."""
+    return f"{str(path)!r} is damaged: {why}. Delete it and fetch again; it is from {url}."
+
+
+# -- packed subsets --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PackedSubset:
+    """A part of a data set, as one .npz file that is never downloaded.
+
+    Parameters
+    ----------
+    title : str
+        Of the data set.
+    file : str
+        Below the data home.
+    sha256 : str
+        Of the file.
+    whole : str
+        What ``subset=False`` gives, in words.
+    """
+
+    title: str
+    file: str
+    sha256: str
+    whole: str
+
+    def is_wanted(self, subset: Subset, home: Path, is_whole_here: Callable[[], bool]) -> bool:
+        """Decide whether to read it: ``"auto"`` if it is here, and the whole is not."""
+        if subset not in (True, False, "auto"):
+            raise ValueError(f"`subset` must be True, False or 'auto'; got {subset!r}.")
+        if subset == "auto":
+            return (home / self.file).exists() and not is_whole_here()
+        return bool(subset)
+
+    def read(self, home: Path) -> dict[str, Any]:
+        """Read its arrays, by name.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not here.
+        ValueError
+            If it is damaged.
+        """
+        path = home / self.file
+        rather = f"or use subset=False for {self.whole}."
+        if not path.exists():
+            raise FileNotFoundError(
+                f"The {self.title} subset needs {str(path)!r}: not found, and it is never "
+                f"downloaded. Let {HOME_HAS} it as {self.file!r}, {rather}"
+            )
+        content = path.read_bytes()
+        if (found := checksum(content)) != self.sha256:
+            raise ValueError(
+                f"{str(path)!r} is damaged: expected the SHA-256 checksum {self.sha256}, found "
+                f"{found}. Copy it again, {rather}"
+            )
+        with np.load(BytesIO(content)) as arrays:
+            return dict(arrays)

@@ -1,0 +1,1 @@
+"""What networks the experiments share, and the libraries that they come from."""

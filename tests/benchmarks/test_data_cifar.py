@@ -1,0 +1,252 @@
+"""CIFAR: files that are the published ones, and errors that name those that are not."""
+
+import hashlib
+import os
+import pickle
+import shutil
+import tarfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.utils import Bunch
+
+# Only where the extra is absent: any other failed import is a failed test.
+if find_spec("torchvision") is None:
+    pytest.skip("needs the extra vision", allow_module_level=True)
+from benchmarks._data import cifar
+from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
+from benchmarks._data.pictures import to_floats
+from benchmarks._nets.vision import import_torchvision
+
+DATA_HOME = Path(
+    os.environ.get("SKLEARN_MIXUP_DATA")
+    or Path(__file__).resolve().parents[2].parent / "shared" / "data"
+)
+
+
+def path_of(file: str) -> Path:
+    """Find a file of the data home; skip the test without it."""
+    if not (DATA_HOME / file).exists():
+        pytest.skip(f"no {DATA_HOME / file}: set SKLEARN_MIXUP_DATA to where the data is")
+    return DATA_HOME / file
+
+
+# -- CIFAR: the packed subset ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def subset() -> Bunch:
+    path_of("cifar10/cifar10_subset.npz")
+    return fetch_cifar10(DATA_HOME, download_if_missing=False, subset=True)
+
+
+def test_subset_has_a_thousand_pictures_of_each_class_and_says_that_it_is_one(subset):
+    assert subset.X_train.shape == (10_000, 3, 32, 32)
+    assert subset.X_test.shape == (2_000, 3, 32, 32)
+    assert subset.X_train.dtype == subset.X_test.dtype == np.uint8
+    assert subset.y_train.dtype == subset.y_test.dtype == np.int64
+    assert np.bincount(subset.y_train).tolist() == [1000] * 10
+    assert np.bincount(subset.y_test).tolist() == [200] * 10
+    assert subset.name == "CIFAR-10 subset: 10,000 + 2,000, JPEG-recompressed"
+    assert subset.is_subset
+    assert subset.target_names[:3] == ["airplane", "automobile", "bird"]
+
+
+def test_subset_is_near_the_lossless_pictures_in_layout_order_and_label(subset):
+    lossless = np.load(path_of("cifar10/cifar10_lossless200.npz"))
+    packed = np.load(path_of("cifar10/cifar10_subset.npz"))
+    row_of = {name: row for row, name in enumerate(packed["files_train"].tolist())}
+    assert lossless["x"][0, 0, 0].tolist() == [59, 62, 63]
+    seen = [0] * 10
+    for X, label in zip(lossless["x"], lossless["y"], strict=True):
+        row = row_of[f"train/{subset.target_names[label]}/{seen[label]:04d}.jpg"]
+        seen[label] += 1
+        assert subset.y_train[row] == label
+        ours = subset.X_train[row].astype(float)
+        assert np.corrcoef(ours.ravel(), X.transpose(2, 0, 1).ravel())[0, 1] >= 0.95
+    assert sum(seen) == 200
+
+
+def test_mean_and_std_are_those_of_the_pixels(subset):
+    """The authors' std is the mean of the pictures' own."""
+    pixels = subset.X_train[:4000] / 255
+    np.testing.assert_allclose(pixels.mean((0, 2, 3)), subset.mean, atol=0.01)
+    np.testing.assert_allclose(pixels.std((2, 3)).mean(0), subset.std, atol=0.01)
+
+
+def test_subset_needs_no_torchvision(subset, monkeypatch):
+    def refuse():
+        raise ImportError("torchvision is not installed")
+
+    monkeypatch.setattr(cifar, "import_torchvision", refuse)
+    assert fetch_cifar10(DATA_HOME, download_if_missing=False).name == subset.name
+    with pytest.raises(ImportError, match="not installed"):
+        fetch_cifar10(DATA_HOME, download_if_missing=False, subset=False)
+
+
+def test_damaged_subset_is_refused(tmp_path):
+    content = bytearray(path_of("cifar10/cifar10_subset.npz").read_bytes())
+    content[1_000_000] ^= 1
+    (tmp_path / "cifar10").mkdir()
+    (tmp_path / "cifar10" / "cifar10_subset.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"cifar10_subset\.npz' is damaged.*subset=False"):
+        fetch_cifar10(tmp_path)
+
+
+# -- CIFAR: small batches in the original form -----------------------------------------------------
+
+
+def md5_of(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def write_batches(root: Path, kind: type, n_classes: int, monkeypatch) -> Bunch:
+    """Write small batches, archived too, and make theirs the published checksums."""
+    rng = np.random.default_rng(0)
+    folder = root / kind.base_folder
+    folder.mkdir(parents=True)
+    labels = "labels" if n_classes == 10 else "fine_labels"
+    written = {}
+    for part in ("train_list", "test_list"):
+        X, y, listed = [], [], []
+        for name, _ in getattr(kind, part):
+            data = rng.integers(0, 256, (12, 3072), dtype=np.uint8)
+            codes = rng.integers(0, n_classes, 12).tolist()
+            (folder / name).write_bytes(pickle.dumps({"data": data, labels: codes}, protocol=2))
+            X.append(data)
+            y += codes
+            listed.append([name, md5_of(folder / name)])
+        monkeypatch.setattr(kind, part, listed)
+        written[part] = np.vstack(X), np.array(y)
+    names = [f"class {code}" for code in range(n_classes)]
+    meta = folder / kind.meta["filename"]
+    meta.write_bytes(pickle.dumps({kind.meta["key"]: names}, protocol=2))
+    monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": md5_of(meta)})
+    with tarfile.open(root / kind.filename, "w:gz") as archive:
+        archive.add(folder, arcname=kind.base_folder)
+    monkeypatch.setattr(kind, "tgz_md5", md5_of(root / kind.filename))
+    return Bunch(train=written["train_list"], test=written["test_list"], names=names)
+
+
+@pytest.fixture
+def cifar10(tmp_path, monkeypatch) -> Bunch:
+    kind = import_torchvision().datasets.CIFAR10
+    written = write_batches(tmp_path / "cifar10", kind, 10, monkeypatch)
+    return Bunch(home=tmp_path, root=tmp_path / "cifar10", kind=kind, **written)
+
+
+def assert_as_written(ours: Bunch, written: Bunch) -> None:
+    """Each row of a batch is 1,024 reds, greens and blues, line by line."""
+    for X, y, part in [(ours.X_train, ours.y_train, "train"), (ours.X_test, ours.y_test, "test")]:
+        data, codes = written[part]
+        assert X.flags.c_contiguous
+        assert (X.dtype, y.dtype) == (np.uint8, np.int64)
+        np.testing.assert_array_equal(X, data.reshape(-1, 3, 32, 32))
+        np.testing.assert_array_equal(y, codes)
+    assert ours.target_names == written.names
+
+
+def test_batches_are_read_in_order(cifar10):
+    ours = fetch_cifar10(cifar10.home, download_if_missing=False)
+    assert_as_written(ours, cifar10)
+    assert (ours.name, ours.is_subset) == ("CIFAR-10", False)
+
+
+def test_batches_of_cifar100_have_its_fine_labels(tmp_path, monkeypatch):
+    kind = import_torchvision().datasets.CIFAR100
+    # A subclass of CIFAR10's class, with lists of its own.
+    written = write_batches(tmp_path / "cifar100", kind, 100, monkeypatch)
+    ours = fetch_cifar100(tmp_path, download_if_missing=False)
+    assert_as_written(ours, written)
+    assert (ours.name, ours.is_subset) == ("CIFAR-100", False)
+
+
+def test_archive_is_unpacked_without_a_network(cifar10):
+    shutil.rmtree(cifar10.root / cifar10.kind.base_folder)
+    assert_as_written(fetch_cifar10(cifar10.home, download_if_missing=False), cifar10)
+
+
+def test_missing_batches_are_downloaded(cifar10, serve, tmp_path_factory, monkeypatch, capfd):
+    monkeypatch.setattr(cifar10.kind, "url", f"{serve(cifar10.root)}/{cifar10.kind.filename}")
+    home = tmp_path_factory.mktemp("elsewhere")
+    assert_as_written(fetch_cifar10(home), cifar10)
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("file", ["no-such-file.tar.gz", "cifar-10-batches-py/test_batch"])
+def test_failed_download_says_which_file_where_and_whence(
+    cifar10, serve, tmp_path_factory, monkeypatch, file
+):
+    """No such file, and one that is not the published archive."""
+    url = f"{serve(cifar10.root)}/{file}"
+    monkeypatch.setattr(cifar10.kind, "url", url)
+    home = tmp_path_factory.mktemp("elsewhere")
+    with pytest.raises(OSError, match=r"data_batch_1.*the download failed") as caught:
+        fetch_cifar10(home)
+    assert url in str(caught.value)
+
+
+def test_missing_files_are_named_with_their_place_and_their_source(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        fetch_cifar10(tmp_path, download_if_missing=False)
+    told = str(caught.value)
+    assert repr(str(tmp_path / "cifar10" / "cifar-10-batches-py" / "data_batch_1")) in told
+    assert "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz" in told
+    assert "SKLEARN_MIXUP_DATA" in told
+    with pytest.raises(FileNotFoundError, match=r"cifar-100-python/train'"):
+        fetch_cifar100(tmp_path, download_if_missing=False)
+    with pytest.raises(FileNotFoundError, match=r"cifar10_subset\.npz'.*never downloaded"):
+        fetch_cifar10(tmp_path, subset=True)
+
+
+@pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])
+def test_damaged_batch_is_refused_by_name(cifar10, name):
+    path = cifar10.root / cifar10.kind.base_folder / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}' is damaged"):
+        fetch_cifar10(cifar10.home)
+
+
+def test_damaged_archive_is_refused_by_name(cifar10):
+    shutil.rmtree(cifar10.root / cifar10.kind.base_folder)
+    path = cifar10.root / cifar10.kind.filename
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(ValueError, match=r"cifar-10-python\.tar\.gz' is damaged"):
+        fetch_cifar10(cifar10.home)
+
+
+def test_all_of_cifar10_is_preferred_to_the_subset(cifar10):
+    packed = path_of("cifar10/cifar10_subset.npz")
+    os.symlink(packed, cifar10.root / packed.name)
+    assert fetch_cifar10(cifar10.home).name == "CIFAR-10"
+    assert fetch_cifar10(cifar10.home, subset=True).is_subset
+
+
+def test_subset_has_to_be_a_bool_or_auto(tmp_path):
+    with pytest.raises(ValueError, match="`subset` must be True, False or 'auto'; got 'yes'"):
+        fetch_cifar10(tmp_path, subset="yes")
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def test_to_floats_standardises_each_channel(assert_unchanged):
+    X = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 4), dtype=np.uint8)
+    mean, std = (0.49, 0.48, 0.45), (0.2, 0.3, 0.4)
+    with assert_unchanged(X):
+        floats = to_floats(X, mean, std)
+    expected = (X / 255 - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
+    assert floats.dtype == np.float32
+    np.testing.assert_allclose(floats, expected, atol=1e-6)
+
+
+def test_to_floats_refuses_what_is_converted_or_has_its_channels_last():
+    X = np.zeros((5, 4, 4, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"transpose\(0, 3, 1, 2\)"):
+        to_floats(X, (0.5,) * 3, (0.5,) * 3)
+    with pytest.raises(TypeError, match="must be an array of uint8; got float64"):
+        to_floats(X / 255, (0.5,) * 3, (0.5,) * 3)
