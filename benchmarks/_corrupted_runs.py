@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks import picture_recipes
 from benchmarks._data.pictures import load_pictures
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import TITLES, load_table, make_preprocessor
+from benchmarks._nets import recipes as picture_recipes
 from benchmarks._nets.pictures import count_errors
-from benchmarks._picture_runs import TestErrors, fit_resumable, make_classifier, summarise
+from benchmarks._nets.training import TestErrors, fit_resumable, make_classifier, summarise
 from benchmarks.corrupted_recipes import TABLES_RECIPE, Grid, Method
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.robustness import corrupt_labels

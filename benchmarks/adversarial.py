@@ -39,7 +39,6 @@ from sklearn.model_selection import train_test_split
 
 from benchmarks import _adversarial_report as report
 from benchmarks import cifar, imagenet
-from benchmarks import picture_recipes as recipes
 from benchmarks._adversarial_nets import (
     N_STEPS,
     measure_attacks,
@@ -50,6 +49,7 @@ from benchmarks._adversarial_nets import (
 from benchmarks._data.cifar import fetch_cifar10
 from benchmarks._data.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks._data.pictures import load_pictures
+from benchmarks._nets import recipes
 from benchmarks._nets.pictures import make_network
 from benchmarks._options import add_data_options, add_dry_run
 from benchmarks._picture_report import tell_plan

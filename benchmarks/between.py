@@ -32,18 +32,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _between_report as report
-from benchmarks import picture_recipes as recipes
 from benchmarks._data.cifar import fetch_cifar10
 from benchmarks._data.pictures import load_pictures
+from benchmarks._nets import recipes
 from benchmarks._nets.pictures import name_network
+from benchmarks._nets.training import TestErrors, fit_resumable, make_classifier
 from benchmarks._options import add_data_options
-from benchmarks._picture_runs import (
-    TestErrors,
-    fit_resumable,
-    forget_checkpoints,
-    make_classifier,
-    with_checkpoints,
-)
+from benchmarks._picture_runs import forget_checkpoints, with_checkpoints
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.inspection import gradient_norm_between, miss_rate_between

@@ -33,19 +33,13 @@ import pandas as pd
 
 from benchmarks import _picture_figures as figures
 from benchmarks import _picture_report as report
-from benchmarks import picture_recipes as recipes
 from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
 from benchmarks._data.pictures import load_pictures
+from benchmarks._nets import recipes
 from benchmarks._nets.pictures import make_network, name_network
+from benchmarks._nets.training import TestErrors, fit_resumable, make_classifier
 from benchmarks._options import add_alphas, add_data_options, add_dry_run
-from benchmarks._picture_runs import (
-    TestErrors,
-    compute_cost,
-    fit_resumable,
-    forget_checkpoints,
-    make_classifier,
-    with_checkpoints,
-)
+from benchmarks._picture_runs import compute_cost, forget_checkpoints, with_checkpoints
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from sklearn_mixup import MixupClassifier
 

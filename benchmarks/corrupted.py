@@ -39,7 +39,6 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import _corrupted_report as report
-from benchmarks import picture_recipes
 from benchmarks._corrupted_runs import (
     CHANNELS_LAST,
     FAMILY,
@@ -53,6 +52,7 @@ from benchmarks._data.cifar import fetch_cifar10
 from benchmarks._data.pictures import load_pictures
 from benchmarks._data.tables import TITLES, load_table, missing_tables_note
 from benchmarks._data.uci import FETCHERS
+from benchmarks._nets import recipes as picture_recipes
 from benchmarks._nets.pictures import name_network
 from benchmarks._options import add_alphas, add_data_options
 from benchmarks._picture_runs import forget_checkpoints, with_checkpoints

@@ -1,6 +1,6 @@
 """The settings and results of the mixup paper [1]_, as data.
 
-Those of its experiments with pictures are in `picture_recipes`.
+Those of its networks for pictures are in `_nets.recipes`.
 
 References
 ----------

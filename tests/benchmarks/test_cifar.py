@@ -1,6 +1,7 @@
 """Figure 3: errors after each epoch, honest sentences, the plan, and runs that go on."""
 
 import os
+import re
 from functools import partial
 from types import SimpleNamespace
 
@@ -12,12 +13,14 @@ from torch import nn
 
 from benchmarks import _picture_figures as figures
 from benchmarks import _picture_report as report
-from benchmarks import _picture_runs as picture_runs
 from benchmarks import cifar
 from benchmarks.__main__ import main
+from benchmarks._nets import training as picture_runs
 from benchmarks._nets.pictures import count_errors, make_network, name_network
-from benchmarks._picture_runs import TestErrors, compute_cost
-from benchmarks.picture_recipes import CIFAR_RECIPES, FIGURE_3_ERRORS, PictureRecipe
+from benchmarks._nets.recipes import CIFAR_RECIPES, PictureRecipe
+from benchmarks._nets.training import TestErrors
+from benchmarks._picture_report import FIGURE_3_ERRORS
+from benchmarks._picture_runs import compute_cost
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import DenseNetBC, PreActResNet18, WideResNet
 from tests.picture_rows import read_plan, runs_of
@@ -336,3 +339,19 @@ def test_bad_options_are_refused(option, capsys):
     with pytest.raises(SystemExit):
         main(["cifar", *option])
     assert option[0] in capsys.readouterr().err
+
+
+# From PAPER.md, as it stands there.
+FIGURE_3 = """cifar10 preact_resnet18 5.6 -> 4.2, wide_resnet 3.8 -> 2.7, densenet_bc 3.7 -> 2.7;
+cifar100 preact_resnet18 25.6 -> 21.1, wide_resnet 19.4 -> 17.5, densenet_bc 19.0 -> 16.8"""
+
+
+def test_published_errors_are_those_of_figure_3():
+    data, found = "", {}
+    for entry in re.findall(r"(cifar\d+ )?(\w+) ([\d.]+) -> ([\d.]+)", FIGURE_3):
+        data = entry[0].strip() or data
+        for alpha, error in zip((0.0, 1.0), entry[2:], strict=True):
+            found[data, entry[1], alpha] = float(error) / 100
+    assert len(found) == 12
+    for place, error in FIGURE_3_ERRORS.items():
+        assert error == pytest.approx(found[place]), place

@@ -1,5 +1,6 @@
 """Table 1: the plan without any data, and a small run from folders of pictures."""
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -13,7 +14,7 @@ from benchmarks import _picture_report as report
 from benchmarks import imagenet
 from benchmarks.__main__ import main
 from benchmarks._nets.pictures import make_network
-from benchmarks.picture_recipes import IMAGENET_RECIPES
+from benchmarks._nets.recipes import IMAGENET_RECIPES
 from tests.picture_rows import read_plan, runs_of
 
 pytestmark = pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra `vision`")
@@ -117,3 +118,26 @@ def test_two_processes_share_the_runs_and_one_tells(tmp_path, cpu_environment):
     assert {path.name for path in tmp_path.iterdir()} == {
         f"imagenet.{ext}" for ext in ("csv", "md", "png")
     }
+
+
+# From PAPER.md, as it stands there.
+TABLE_1 = """\
+ResNet-50 ERM 90: 23.5, -; mixup 0.2 90: 23.3, 6.6; ResNet-101 ERM 90: 22.1, -; mixup 0.2
+90: 21.5, 5.6; ResNeXt-101 32x4d ERM 100: 21.2, -; ERM 90: 21.2, 5.6; mixup 0.4 90: 20.7, 5.3;
+ResNeXt-101 64x4d ERM 100: 20.4, 5.3; mixup 0.4 90: 19.8, 4.9; ResNet-50 ERM 200: 23.6, 7.0; mixup
+0.2 200: 22.1, 6.1; ResNet-101 ERM 200: 22.0, 6.1; mixup 0.2 200: 20.8, 5.4; ResNeXt-101 32x4d ERM
+200: 21.3, 5.9; mixup 0.4 200: 20.1, 5.0"""
+
+
+def test_published_errors_are_those_of_table_1():
+    line = r"(?:(ResNe\S+)(?: (\d+x4d))? )?(?:ERM|mixup (\S+)) (\d+): ([\d.]+), ([\d.]+|-)"
+    network, found = "", {}
+    for entry in TABLE_1.replace("\n", " ").split("; "):
+        name, kind, alpha, epochs, top1, top5 = re.fullmatch(line, entry.strip()).groups()
+        if name:
+            network = name.lower().replace("-", "") + (f"_{kind}" if kind else "")
+        errors = (float(top1) / 100, None if top5 == "-" else float(top5) / 100)
+        found[network, int(epochs), float(alpha or 0)] = errors
+    assert found.keys() == report.TABLE_1_ERRORS.keys()
+    for place, errors in report.TABLE_1_ERRORS.items():
+        assert errors == pytest.approx(found[place]), place

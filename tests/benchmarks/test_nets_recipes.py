@@ -1,8 +1,7 @@
-"""Experiments 1 and 2 of the paper as data: the learning rate in force at every epoch."""
+"""The recipes for networks on pictures: the learning rate in force at every epoch."""
 
 import json
 import pickle
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import picture_recipes as recipes
+from benchmarks._nets import recipes
 from sklearn_mixup import MixupClassifier
 
 
@@ -112,42 +111,6 @@ def test_settings_are_those_of_the_paper():
         assert recipe.params()["optimizer"] is torch.optim.SGD
         assert recipe.params()["optimizer__momentum"] == 0.9
         assert recipe.params()["optimizer__weight_decay"] == 1e-4
-
-
-# From PAPER.md, as it stands there.
-TABLE_1 = """\
-ResNet-50 ERM 90: 23.5, -; mixup 0.2 90: 23.3, 6.6; ResNet-101 ERM 90: 22.1, -; mixup 0.2
-90: 21.5, 5.6; ResNeXt-101 32x4d ERM 100: 21.2, -; ERM 90: 21.2, 5.6; mixup 0.4 90: 20.7, 5.3;
-ResNeXt-101 64x4d ERM 100: 20.4, 5.3; mixup 0.4 90: 19.8, 4.9; ResNet-50 ERM 200: 23.6, 7.0; mixup
-0.2 200: 22.1, 6.1; ResNet-101 ERM 200: 22.0, 6.1; mixup 0.2 200: 20.8, 5.4; ResNeXt-101 32x4d ERM
-200: 21.3, 5.9; mixup 0.4 200: 20.1, 5.0"""
-FIGURE_3 = """cifar10 preact_resnet18 5.6 -> 4.2, wide_resnet 3.8 -> 2.7, densenet_bc 3.7 -> 2.7;
-cifar100 preact_resnet18 25.6 -> 21.1, wide_resnet 19.4 -> 17.5, densenet_bc 19.0 -> 16.8"""
-
-
-def test_published_errors_are_those_of_table_1():
-    line = r"(?:(ResNe\S+)(?: (\d+x4d))? )?(?:ERM|mixup (\S+)) (\d+): ([\d.]+), ([\d.]+|-)"
-    network, found = "", {}
-    for entry in TABLE_1.replace("\n", " ").split("; "):
-        name, kind, alpha, epochs, top1, top5 = re.fullmatch(line, entry.strip()).groups()
-        if name:
-            network = name.lower().replace("-", "") + (f"_{kind}" if kind else "")
-        errors = (float(top1) / 100, None if top5 == "-" else float(top5) / 100)
-        found[network, int(epochs), float(alpha or 0)] = errors
-    assert found.keys() == recipes.TABLE_1_ERRORS.keys()
-    for place, errors in recipes.TABLE_1_ERRORS.items():
-        assert errors == pytest.approx(found[place]), place
-
-
-def test_published_errors_are_those_of_figure_3():
-    data, found = "", {}
-    for entry in re.findall(r"(cifar\d+ )?(\w+) ([\d.]+) -> ([\d.]+)", FIGURE_3):
-        data = entry[0].strip() or data
-        for alpha, error in zip((0.0, 1.0), entry[2:], strict=True):
-            found[data, entry[1], alpha] = float(error) / 100
-    assert len(found) == 12
-    for place, error in recipes.FIGURE_3_ERRORS.items():
-        assert error == pytest.approx(found[place]), place
 
 
 def test_a_shorter_training_keeps_its_proportions():

@@ -1,4 +1,4 @@
-"""The settings and results of the paper's experiments with pictures [1]_, as data.
+"""The settings of the paper's networks for pictures [1]_, as data.
 
 References
 ----------
@@ -149,7 +149,7 @@ class PictureRecipe:
         return {**asdict(self), "drops": list(self.drops)}
 
 
-# -- CIFAR: Figure 3 ------------------------------------------------------------------------------
+# -- CIFAR ----------------------------------------------------------------------------------------
 
 # Augmented by a crop with padding 4 and a flip. The optimizer, the decay, the padding and alpha are
 # those of the authors' released code, whose learning rate falls an epoch late: not so here.
@@ -167,30 +167,14 @@ CIFAR_SIZES: Mapping[str, Mapping[str, Any]] = {
     "densenet_bc": {"depth": 190, "growth_rate": 40},
 }
 
-# Figure 3a: test errors as shares, by data, network and alpha (0 is ERM).
-FIGURE_3_ERRORS: Mapping[tuple[str, str, float], float] = {
-    ("cifar10", "preact_resnet18", 0.0): 0.056,
-    ("cifar10", "preact_resnet18", 1.0): 0.042,
-    ("cifar10", "wide_resnet", 0.0): 0.038,
-    ("cifar10", "wide_resnet", 1.0): 0.027,
-    ("cifar10", "densenet_bc", 0.0): 0.037,
-    ("cifar10", "densenet_bc", 1.0): 0.027,
-    ("cifar100", "preact_resnet18", 0.0): 0.256,
-    ("cifar100", "preact_resnet18", 1.0): 0.211,
-    ("cifar100", "wide_resnet", 0.0): 0.194,
-    ("cifar100", "wide_resnet", 1.0): 0.175,
-    ("cifar100", "densenet_bc", 0.0): 0.190,
-    ("cifar100", "densenet_bc", 1.0): 0.168,
-}
-
-# -- ImageNet: Table 1 ----------------------------------------------------------------------------
+# -- ImageNet -------------------------------------------------------------------------------------
 
 # Pictures to train on and to test on, at 224 x 224 pixels. Augmented by a random resized crop and a
 # flip; tested on the centre crop.
 IMAGENET_ROWS = (1_281_167, 50_000)
 IMAGENET_PIXELS = 224
 
-_IMAGENET = {"batch_size": 1024, "lr": 0.4, "warmup_lr": 0.1, "warmup_epochs": 5}
+_IMAGENET: Mapping[str, Any] = {"batch_size": 1024, "lr": 0.4, "warmup_lr": 0.1, "warmup_epochs": 5}
 _DROPS = {90: (30, 60, 80), 200: (60, 120, 180)}  # by epochs of a training
 _ALPHAS = {"resnet50": 0.2, "resnet101": 0.2, "resnext101_32x4d": 0.4, "resnext101_64x4d": 0.4}
 
@@ -201,47 +185,4 @@ IMAGENET_RECIPES: Mapping[tuple[str, int], PictureRecipe] = {
     )
     for max_epochs, drops in _DROPS.items()
     for network, alpha in _ALPHAS.items()
-}
-
-# Table 1: top-1 and top-5 errors as shares, by network, epochs and alpha (0 is ERM); None where
-# the table has a dash. ERM at 100 epochs is what [1] quotes from the paper of ResNeXt.
-TABLE_1_ERRORS: Mapping[tuple[str, int, float], tuple[float, float | None]] = {
-    ("resnet50", 90, 0.0): (0.235, None),
-    ("resnet50", 90, 0.2): (0.233, 0.066),
-    ("resnet101", 90, 0.0): (0.221, None),
-    ("resnet101", 90, 0.2): (0.215, 0.056),
-    ("resnext101_32x4d", 100, 0.0): (0.212, None),
-    ("resnext101_32x4d", 90, 0.0): (0.212, 0.056),
-    ("resnext101_32x4d", 90, 0.4): (0.207, 0.053),
-    ("resnext101_64x4d", 100, 0.0): (0.204, 0.053),
-    ("resnext101_64x4d", 90, 0.4): (0.198, 0.049),
-    ("resnet50", 200, 0.0): (0.236, 0.070),
-    ("resnet50", 200, 0.2): (0.221, 0.061),
-    ("resnet101", 200, 0.0): (0.220, 0.061),
-    ("resnet101", 200, 0.2): (0.208, 0.054),
-    ("resnext101_32x4d", 200, 0.0): (0.213, 0.059),
-    ("resnext101_32x4d", 200, 0.4): (0.201, 0.050),
-}
-
-# -- adversarial examples: Table 3 ----------------------------------------------------------------
-
-# Errors as shares of ResNet-101 on ImageNet with eps 4 of 255, by box, attack, n of top-n, and
-# whether it is mixup.
-TABLE_3_ERRORS: Mapping[tuple[str, str, int, bool], float] = {
-    ("white", "fgsm", 1, False): 0.907,
-    ("white", "ifgsm", 1, False): 0.999,
-    ("white", "fgsm", 1, True): 0.752,
-    ("white", "ifgsm", 1, True): 0.996,
-    ("white", "fgsm", 5, False): 0.631,
-    ("white", "ifgsm", 5, False): 0.934,
-    ("white", "fgsm", 5, True): 0.491,
-    ("white", "ifgsm", 5, True): 0.958,
-    ("black", "fgsm", 1, False): 0.570,
-    ("black", "ifgsm", 1, False): 0.573,
-    ("black", "fgsm", 1, True): 0.460,
-    ("black", "ifgsm", 1, True): 0.409,
-    ("black", "fgsm", 5, False): 0.248,
-    ("black", "ifgsm", 5, False): 0.181,
-    ("black", "fgsm", 5, True): 0.174,
-    ("black", "ifgsm", 5, True): 0.118,
 }

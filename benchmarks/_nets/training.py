@@ -1,0 +1,162 @@
+"""A training of a network on pictures: the classifier, the error after each epoch, the results."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback
+
+from benchmarks._nets.pictures import count_errors, make_network
+from benchmarks._nets.recipes import PictureRecipe
+from sklearn_mixup import MixupClassifier
+from sklearn_mixup.callbacks import Resume
+
+N_LAST_EPOCHS = 10  # the median over them is what the authors' readme tells
+
+
+# -- the error after each epoch -------------------------------------------------------------------
+
+
+class TestErrors(Callback):
+    """Measure top-1 and top-5 error on test pictures after each epoch, for the curve.
+
+    A measurement: nothing is chosen or stopped by it. The pictures are predicted as they are, not
+    augmented, by the network in evaluation mode. The history gets ``test_error``,
+    ``test_top5_error`` and ``test_s``, the seconds that it took.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_rows, n_channels, height, width), or torch Dataset
+        Test pictures.
+    y : LongTensor of shape (n_rows,)
+        Their labels, as numbers of classes.
+    """
+
+    __test__ = False  # no test, whatever pytest makes of the name
+
+    def __init__(self, X: Any, y: Any) -> None:
+        self.X = X
+        self.y = y
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Measure, and note what was found."""
+        start = time.perf_counter()
+        logits = net.forward(self.X)
+        y = torch.as_tensor(self.y, device=logits.device)
+        net.history.record("test_error", count_errors(logits, y))
+        net.history.record("test_top5_error", count_errors(logits, y, n_best=5))
+        net.history.record("test_s", time.perf_counter() - start)
+
+
+# -- a run ----------------------------------------------------------------------------------------
+
+
+def make_classifier(
+    recipe: PictureRecipe,
+    family: str,
+    *,
+    n_train: int,
+    n_classes: int,
+    alpha: float,
+    seed: int,
+    device: Any = "auto",
+    sizes: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Any] = (),
+    accelerator: Any = None,
+    **params: Any,
+) -> MixupClassifier:
+    """Make the classifier of a run: a network, trained as the recipe says.
+
+    Parameters
+    ----------
+    recipe : PictureRecipe
+        Schedule, minibatch and optimizer.
+    family, sizes
+        The network, as for `make_network`.
+    n_train : int
+        Pictures to train on: the warm-up and the drops are counted in minibatches.
+    n_classes : int
+        Number of classes.
+    alpha : float
+        0 is ERM.
+    seed : int
+        Governs all that is random.
+    device : str, default="auto"
+        Not used with an `accelerator`, which has its own.
+    callbacks : sequence of callbacks
+        In this order, after the learning rate's.
+    accelerator : accelerate.Accelerator, default=None
+        Shares the minibatches out among its processes; each takes `batch_size` over their number.
+    **params
+        More parameters of ``MixupClassifier``.
+
+    Returns
+    -------
+    MixupClassifier
+        Not fitted.
+    """
+    kind: Any = MixupClassifier
+    extra: dict[str, Any] = {"device": device}
+    recipe_params = recipe.params()
+    if accelerator is not None:
+        from skorch.hf import AccelerateMixin
+
+        kind = type("AcceleratedMixupClassifier", (AccelerateMixin, MixupClassifier), {})
+        extra = {"accelerator": accelerator}
+        recipe_params["batch_size"] //= accelerator.num_processes
+    return kind(
+        make_network,
+        module__family=family,
+        module__n_classes=n_classes,
+        **{f"module__{name}": value for name, value in (sizes or {}).items()},
+        alpha=alpha,
+        random_state=seed,
+        callbacks=[("lr", recipe.scheduler(n_train)), *callbacks],
+        **recipe_params,
+        **extra,
+        **params,
+    )
+
+
+def summarise(history: Any) -> dict[str, Any]:
+    """Tell the result of a run from its history: errors as shares, curves as JSON lists."""
+    errors, top5 = history[:, "test_error"], history[:, "test_top5_error"]
+    return {
+        "test_error": errors[-1],
+        "test_error_median": float(np.median(errors[-N_LAST_EPOCHS:])),
+        "test_top5_error": top5[-1],
+        "test_top5_error_median": float(np.median(top5[-N_LAST_EPOCHS:])),
+        "train_loss": history[-1, "train_loss"],
+        # From the history, so that a run that was killed and went on tells all of its seconds.
+        "fit_time_s": round(float(np.sum(history[:, "dur"])), 2),
+        "test_time_s": round(float(np.sum(history[:, "test_s"])), 2),
+        "test_curve": json.dumps([round(error, 6) for error in errors]),
+        "test_top5_curve": json.dumps([round(error, 6) for error in top5]),
+        "loss_curve": json.dumps([round(loss, 6) for loss in history[:, "train_loss"]]),
+    }
+
+
+def fit_resumable(classifier: MixupClassifier, X: Any, y: Any, checkpoints: Path) -> dict[str, Any]:
+    """Fit, going on from the last epoch in `checkpoints` if there is one; give the results.
+
+    The folder is for this run alone. It is removed by `forget_checkpoints` when the table of runs
+    has the results, not before.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the fit was stopped by one before its end, which skorch keeps to itself.
+    """
+    classifier.callbacks = [*classifier.callbacks, ("resume", Resume(checkpoints))]
+    classifier.fit(X, y)
+    history = classifier.history
+    if len(history) < classifier.max_epochs or "test_s" not in history[-1]:
+        # skorch takes Ctrl-C for the wish to train no longer: that is no finished run.
+        raise KeyboardInterrupt
+    return summarise(history)
