@@ -22,8 +22,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 
 # The extras of pyproject.toml that each job needs.
 EXTRAS_tabular := benchmarks
-EXTRAS_benchmarks := benchmarks,vision
-EXTRAS_test := benchmarks,plot,test,vision
+EXTRAS_benchmarks := benchmarks,peers,vision
+EXTRAS_test := benchmarks,peers,plot,test,vision
 EXTRAS_docs := benchmarks,docs
 
 # `benchmarks` is a folder too.

@@ -269,8 +269,8 @@ def absent_note(absent: Sequence[str]) -> str:
     """Say which methods are left out and how to get them."""
     names = ", ".join(map(title_of, absent))
     return (
-        f"Not installed, and left out: {names}. To have it too: "
-        'pip install "sklearn_mixup[benchmarks]", then start again.'
+        f"Not installed, and left out: {names}. To have it too: pip install {PYTABKIT}, then start "
+        "again."
     )
 
 

@@ -9,7 +9,7 @@ the same random splits as the others (see the benchmark tabular), and one thread
 - differences between methods, paired by table and split, and ranks;
 - the share that is mixup's own: alpha 0 beside 0.2, with equal and with its own best budget.
 
-RealMLP-TD needs pytabkit: ``pip install "sklearn_mixup[benchmarks]"``. Without it the others run.
+RealMLP-TD needs pytabkit: ``pip install pytabkit``. Without it the others run.
 
 References
 ----------

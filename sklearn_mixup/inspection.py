@@ -405,7 +405,6 @@ def _import_pyplot(caller: str) -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f"{caller} needs matplotlib, which is not installed. Install it, as by "
-            "pip install 'sklearn-mixup[plot]'."
+            f"{caller} needs matplotlib, which is not installed: pip install matplotlib."
         ) from error
     return plt

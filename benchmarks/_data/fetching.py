@@ -103,7 +103,7 @@ class Archive:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(_find(path.name, unpacked) if self.files else unpacked, path)
         except ImportError as error:
-            reason = 'pooch is not installed (pip install "sklearn_mixup[benchmarks]")'
+            reason = "pooch is not installed (pip install pooch)"
             raise ImportError(self._how_to_get(home, missing, reason)) from error
         except (OSError, ValueError, tarfile.TarError, BadZipFile) as error:
             response = getattr(error, "response", None)

@@ -36,7 +36,7 @@ def import_torchvision() -> Any:
     except ImportError as error:
         raise ImportError(
             "Pictures need torchvision and timm, which are not installed: "
-            'pip install "sklearn_mixup[vision]".'
+            "pip install torchvision timm."
         ) from error
     except RuntimeError as error:
         if "torchvision::" not in str(error):

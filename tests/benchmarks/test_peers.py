@@ -345,7 +345,7 @@ def test_without_pytabkit_the_others_run_and_the_page_says_how_to_get_it(
     told = "Not installed, and left out: RealMLP-TD"
     assert told in (tmp_path / "peers.md").read_text(encoding="utf-8")
     assert told in capsys.readouterr().out
-    with pytest.raises(SystemExit, match=r'left out: RealMLP-TD.*pip install "sklearn_mixup\['):
+    with pytest.raises(SystemExit, match=r"left out: RealMLP-TD.*pip install pytabkit"):
         main([*SMOKE, "--methods", "realmlp", "--out", str(tmp_path)])
 
 
