@@ -90,7 +90,7 @@ help:  ## this list
 
 # The stamps are the memory of what is installed: a second make installs nothing.
 $(VENV)/.installed-%: pyproject.toml constraints.txt
-	@echo "Installing [$(EXTRAS_$*)] into $(VENV); the first time takes minutes."
+	@echo "Installing [$(EXTRAS_$*)] into $(VENV); the first time takes a minute or more."
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[$(EXTRAS_$*)]"
 	touch $@

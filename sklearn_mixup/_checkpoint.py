@@ -104,7 +104,7 @@ class _Hasher(NumpyHasher):
 
 
 def hash_value(value: Any) -> str:
-    """Hash a value, the same in each process; of one that cannot be pickled only its type."""
+    """Hash a value, the same in each process; if it cannot be pickled, hash its type."""
     try:
         return str(_Hasher(hash_name="md5").hash(value))
     except Exception:  # What holds a handle of the system raises almost anything.

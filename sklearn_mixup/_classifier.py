@@ -173,7 +173,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     ``module_``; and `t_`, the rows seen, since the history holds the ``train_batch_size`` of each
     minibatch.
 
-    The defaults come from a study of some 60 recipes on nine tables; see the user guide.
+    The defaults are a recipe for tables; the user guide tells what to expect.
 
     References
     ----------

@@ -30,7 +30,7 @@ class Stacks:
         self.groups: list[tuple[list[int], StackedForward]] = []
 
     def update(self, estimators: Sequence[Any], inputs: Sequence[bytes]) -> None:
-        """Put nets together that can be asked in one pass.
+        """Stack the nets that one pass can compute.
 
         Estimators that see the same features of X have the same entry in `inputs`.
         """

@@ -67,10 +67,10 @@ class MixupGAN(NetEstimator):
     generator : torch.nn.Module class or instance, default=Generator
         Turns latent vectors, shape (batch_size, latent_dim), into rows like those of X. If it names
         parameters ``latent_dim``, ``row_shape`` (``X.shape[1:]``) or ``n_features`` (numbers in a
-        row of X), it is told them in ``fit``. An instance is copied, never trained in place.
+        row of X), ``fit`` fills them in. An instance is copied, never trained in place.
     discriminator : torch.nn.Module class or instance, default=Discriminator
-        Turns rows into one logit each, of the row being data. Told ``row_shape`` and
-        ``n_features`` likewise.
+        Turns rows into one logit each, of the row being data. ``fit`` fills in ``row_shape`` and
+        ``n_features`` if it names them.
     alpha : float >= 0, default=0.2
         Concentration of Beta(alpha, alpha), dimensionless. 0 is the ordinary GAN. The closer to
         0, the less is mixed.

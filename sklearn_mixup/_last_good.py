@@ -1,4 +1,4 @@
-"""The state of a net when all was well last, to go back to when its training diverges."""
+"""The last good state of a net, to go back to when its training diverges."""
 
 from __future__ import annotations
 

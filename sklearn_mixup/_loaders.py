@@ -15,7 +15,7 @@ from sklearn_mixup.minibatches import Rows, augmented
 
 
 class JoinedBatches(BatchSampler):
-    """Minibatches of a DataLoader, of which a last one of a single row joins the one before it."""
+    """Minibatches of a DataLoader; a single row that is left over joins the one before it."""
 
     def _joins(self) -> bool:
         n_rows = len(self.sampler)  # type: ignore[arg-type]

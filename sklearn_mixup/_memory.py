@@ -1,4 +1,4 @@
-"""Arrays that may not be written to, such as those of a file that is opened to read."""
+"""Read-only arrays, such as those of a memory-mapped file."""
 
 from __future__ import annotations
 

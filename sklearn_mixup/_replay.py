@@ -127,7 +127,7 @@ class Replay(GridSearchCV):
 
 
 class Prepared:
-    """What the nets share whose candidates differ in nothing before the net, on one split."""
+    """What nets share on a split if their candidates differ in the net alone."""
 
     def __init__(self, estimator: Any, fold: Recorder) -> None:
         """Fit what comes before the net in `estimator`, if anything, on the rows of `fold`."""

@@ -157,7 +157,7 @@ def columns_of(X: Any) -> Iterator[tuple[Any, np.ndarray]]:
 
 
 def find_fault(column: np.ndarray) -> str | None:
-    """Tell why a column is nothing for a net."""
+    """Tell why a net cannot take a column."""
     if column.dtype.kind in "mM":
         return "dates"
     known = column

@@ -717,6 +717,8 @@ def test_display_refuses_what_it_does_not_know(pyplot, line):
 def test_display_says_how_to_get_matplotlib_before_it_computes(monkeypatch, line):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     recorder = Recorder([0, 1, 2], ["left", "middle", "right"])
-    with pytest.raises(ImportError, match=r"from_estimator needs matplotlib.*pip install matplotlib"):
+    with pytest.raises(
+        ImportError, match=r"from_estimator needs matplotlib.*pip install matplotlib"
+    ):
         BetweenSamplesDisplay.from_estimator(recorder, *line[1:])
     assert recorder.seen == []
