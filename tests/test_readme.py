@@ -91,3 +91,10 @@ def test_pages_install_from_a_checkout_with_extras_that_exist(page):
 def test_guide_names_every_extra():
     guide = (ROOT / "docs" / "guide.rst").read_text(encoding="utf-8")
     assert [name for name in PROJECT["optional-dependencies"] if f"``{name}``" not in guide] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:benchmarks|docs|sklearn_mixup|tests)/[\w/.]*)`", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
