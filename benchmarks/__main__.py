@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from benchmarks import (
-    _all,
-    adversarial,
-    between,
-    calibration,
-    cifar,
-    corrupted,
-    gan,
-    imagenet,
-    peers,
-    report,
-    speech,
-    speed,
-    tabular,
-    toy,
-    variants,
-)
-
-# A benchmark is a module with add_arguments(parser) and run(args); the first line of its docstring
-# is its help. One that keeps more than NAME.csv has tables_of(args) too, their names.
-BENCHMARKS = {
-    "tabular": tabular,
-    "gan": gan,
-    "speed": speed,
-    "cifar": cifar,
-    "between": between,
-    "imagenet": imagenet,
-    "corrupted": corrupted,
-    "adversarial": adversarial,
-    "calibration": calibration,
-    "toy": toy,
-    "speech": speech,
-    "variants": variants,
-    "peers": peers,
-}
-# What runs them all, and what gathers their results.
-COMMANDS = {**BENCHMARKS, "all": _all, "report": report}
+from benchmarks import all as run_all
+from benchmarks import registry, report
+from benchmarks._lab.options import REFUSED
+from benchmarks.registry import EXPERIMENTS
 
 
 def _positive(text: str) -> int:
@@ -54,7 +24,7 @@ def _positive(text: str) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Make the parser: options that all benchmarks have, then those of each."""
+    """Make the parser: a command for each experiment, `all` and `report`."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Run the tables and figures of the mixup paper again. Each run leaves NAME.csv "
@@ -63,57 +33,69 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="python -m benchmarks NAME --help tells the options of a benchmark.",
     )
     names = parser.add_subparsers(dest="name", metavar="NAME", required=True)
-    for name, module in COMMANDS.items():
-        summary = (module.__doc__ or "").partition("\n")[0]
-        benchmark = names.add_parser(
-            name,
-            help=summary,
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        benchmark.add_argument(
-            "--scale",
-            choices=["smoke", "small", "paper"],
-            help="smoke: under a minute, to see that it runs; small: minutes on two cores; paper: "
-            "the paper's settings, untouched",
-        )
-        benchmark.add_argument(
-            "--seeds", type=_positive, metavar="N", help="random splits or repeats; by scale"
-        )
-        benchmark.add_argument(
-            "--jobs",
-            type=_positive,
-            default=1,
-            metavar="N",
-            help="processes at work, each with one thread; default 1",
-        )
-        benchmark.add_argument(
-            "--device", default="auto", help="cpu, cuda, mps, or auto (default): the best there is"
-        )
-        benchmark.add_argument(
-            "--out", type=Path, default=Path("results"), metavar="DIR", help="default results/"
-        )
-        benchmark.add_argument(
-            "--fresh",
-            action="store_true",
-            help="forget the finished runs in DIR and start over, as after a change of "
-            "the package that its version does not tell",
-        )
-        module.add_arguments(benchmark)
-        benchmark.set_defaults(run=module.run)
+    for name, experiment in EXPERIMENTS.items():
+        command = _add_command(names, name, experiment.doc)
+        experiment.options(command)
+        command.set_defaults(run=partial(registry.run, name))
+    # What runs them all, and what gathers their results.
+    for name, module in (("all", run_all), ("report", report)):
+        command = _add_command(names, name, module.__doc__ or "")
+        module.add_options(command)
+        command.set_defaults(run=module.run)
     return parser
 
 
+def _add_command(names: Any, name: str, doc: str) -> argparse.ArgumentParser:
+    """Add a command with the options that all have; its help is a docstring."""
+    command = names.add_parser(
+        name,
+        help=doc.partition("\n")[0],
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument(
+        "--scale",
+        choices=["smoke", "small", "paper"],
+        help="smoke: under a minute, to see that it runs; small: minutes on two cores; paper: "
+        "the paper's settings, untouched",
+    )
+    command.add_argument(
+        "--seeds", type=_positive, metavar="N", help="random splits or repeats; by scale"
+    )
+    command.add_argument(
+        "--jobs",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="processes at work, each with one thread; default 1",
+    )
+    command.add_argument(
+        "--device", default="auto", help="cpu, cuda, mps, or auto (default): the best there is"
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("results"), metavar="DIR", help="default results/"
+    )
+    command.add_argument(
+        "--fresh",
+        action="store_true",
+        help="forget the finished runs in DIR and start over, as after a change of "
+        "the package that its version does not tell",
+    )
+    return command
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the benchmark that the arguments name."""
+    """Run the command that the arguments name."""
     args = make_parser().parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.fresh:
-        tables_of = getattr(COMMANDS[args.name], "tables_of", lambda args: [args.name])
-        for stem in tables_of(args):
-            (args.out / f"{stem}.csv").unlink(missing_ok=True)
     args.run(args)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SystemExit as stop:
+        if not isinstance(stop.code, str):
+            raise
+        print(stop.code, file=sys.stderr)
+        sys.exit(REFUSED)

@@ -1,4 +1,4 @@
-"""The experiments in the paper's order: what each asks, and how long it takes here."""
+"""What is told of benchmarks that have no folder yet; gone with the last of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Experiment:
+class Told:
     """An experiment that a benchmark of this name runs.
 
     `paper` is its figure or table there, None for what is not in the paper, and `small_takes` about
@@ -27,92 +27,85 @@ class Experiment:
         return shlex.join(words if out == Path("results") else [*words, "--out", str(out)])
 
 
-EXPERIMENTS = (
-    Experiment(
-        "toy",
-        "Figure 1b",
-        "Two classes in the plane",
-        "Is the way from one class to the other smoother with mixup?",
-        "a minute",
-    ),
-    Experiment(
+_ALL = (
+    Told(
         "between",
         "Figure 2",
         "Between the pictures",
         "Does mixup err less, and have smaller gradients, between the training pictures?",
         "12 minutes",
     ),
-    Experiment(
+    Told(
         "imagenet",
         "Table 1",
         "ImageNet",
         "Does mixup lower the test error on large pictures?",
         "4 minutes",
     ),
-    Experiment(
+    Told(
         "cifar",
         "Figure 3",
         "CIFAR",
         "Does mixup lower the test error on small pictures?",
         "35 minutes",
     ),
-    Experiment(
+    Told(
         "speech",
         "Figure 4",
         "Spoken commands",
         "Does mixup lower the error on words that new speakers say?",
         "half an hour",
     ),
-    Experiment(
+    Told(
         "corrupted",
         "Table 2",
         "Corrupted labels",
         "Does mixup keep a network from learning wrong labels by heart?",
         "50 minutes",
     ),
-    Experiment(
+    Told(
         "adversarial",
         "Table 3",
         "Adversarial examples",
         "Is a network that was trained with mixup harder to fool?",
         "a quarter of an hour",
     ),
-    Experiment(
+    Told(
         "tabular",
         "Table 4",
         "UCI tables",
         "Does mixup lower the test error on tables?",
         "half a minute",
     ),
-    Experiment(
+    Told(
         "gan",
         "Figure 5",
         "Generative adversarial networks",
         "Does mixup keep a GAN from losing modes?",
         "hours",
     ),
-    Experiment(
+    Told(
         "calibration",
         None,
         "Calibration",
         "Are the probabilities more honest with mixup?",
         "6 minutes",
     ),
-    Experiment(
+    Told(
         "peers",
         None,
         "Against the peers",
         "Are nets with mixup ahead of the best tabular net and of trees, and in less time?",
         "an hour and a half",
     ),
-    Experiment(
+    Told(
         "variants",
         None,
         "Variants of the recipe",
         "Do other spaces, partners, schedules or ensembles lower the error on tables?",
         "half an hour",
     ),
-    Experiment(
+    Told(
         "speed",
         None,
         "Time and memory",
@@ -120,3 +113,4 @@ EXPERIMENTS = (
         "minutes",
     ),
 )
+TOLD = {told.name: told for told in _ALL}

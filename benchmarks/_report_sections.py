@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks._experiments import EXPERIMENTS, Experiment
+from benchmarks._lab.experiment import Experiment
 from benchmarks._report_markdown import figure, find_conclusion, parse, render
 from benchmarks._runs import environment
+from benchmarks.registry import EXPERIMENTS
 
 _LONGEST_CONCLUSION = 420  # characters, for the table at the top
 
@@ -56,7 +57,7 @@ class Section:
 
 def read_sections(folder: Path) -> list[Section]:
     """Read what is in a folder; files that cannot be read are told of, not raised."""
-    return [_read_section(experiment, folder) for experiment in EXPERIMENTS]
+    return [_read_section(experiment, folder) for experiment in EXPERIMENTS.values()]
 
 
 def _read_section(experiment: Experiment, folder: Path) -> Section:

@@ -1,382 +1,64 @@
-"""A resumable table of runs: one CSV row for each finished run, and the statistics over them."""
+"""What benchmarks that have no folder yet import; gone with the last of them."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import itertools
-import json
 import os
-import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
-from joblib import Parallel, delayed
-from scipy import stats
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
-_PACKAGES = {
-    "sklearn_mixup": "sklearn-mixup",
-    "torch": "torch",
-    "sklearn": "scikit-learn",
-    "skorch": "skorch",
-}
+from benchmarks._lab.driver import write
+from benchmarks._lab.outcome import (
+    Block,
+    Conclusions,
+    Figure,
+    Heading,
+    Note,
+    Outcome,
+    Table,
+    markdown_table,
+    terminal_table,
+)
+from benchmarks._lab.runs import RunTable, Task, environment, one_thread
+from benchmarks._lab.statistics import (
+    PairedDifference,
+    mean_and_standard_error,
+    paired_difference,
+)
 
-
-# -- a run ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Task:
-    """A run that may have been done before: which one it is, with what settings, and the work.
-
-    Parameters
-    ----------
-    key : mapping of str to str, int, float or None
-        What tells this run from the others of the benchmark, such as table, alpha and split.
-    settings : mapping, JSON-serialisable
-        All else that its result depends on. A finished run counts only while they are the same.
-    work : callable
-        ``work() -> dict``, the results. Pickled to another process if there are several jobs.
-    group : str, default=None
-        Tasks of one group that are pending are done together, by one call: ``work(keys) -> list
-        of dict``, where `work` is that of the first of them, and `keys` are those of all.
-    """
-
-    key: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    work: Callable[..., Any]
-    group: str | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """Short hash of the settings."""
-        text = json.dumps(self.settings, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def environment(device: str) -> dict[str, str]:
-    """Tell what a run ran on: the device and the versions of the packages that matter."""
-    on_cuda = torch.device(device).type == "cuda"
-    name = torch.cuda.get_device_name(device) if on_cuda else platform.machine()
-    versions = {package: _version(project) for package, project in _PACKAGES.items()}
-    return {"device": f"{device} ({name})", **versions}
-
-
-def _version(project: str) -> str:
-    """Version of an installed project; the checkout may be used without installing it."""
-    try:
-        return version(project)
-    except ModuleNotFoundError:
-        return "not installed"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread: two that fight over two busy cores were ten times slower."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
-def _group(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Put tasks of one group together, where the first of them was."""
-    groups: dict[int | str, list[Task]] = {}
-    for number, task in enumerate(tasks):
-        groups.setdefault(number if task.group is None else task.group, []).append(task)
-    return list(groups.values())
-
-
-def _do(tasks: Sequence[Task]) -> list[tuple[Task, Mapping[str, Any]]]:
-    """Do the work of a task, or of a group, here or in a process of its own."""
-    work = tasks[0].work
-    with one_thread():
-        is_group = tasks[0].group is not None
-        results = work([task.key for task in tasks]) if is_group else [work()]
-    return list(zip(tasks, results, strict=True))
-
-
-# -- the table ------------------------------------------------------------------------------------
-
-
-class RunTable:
-    """The CSV file of a benchmark; a killed benchmark goes on where it was.
-
-    A row is written by one call and forced to the disk, so a kill loses at most the row that was
-    being written: its line has no end, and is dropped when the file is opened next. Rows with
-    other settings stay in the file; the column ``fingerprint`` tells them apart.
-
-    Parameters
-    ----------
-    path : path-like
-        The CSV file. Its folder is made if needed.
-    key : sequence of str
-        The columns that tell one run from another.
-
-    Raises
-    ------
-    ValueError
-        If the file is not such a table.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], key: Sequence[str]) -> None:
-        self.path = Path(path)
-        self.key = tuple(key)
-        self.columns: list[str] = []
-        self.rows: list[dict[str, str]] = []
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            self._read()
-
-    def _read(self) -> None:
-        """Read the rows that are whole; cut off a line that a kill left unfinished."""
-        content = self.path.read_bytes()
-        n_whole = content.rfind(b"\n") + 1
-        if n_whole < len(content):
-            os.truncate(self.path, n_whole)
-        lines = list(csv.reader(io.StringIO(content[:n_whole].decode(), newline="")))
-        if not lines:
-            return
-        self.columns, *rows = lines
-        if missing := {*self.key, "fingerprint"} - set(self.columns):
-            raise ValueError(
-                f"{str(self.path)!r} must be a table of runs with the columns {sorted(missing)}; "
-                f"got {self.columns}. Move it away, or choose another --out."
-            )
-        for number, row in enumerate(rows, start=2):
-            if len(row) != len(self.columns):
-                raise ValueError(
-                    f"{str(self.path)!r} must have {len(self.columns)} fields a line; line "
-                    f"{number} has {len(row)}. Delete that line to do its run again."
-                )
-            self.rows.append(dict(zip(self.columns, row, strict=True)))
-
-    def _identity(self, values: Mapping[str, Any], fingerprint: str) -> tuple[str, ...]:
-        """Collect what a run is found by."""
-        return (*(_text(values[name]) for name in self.key), fingerprint)
-
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Add a finished run to the file at once."""
-        texts = {name: _text(value) for name, value in row.items()}
-        if new := [name for name in texts if name not in self.columns]:
-            self.columns += new
-            self._rewrite()
-        with self.path.open("ab", buffering=0) as file:
-            file.write(_line([texts.get(name, "") for name in self.columns]))
-            os.fsync(file.fileno())
-        self.rows.append(texts)
-
-    def _rewrite(self) -> None:
-        """Write the file anew, with the columns there are now; at no time is it half written."""
-        lines = [self.columns, *([row.get(name, "") for name in self.columns] for row in self.rows)]
-        scratch = self.path.with_suffix(".tmp")
-        scratch.write_bytes(b"".join(map(_line, lines)))
-        os.replace(scratch, self.path)
-
-    def pending(self, tasks: Sequence[Task]) -> list[Task]:
-        """Tasks that have no finished run with the same key and settings."""
-        done = {self._identity(row, row["fingerprint"]) for row in self.rows}
-        return [task for task in tasks if self._identity(task.key, task.fingerprint) not in done]
-
-    def complete(
-        self,
-        tasks: Sequence[Task],
-        *,
-        n_jobs: int = 1,
-        title: str = "",
-        extra: Mapping[str, Any] | None = None,
-    ) -> pd.DataFrame:
-        """Do what is pending, each run or group in one thread, and return the runs of all tasks.
-
-        Parameters
-        ----------
-        tasks : sequence of Task
-            In the order in which they are to be done.
-        n_jobs : int, default=1
-            Processes at work. With 1 it is this one.
-        title : str, default=""
-            Stands beside the progress bar, on stderr.
-        extra : mapping, default=None
-            What each row is to hold beside key and results, such as the `environment`.
-
-        Returns
-        -------
-        DataFrame
-            A row for each task, in their order, as the file has it.
-        """
-        pending = self.pending(tasks)
-        if n_jobs == 1:
-            finished = map(_do, _group(pending))
-        else:
-            parallel = Parallel(n_jobs=n_jobs, backend="loky", return_as="generator_unordered")
-            finished = parallel(delayed(_do)(tasks) for tasks in _group(pending))
-        n_done = len(tasks) - len(pending)
-        with tqdm(total=len(tasks), initial=n_done, desc=title, unit="run") as bar:
-            for task, results in itertools.chain.from_iterable(finished):
-                row = {**task.key, **results, **(extra or {}), "fingerprint": task.fingerprint}
-                self.append(row)
-                bar.update()
-        return self.frame(tasks)
-
-    def frame(self, tasks: Sequence[Task]) -> pd.DataFrame:
-        """Get the finished runs of the tasks, in the order of the tasks."""
-        rows = {self._identity(row, row["fingerprint"]): row for row in self.rows}
-        found = (rows.get(self._identity(task.key, task.fingerprint)) for task in tasks)
-        found_rows = [row for row in found if row is not None]
-        return pd.DataFrame(
-            {name: _column([row.get(name, "") for row in found_rows]) for name in self.columns}
-        )
-
-
-def _column(texts: Sequence[str]) -> list[int] | list[float] | list[str]:
-    """Read the fields of a column: all whole numbers, else numbers (none: NaN), else words."""
-    try:
-        return [int(text) for text in texts]
-    except ValueError:
-        pass
-    try:
-        return [float(text or "nan") for text in texts]
-    except ValueError:
-        return list(texts)
-
-
-def _text(value: Any) -> str:
-    """Write a value as a field of the CSV file; floats keep all their digits."""
-    if value is None:
-        return ""
-    text = repr(float(value)) if isinstance(value, float) else str(value)
-    if "\n" in text or "\r" in text:
-        raise ValueError(f"A field of a table of runs must be one line; got {text!r}.")
-    return text
-
-
-def _line(fields: Sequence[str]) -> bytes:
-    """Write the fields as one line of CSV."""
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(fields)
-    return buffer.getvalue().encode()
-
-
-# -- statistics -----------------------------------------------------------------------------------
-
-
-def mean_and_standard_error(values: Any) -> tuple[float, float]:
-    """Mean, and sample standard deviation over the root of the number of values.
-
-    The standard error of a single value is NaN.
-
-    Examples
-    --------
-    >>> mean_and_standard_error([1.0, 2.0, 3.0, 4.0, 5.0])
-    (3.0, 0.7071067811865476)
-    """
-    values = np.asarray(values, dtype=float)
-    spread = values.std(ddof=1) if len(values) > 1 else np.nan
-    return float(values.mean()), float(spread / np.sqrt(len(values)))
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """Mean of differences between two methods on the same splits, and how sure it is.
-
-    ``p_value`` is that of the ordinary paired t-test, which takes the splits for independent.
-    ``p_corrected`` and ``half_width`` (of the 95 % confidence interval) allow for the rows that
-    random splits share, and are the ones to go by. All are NaN for a single split.
-    """
-
-    mean: float
-    standard_error: float
-    p_value: float
-    p_corrected: float
-    half_width: float
-
-
-def paired_difference(a: Any, b: Any, *, test_share: float) -> PairedDifference:
-    """Compare two methods split by split: ``a - b``, with the corrected resampled t-test [1]_.
-
-    Random splits of one table share rows, so the differences are not independent, and the
-    variance of their mean is not ``s**2 / n``. Nadeau and Bengio put
-    ``s**2 * (1 / n + n_test / n_train)`` in its place.
-
-    Parameters
-    ----------
-    a, b : array-like of shape (n_splits,)
-        Results of the two methods, in the same order of splits.
-    test_share : float in (0, 1)
-        Share of the rows that each split tests on.
-
-    Returns
-    -------
-    PairedDifference
-
-    References
-    ----------
-    .. [1] Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003.
-
-    Examples
-    --------
-    >>> difference = paired_difference([3.0, 2.0, 4.0], [1.0, 2.0, 3.0], test_share=0.2)
-    >>> difference.mean, round(difference.p_value, 3), round(difference.p_corrected, 3)
-    (1.0, 0.225, 0.321)
-    """
-    differences = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
-    n_splits = len(differences)
-    mean, error = mean_and_standard_error(differences)
-    if n_splits < 2:
-        return PairedDifference(mean, np.nan, np.nan, np.nan, np.nan)
-    if np.ptp(differences) < 1e-12:  # No spread: a t-test would divide by zero.
-        p_value = 1.0 if abs(mean) < 1e-12 else 0.0
-        return PairedDifference(mean, 0.0, p_value, p_value, 0.0)
-    overlap = test_share / (1 - test_share)  # n_test / n_train
-    corrected_error = error * np.sqrt(1 + n_splits * overlap)
-    distribution = stats.t(df=n_splits - 1)
-    return PairedDifference(
-        mean=mean,
-        standard_error=error,
-        p_value=float(stats.ttest_rel(a, b).pvalue),
-        p_corrected=float(2 * distribution.sf(abs(mean) / corrected_error)),
-        half_width=float(distribution.ppf(0.975) * corrected_error),
-    )
-
-
-# -- reports --------------------------------------------------------------------------------------
+__all__ = [
+    "PairedDifference",
+    "RunTable",
+    "Task",
+    "environment",
+    "markdown_table",
+    "mean_and_standard_error",
+    "one_thread",
+    "paired_difference",
+    "terminal_table",
+    "write_markdown",
+]
 
 
 def write_markdown(path: str | os.PathLike[str], title: str, *parts: str | pd.DataFrame) -> None:
-    """Write paragraphs and tables, in their order, as one Markdown page."""
-    blocks = [f"# {title}"]
-    blocks += [part if isinstance(part, str) else markdown_table(part) for part in parts]
-    Path(path).write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
-
-
-def markdown_table(table: pd.DataFrame) -> str:
-    """Write a table of texts as Markdown, as it stands."""
-    return table.to_markdown(index=False, disable_numparse=True, colalign=_alignment(table))
-
-
-def terminal_table(table: pd.DataFrame) -> str:
-    """Write a table of texts for a terminal."""
-    return table.to_markdown(
-        index=False, tablefmt="simple", disable_numparse=True, colalign=_alignment(table)
+    """Write paragraphs and tables, in their order, as one Markdown page, and for the report."""
+    path = Path(path)
+    runs = [pd.read_csv(csv)] if (csv := path.with_suffix(".csv")).exists() else []
+    names = [name for name in environment("cpu") if runs and name in runs[0]]
+    write(
+        Outcome(title, [_make_block(part) for part in parts]), path.parent, path.stem, runs, names
     )
 
 
-def _alignment(table: pd.DataFrame) -> list[str]:
-    """Words to the left, numbers to the right: a column with a digit first is one of numbers."""
-    return [
-        "right" if table[name].str.match(r"^[-+<]?\s*\d|^$").all() else "left"
-        for name in table.columns
-    ]
+def _make_block(part: str | pd.DataFrame) -> Block:
+    """Tell what a part of a page is."""
+    if isinstance(part, pd.DataFrame):
+        return Table(part)
+    if part.startswith("## "):
+        return Heading(part.removeprefix("## "))
+    if part.startswith("!["):
+        alt, _, file = part.removeprefix("![").removesuffix(")").partition("](")
+        return Figure(file, alt)
+    if part.startswith("- "):
+        return Conclusions(part.removeprefix("- ").split("\n- "), listed=True)
+    return Note(part)

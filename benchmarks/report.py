@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmarks._lab.outcome import Figure, Note, Outcome, Table, terminal_table, to_markdown
+from benchmarks._lab.tell import written
 from benchmarks._report_page import name_in_paper, write_page
 from benchmarks._report_sections import Section, read_sections
-from benchmarks._runs import terminal_table, write_markdown
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add no options to those that all benchmarks have."""
 
 
@@ -32,18 +33,20 @@ def run(args: argparse.Namespace) -> None:
     columns = ["experiment", "paper", "finished", "conclusion"]
     # A bar would end the cell of a Markdown table.
     told = summary[columns].map(lambda text: text.replace("|", r"\|"))
-    write_markdown(
-        out / "report.md",
+    page = Outcome(
         "The experiments of the mixup paper, run again",
-        told,
-        "![All figures](report.png)",
-        "[All tables and figures](report.html)",
+        [
+            Table(told),
+            Figure("report.png", "All figures"),
+            Note("[All tables and figures](report.html)"),
+        ],
     )
+    (out / "report.md").write_text(to_markdown(page), encoding="utf-8")
     plot(sections, out)
     (out / "report.html").write_text(write_page(sections), encoding="utf-8")
     print(terminal_table(summary[["experiment", "paper", "finished", "n_runs"]]))
-    written = (str(out / f"report.{ending}") for ending in ("html", "csv", "md", "png"))
-    print(f"\nWritten: {', '.join(written)}")
+    told = written(*(out / f"report.{ending}" for ending in ("html", "csv", "md", "png")))
+    print(f"\n{told}")
 
 
 def summarise(sections: Sequence[Section]) -> pd.DataFrame:

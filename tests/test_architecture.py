@@ -43,8 +43,8 @@ LAYOUT = (
     ("inspection", "robustness"),
     ("__init__",),
 )
-# The same for the folders of benchmarks/, which may import from within themselves too.
-BENCHMARKS = ("_nets", "_data")
+# The same for benchmarks/. Every folder that is not named here is an experiment.
+BENCHMARKS = ("_nets", "_data", "_lab", "an experiment", "registry", "report", "all", "__main__")
 # These know nothing of scikit-learn and skorch.
 TORCH_ONLY = {"vicinal", "augmentation", "modules"}
 # What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
@@ -117,12 +117,19 @@ def find_upward_imports(root):
 
 def find_upward_benchmarks(root):
     """Find imports between the folders of benchmarks/ that do not point down."""
-    for i, folder in enumerate(BENCHMARKS):
-        for path in sorted((root / "benchmarks" / folder).rglob("*.py")):
-            for name, node in imported_modules(path, root):
-                package, _, rest = name.partition(".")
-                if package == "benchmarks" and rest.split(".")[0] not in BENCHMARKS[: i + 1]:
-                    yield f"{folder}/{path.name}:{node.lineno} imports {name}"
+    lines = {folder: i for i, folder in enumerate(BENCHMARKS)}
+    experiment = lines["an experiment"]
+    for path in sorted((root / "benchmarks").rglob("*.py")):
+        own = path.relative_to(root / "benchmarks").with_suffix("").parts[0]
+        if own not in lines and not (root / "benchmarks" / own).is_dir():
+            continue  # it has no folder yet
+        for name, node in imported_modules(path, root):
+            package, _, rest = name.partition(".")
+            other = rest.split(".")[0]
+            if package != "benchmarks" or other == own:
+                continue
+            if lines.get(other, experiment) >= lines.get(own, experiment):
+                yield f"{path.relative_to(root)}:{node.lineno} imports {name}"
 
 
 def find_foreign_imports(root):
@@ -257,10 +264,16 @@ BAD_BENCHMARKS = [
     ("_data/cifar.py", "from benchmarks import cifar"),
     ("_data/cifar.py", "from benchmarks import _lab"),
     ("_data/cifar.py", "from ..cifar import run"),
+    ("_lab/runs.py", "from benchmarks import toy"),
+    ("toy/runs.py", "from benchmarks.tabular.runs import run_fixed"),
+    ("toy/__init__.py", "from benchmarks.registry import EXPERIMENTS"),
+    ("registry.py", "from benchmarks.all import run"),
 ]
 GOOD_BENCHMARKS = [
     ("_data/cifar.py", "from benchmarks._data import home\nfrom benchmarks._nets import vision"),
     ("_data/cifar.py", "from sklearn_mixup import MixupClassifier"),
+    ("toy/runs.py", "from benchmarks.toy import report\nfrom benchmarks._lab import tell"),
+    ("registry.py", "from benchmarks import tabular, toy"),
 ]
 
 

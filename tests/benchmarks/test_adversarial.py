@@ -13,7 +13,7 @@ from torch import nn
 from benchmarks import _adversarial_nets as nets
 from benchmarks import _adversarial_report as report
 from benchmarks import adversarial, cifar, imagenet
-from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.__main__ import main
 from benchmarks._adversarial_nets import clean_column, column
 from benchmarks._data.pictures import load_pictures
 from sklearn_mixup.robustness import fgsm, iterative_fgsm
@@ -47,7 +47,7 @@ def _interrupt(*args, **kwargs):
 
 
 def test_smoke_leaves_a_table_a_page_and_a_figure_and_no_networks(smoke):
-    assert sorted(path.name for path in smoke.iterdir()) == [
+    assert sorted(path.name for path in smoke.iterdir() if path.suffix != ".json") == [
         *(f"adversarial.{ext}" for ext in ("csv", "md", "png")),
         "networks_copy.csv",
     ]
@@ -107,7 +107,6 @@ def test_mixup_has_to_mix(alpha, capsys):
 
 
 def test_help_says_what_is_reproduced():
-    assert BENCHMARKS["adversarial"] is adversarial
     assert re.match(r"Table 3 of \[1\].*\n", adversarial.__doc__)
 
 

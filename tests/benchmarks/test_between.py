@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks import between
-from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.__main__ import main
 from benchmarks._between_report import MEASURES, column, compare, conclude, curves_of, curves_table
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.inspection import gradient_norm_between, miss_rate_between
@@ -50,7 +50,7 @@ def make_runs(**shifts) -> pd.DataFrame:
 
 
 def test_smoke_leaves_a_table_a_page_and_a_figure(smoke):
-    assert sorted(path.name for path in smoke.iterdir()) == [
+    assert sorted(path.name for path in smoke.iterdir() if path.suffix != ".json") == [
         f"between.{ext}" for ext in ("csv", "md", "png")
     ]
     assert (smoke / "between.png").read_bytes().startswith(b"\x89PNG")
@@ -90,7 +90,6 @@ def test_mixup_has_to_mix(alpha, capsys):
 
 
 def test_help_says_what_is_reproduced_and_where_it_departs():
-    assert BENCHMARKS["between"] is between
     assert re.match(r"Figure 2 of \[1\].*\n", between.__doc__)
     assert "Departs from the paper" in between.__doc__
 

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import _corrupted_report as report
 from benchmarks import _corrupted_runs, corrupted
-from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.__main__ import main
 from benchmarks._data.pictures import load_pictures
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import load_table
@@ -214,7 +214,7 @@ def test_small_repeats_the_half_three_times_and_compares_whole_seeds_first():
 
 def test_smoke_leaves_a_table_a_page_and_a_figure_of_each_part(smoke):
     stems = ("corrupted", "corrupted_tables")
-    assert {path.name for path in smoke.iterdir()} == {
+    assert {path.name for path in smoke.iterdir() if path.suffix != ".json"} == {
         f"{stem}.{ext}" for stem in stems for ext in ("csv", "md", "png")
     }
     for stem in stems:
@@ -294,7 +294,6 @@ def test_missing_data_are_named_with_the_way_to_get_them(part, message, tmp_path
 
 
 def test_help_says_what_is_reproduced_and_where_it_departs():
-    assert BENCHMARKS["corrupted"] is corrupted
     assert re.match(r"Table 2 of \[1\].*\n", corrupted.__doc__)
     assert "Departs from the paper" in corrupted.__doc__
 

@@ -15,16 +15,8 @@ import torch
 from scipy import stats
 
 from benchmarks.__main__ import main
-from benchmarks._runs import (
-    RunTable,
-    Task,
-    environment,
-    markdown_table,
-    mean_and_standard_error,
-    one_thread,
-    paired_difference,
-    write_markdown,
-)
+from benchmarks._lab.runs import RunTable, Task, environment, one_thread
+from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = ("alpha", "split")
@@ -319,25 +311,3 @@ def test_one_split_has_a_difference_and_no_p_value():
     found = paired_difference([0.3], [0.2], test_share=0.2)
     assert found.mean == pytest.approx(0.1)
     assert np.isnan([found.p_value, found.p_corrected, found.half_width]).all()
-
-
-# -- Markdown -----------------------------------------------------------------------------------
-
-
-def test_markdown_table_keeps_the_texts_as_they_are():
-    table = pd.DataFrame({"table": ["Iris", "HTRU2"], "ERM": ["2.0", "10.50"], "p": ["", "<0.001"]})
-    lines = [
-        [field.strip() for field in line.strip("|").split("|")]
-        for line in markdown_table(table).splitlines()
-    ]
-    assert lines[0] == ["table", "ERM", "p"]
-    assert lines[2:] == [["Iris", "2.0", ""], ["HTRU2", "10.50", "<0.001"]]
-    assert lines[1][0].startswith(":")
-    assert lines[1][1].endswith(":")
-
-
-def test_markdown_page_has_its_parts_in_order(tmp_path):
-    write_markdown(tmp_path / "a.md", "Title", "Before ± 1.", pd.DataFrame({"a": ["1"]}), "After.")
-    text = (tmp_path / "a.md").read_text(encoding="utf-8")
-    places = [text.index(part) for part in ("# Title\n\n", "Before ± 1.\n\n|", "\n\nAfter.\n")]
-    assert places == sorted(places)

@@ -7,11 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import toy
 from benchmarks.__main__ import main
-from benchmarks._toy_figures import DISC, RING
-from benchmarks._toy_report import conclude, table
-from benchmarks.toy import make_disc_and_ring, measure_lines, probabilities_between
+from benchmarks.toy import report, runs
+from benchmarks.toy.report import conclude, table
+from benchmarks.toy.runs import (
+    DISC,
+    RING,
+    make_disc_and_ring,
+    measure_lines,
+    probabilities_between,
+)
 
 # -- measures -----------------------------------------------------------------------------------
 
@@ -97,9 +102,9 @@ def smoke(tmp_path_factory) -> Path:
 
 
 def test_smoke_leaves_a_table_a_page_and_two_figures(smoke):
-    names = ["toy.csv", "toy.md", "toy.png", "toy_alphas.png"]
+    names = ["toy.csv", "toy.json", "toy.md", "toy.png", "toy_alphas.png"]
     assert sorted(path.name for path in smoke.iterdir()) == names
-    for name in names[2:]:
+    for name in names[3:]:
         assert (smoke / name).read_bytes().startswith(b"\x89PNG")
     page = (smoke / "toy.md").read_text(encoding="utf-8")
     assert "(toy.png)" in page
@@ -122,12 +127,16 @@ def test_mixup_is_smoother_than_erm_in_each_seed(smoke):
 def test_a_second_run_trains_only_what_it_draws(smoke, tmp_path, monkeypatch):
     (tmp_path / "toy.csv").write_bytes((smoke / "toy.csv").read_bytes())
     trained = []
-    fit = toy.fit_networks
-    monkeypatch.setattr(
-        toy, "fit_networks", lambda scale, runs, **o: trained.extend(runs) or fit(scale, runs, **o)
-    )
+
+    def fit_networks(scale, runs, **options):
+        trained.extend(runs)
+        return fit(scale, runs, **options)
+
+    fit = runs.fit_networks
+    for module in (runs, report):
+        monkeypatch.setattr(module, "fit_networks", fit_networks)
     main(["toy", "--scale", "smoke", "--device", "cpu", "--out", str(tmp_path)])
-    assert {run["seed"] for run in trained} == {0}
+    assert [run["seed"] for run in trained] == [0, 0]  # once, for both figures
     assert (tmp_path / "toy.csv").read_bytes() == (smoke / "toy.csv").read_bytes()
     assert (tmp_path / "toy.png").read_bytes() == (smoke / "toy.png").read_bytes()
 

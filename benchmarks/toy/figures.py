@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks._alpha_styles import alpha_colours, alpha_name, keep_quiet
+from benchmarks._lab.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    alpha_colours,
+    alpha_name,
+    keep_quiet,
+    new_figure,
+)
+from benchmarks.toy.runs import DISC, RING
 
-# Green and orange as in the paper's figure, those of Okabe and Ito; marks differ too.
-_POINTS = ((0, "#009E73", "o"), (1, "#E69F00", "D"))
-DISC, RING = 1.2, (2.2, 3.0)  # radius of the disc, inner and outer radius of the ring
+_POINTS = ((0, GREEN, "o"), (1, ORANGE, "D"))  # the colours of the paper's figure
 _EDGE = 3.4  # of the square that is drawn
-_BLUE, _GREY = "#0072B2", "#666666"
 _P = r"$p\,(y = 1\,|\,x)$"
 
 
@@ -63,22 +70,17 @@ def _draw_regions(ax: Any, panel: Panel, *, size: float) -> Any:
     return display.surface_
 
 
-def plot_two(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
+def plot_two(panels: Sequence[Panel]) -> Any:
     """Draw Figure 1b: ERM and mixup (alpha = 1), each over the profile of p through the middle.
 
     Parameters
     ----------
     panels : sequence of Panel
         Networks of one seed, 0 and 1 among their alphas.
-    path : path-like
-        The PNG to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     # In inches: two square maps, a profile below each, and the colour bar beside them.
     width, height, side, low, gap = 8.0, 5.1, 3.12, 1.05, 0.2
-    figure = Figure(figsize=(width, height), dpi=150)
+    figure = new_figure(width, height, dpi=150, layout=None)
 
     def add_axes(left: float, bottom: float, wide: float, high: float) -> Any:
         return figure.add_axes((left / width, bottom / height, wide / width, high / height))
@@ -90,7 +92,7 @@ def plot_two(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
         start = left + number * (side + gap)
         ax = add_axes(start, bottom + low + 0.12, side, side)
         surface = _draw_regions(ax, panel, size=18)
-        ax.axhline(0, color="#222222", linewidth=1.2, linestyle=(0, (5, 3)))
+        ax.axhline(0, color=BLACK, linewidth=1.2, linestyle=(0, (5, 3)))
         name = rf"mixup, $\alpha$ = {panel.alpha:g}" if panel.alpha else "without mixup (ERM)"
         ax.set_title(name, fontsize=16)
         ax = add_axes(start, bottom, side, low)
@@ -104,7 +106,7 @@ def plot_two(panels: Sequence[Panel], path: str | os.PathLike[str]) -> None:
     bar = figure.colorbar(surface, cax=ax, ticks=[0, 1])
     bar.set_label(_P, fontsize=14, labelpad=-4)
     bar.ax.tick_params(labelsize=12)
-    FigureCanvasAgg(figure).print_png(path)
+    return figure
 
 
 def _draw_profile(ax: Any, x: np.ndarray, panel: Panel) -> None:
@@ -117,13 +119,13 @@ def _draw_profile(ax: Any, x: np.ndarray, panel: Panel) -> None:
         (RING[0], RING[1], green),
     ):
         ax.axvspan(start, end, color=colour, alpha=0.22, linewidth=0)
-    ax.plot(x, p, color=_BLUE, linewidth=2.6)
+    ax.plot(x, p, color=BLUE, linewidth=2.6)
     ax.set(xlim=(-_EDGE, _EDGE), ylim=(0, 1.06), yticks=[0, 0.5, 1], xticks=[])
     ax.tick_params(labelsize=12)
     keep_quiet(ax)
 
 
-def plot_alphas(panels: Sequence[Panel], runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+def plot_alphas(panels: Sequence[Panel], runs: pd.DataFrame) -> Any:
     """Draw the regions at each alpha, and last the mean profiles of p from class to class.
 
     Parameters
@@ -132,15 +134,10 @@ def plot_alphas(panels: Sequence[Panel], runs: pd.DataFrame, path: str | os.Path
         Networks of one seed.
     runs : DataFrame
         Finished runs, with ``profile``: JSON lists of p at even positions.
-    path : path-like
-        The PNG to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     n_columns = min(4, len(panels) + 1)
     n_lines = -(-(len(panels) + 1) // n_columns)
-    figure = Figure(figsize=(2.9 * n_columns, 3.25 * n_lines), dpi=150, layout="constrained")
+    figure = new_figure(2.9 * n_columns, 3.25 * n_lines, dpi=150)
     axes = figure.subplots(n_lines, n_columns, squeeze=False)
     *maps, last = axes.flat[: len(panels) + 1]
     for ax in axes.flat[len(panels) + 1 :]:
@@ -154,7 +151,7 @@ def plot_alphas(panels: Sequence[Panel], runs: pd.DataFrame, path: str | os.Path
         profile = np.mean([json.loads(text) for text in texts], axis=0)
         position = np.linspace(0, 1, len(profile))
         last.plot(position, profile, color=colour, linewidth=1.8, label=f"{alpha:g}")
-    last.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="linear")
+    last.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="linear")
     last.yaxis.tick_right()
     last.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", yticks=[0, 0.5, 1])
     last.set_xticks([0, 1], ["green", "orange"])
@@ -162,8 +159,7 @@ def plot_alphas(panels: Sequence[Panel], runs: pd.DataFrame, path: str | os.Path
         label.set_horizontalalignment(side)
     last.set_title("mean of lines between points", fontsize=12)
     last.legend(title=r"$\alpha$", fontsize=8, frameon=False, loc="upper left", handlelength=1.4)
-    for side in ("top", "left"):
-        last.spines[side].set_visible(False)
+    keep_quiet(last, ("top", "left"))
     bar = figure.colorbar(surface, ax=axes, shrink=0.6, aspect=28, ticks=[0, 0.5, 1], pad=0.01)
     bar.set_label(_P, fontsize=12)
-    FigureCanvasAgg(figure).print_png(path)
+    return figure

@@ -17,39 +17,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from benchmarks import report
-from benchmarks._experiments import EXPERIMENTS
-from benchmarks._options import add_data_options
-
-# The quick ones first: after minutes the report is worth a look.
-_ORDER = (
-    "toy",
-    "tabular",
-    "calibration",
-    "imagenet",
-    "between",
-    "speech",
-    "adversarial",
-    "cifar",
-    "corrupted",
-    "variants",
-    "peers",
-    "gan",
-    "speed",
-)
-_REFUSED = 3  # exit status of a benchmark that said why it cannot run
+from benchmarks._lab.options import REFUSED, add_data_options
+from benchmarks.registry import EXPERIMENTS, QUICK_FIRST
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that only this command has."""
     parser.add_argument(
-        "--skip", nargs="+", choices=_ORDER, default=[], metavar="NAME", help=", ".join(_ORDER)
+        "--skip",
+        nargs="+",
+        choices=QUICK_FIRST,
+        default=[],
+        metavar="NAME",
+        help=", ".join(QUICK_FIRST),
     )
     add_data_options(parser, "the data of all benchmarks")
 
 
 def run(args: argparse.Namespace) -> None:
     """Run the benchmarks, then write the report; exit with status 1 if one failed."""
-    names = [name for name in _ORDER if name not in args.skip]
+    names = [name for name in QUICK_FIRST if name not in args.skip]
     _tell_plan(names, args)
     ends = {}
     for number, name in enumerate(names, start=1):
@@ -63,14 +50,17 @@ def run(args: argparse.Namespace) -> None:
     report.run(args)
     print("", *(f"{name:12s} {end}" for name, end in ends.items()), sep="\n")
     if failed := [name for name, end in ends.items() if end.startswith("failed")]:
-        raise SystemExit(f"Failed: {', '.join(failed)}. The same command goes on where it was.")
+        print(
+            f"Failed: {', '.join(failed)}. The same command goes on where it was.", file=sys.stderr
+        )
+        raise SystemExit(1)
 
 
 def _arguments(name: str, args: argparse.Namespace) -> list[str]:
-    """Hand on to a benchmark what was given here, as far as it has such an option."""
-    from benchmarks.__main__ import make_parser
-
-    known = vars(make_parser().parse_args([name]))
+    """Hand on to an experiment what was given here, as far as it has such an option."""
+    parser = argparse.ArgumentParser()
+    EXPERIMENTS[name].options(parser)
+    known = {"scale", "seeds", "jobs", "device", "out", "fresh", *vars(parser.parse_args([]))}
     given = vars(args) | {"scale": args.scale or "small"}
     words = [name]
     for option in ("scale", "seeds", "jobs", "device", "out", "data_home"):
@@ -81,8 +71,8 @@ def _arguments(name: str, args: argparse.Namespace) -> list[str]:
 
 
 def _run_apart(words: Sequence[str]) -> int:
-    """Run a benchmark in a process of its own, which ends when this one does; give its status."""
-    process = subprocess.Popen([sys.executable, "-m", __name__, *words])
+    """Run an experiment in a process of its own, which ends when this one does; give its status."""
+    process = subprocess.Popen([sys.executable, "-m", "benchmarks", *words])
     with _ended_by_sigterm():
         try:
             return process.wait()
@@ -90,19 +80,6 @@ def _run_apart(words: Sequence[str]) -> int:
             if process.poll() is None:  # two at work on one table would both append to it
                 process.terminate()
                 process.wait()
-
-
-def _run_here(words: Sequence[str]) -> None:
-    """Run a benchmark; one that says why it cannot run ends with a status of its own."""
-    from benchmarks.__main__ import main
-
-    try:
-        main(words)
-    except SystemExit as stop:
-        if not isinstance(stop.code, str):
-            raise
-        print(stop.code, file=sys.stderr)
-        sys.exit(_REFUSED)
 
 
 @contextmanager
@@ -117,23 +94,23 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 def _tell_plan(names: Sequence[str], args: argparse.Namespace) -> None:
     """Tell what will run, in which order, and how long it took here."""
-    scale, takes = args.scale or "small", {it.name: it.small_takes for it in EXPERIMENTS}
+    scale = args.scale or "small"
     print(f"{len(names)} benchmarks at --scale {scale}, into {args.out}/; finished runs are kept.")
     if scale == "small":
         print("About how long each takes with --jobs 2 on two free CPU cores:")
-        print(*(f"  {name:12s} {takes[name]}" for name in names), sep="\n", flush=True)
+        print(
+            *(f"  {name:12s} {EXPERIMENTS[name].small_takes}" for name in names),
+            sep="\n",
+            flush=True,
+        )
     else:
         print(", ".join(names), flush=True)
 
 
 def _tell_end(status: int) -> str:
     """Tell how a benchmark ended."""
-    if status == _REFUSED:
+    if status == REFUSED:
         return "skipped"
     if status < 0:
         return f"failed: killed by signal {-status}"
     return f"failed with exit status {status}" if status else "done"
-
-
-if __name__ == "__main__":
-    _run_here(sys.argv[1:])

@@ -1,77 +1,34 @@
-"""Figure 1b of [1]: p(y = 1 | x) of ERM and mixup on two classes in the plane. And over alpha.
-
-The paper's figure has orange points amid green ones. It tells neither the data nor the settings, so
-ours are of that kind: an orange disc, a gap, a green ring; `MixupClassifier` with its defaults,
-trained long enough for the step of ERM to be sharp.
-
-How linear a network is between the classes is measured on straight lines from random green points
-to random orange ones: p is to go from 0 to 1 along each. With a position on the line that goes from
-0 to 1 too, a network that is linear between the classes, p = position, has
-
-- steepest: the largest slope of p on a line, 1 (a step: the larger, the sharper);
-- between: the share of a line on which p is between 0.1 and 0.9, 0.8 (a step: near 0);
-- distance: the mean of abs(p - position) on a line, 0 (a step in the middle: 0.25).
-
-No network can be all linear here: green points mixed with green ones from the other side of the
-ring are green, and lie on the disc. Seeds draw the points, the lines and the first weights; all
-networks of a seed share them. The figures draw the first seed.
-
-References
-----------
-[1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 2 and Figure 1b.
-"""
+"""The runs of the toy problem: two classes in the plane, networks, and how linear they are."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import _toy_figures as figures
-from benchmarks import _toy_report as report
-from benchmarks._options import add_alphas
-from benchmarks._runs import (
-    RunTable,
-    Task,
-    environment,
-    one_thread,
-    terminal_table,
-    write_markdown,
-)
-from benchmarks._tabular_report import versions_used
-from benchmarks._toy_figures import DISC, RING
+from benchmarks._lab.runs import Task
 from sklearn_mixup import MixupClassifier, fit_fused
 
-_KEY = ("method", "alpha", "max_epochs", "seed")
+KEY = ("method", "alpha", "max_epochs", "seed")
+DISC, RING = 1.2, (2.2, 3.0)  # radius of the disc, inner and outer radius of the ring
+N_LINES = 1_000
 _SEEDS_AT_ONCE = 5
-_N_LINES = 1_000
 _N_STEPS = 200  # of a line; the steepest slope that can be seen
 _N_PROFILE = 20  # steps of the mean profile that is kept
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """How much of the benchmark is run; `n_points` are in each class."""
+class Scale:
+    """How much of the experiment is run; `n_points` are in each class."""
 
     n_seeds: int
     n_points: int
     max_epochs: int
     alphas: tuple[float, ...]
-
-
-_ALPHAS = (0.0, 0.1, 0.2, 0.4, 1.0, 8.0, 32.0)
-_SCALES = {
-    "smoke": _Scale(2, 120, 20, (0.0, 1.0)),
-    "small": _Scale(10, 120, 300, _ALPHAS),
-    "paper": _Scale(50, 120, 300, _ALPHAS),
-}
 
 
 # -- data -----------------------------------------------------------------------------------------
@@ -162,7 +119,7 @@ def measure_lines(p: np.ndarray) -> dict[str, float]:
 
 
 def fit_networks(
-    scale: _Scale, runs: Sequence[Mapping[str, Any]], *, device: str
+    scale: Scale, runs: Sequence[Mapping[str, Any]], *, device: str
 ) -> list[tuple[MixupClassifier, np.ndarray, np.ndarray]]:
     """Train a network for ``alpha`` and ``seed`` of each run, all together; give their data too."""
     data = {seed: make_disc_and_ring(scale.n_points, random_state=seed) for seed in _seeds(runs)}
@@ -186,14 +143,14 @@ def _seeds(runs: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def run_together(
-    scale: _Scale, runs: Sequence[Mapping[str, Any]], *, device: str
+    scale: Scale, runs: Sequence[Mapping[str, Any]], *, device: str
 ) -> list[dict[str, Any]]:
     """Train the networks of some runs, and measure each on its lines."""
     results = []
     networks = fit_networks(scale, runs, device=device)
     for run, (classifier, X, y) in zip(runs, networks, strict=True):
         p = probabilities_between(
-            classifier, X, y, n_lines=_N_LINES, n_steps=_N_STEPS, seed=run["seed"]
+            classifier, X, y, n_lines=N_LINES, n_steps=_N_STEPS, seed=run["seed"]
         )
         profile = p[:: _N_STEPS // _N_PROFILE].mean(axis=1)
         results.append(
@@ -206,12 +163,12 @@ def run_together(
     return results
 
 
-def plan(scale: _Scale, *, device: str) -> list[Task]:
+def list_tasks(scale: Scale, *, device: str, versions: Mapping[str, str]) -> list[Task]:
     """List the runs, those that are trained together in a row."""
     settings = {
-        **environment(device),
+        **versions,
         "n_points": scale.n_points,
-        "n_lines": _N_LINES,
+        "n_lines": N_LINES,
         "n_steps": _N_STEPS,
         "n_profile": _N_PROFILE,
     }
@@ -230,56 +187,3 @@ def plan(scale: _Scale, *, device: str) -> list[Task]:
         for seed in range(scale.n_seeds)
         for alpha in scale.alphas
     ]
-
-
-# -- command line ---------------------------------------------------------------------------------
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that only this benchmark has."""
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs to train; by scale")
-    add_alphas(parser, told=" and the paper's 1; by scale")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Run the benchmark and write its table, page and figures."""
-    scale = _SCALES[args.scale or "small"]
-    scale = replace(
-        scale,
-        n_seeds=args.seeds or scale.n_seeds,
-        max_epochs=args.epochs or scale.max_epochs,
-        alphas=tuple(sorted({0.0, 1.0, *(args.alphas or scale.alphas)})),
-    )
-    device = MixupClassifier(device=args.device).device  # "auto" resolved
-    out: Path = args.out
-    tasks = plan(scale, device=device)
-    runs = RunTable(out / "toy.csv", _KEY).complete(
-        tasks, n_jobs=args.jobs, title="toy", extra=environment(device)
-    )
-    table, conclusions = report.table(runs), report.conclude(runs)
-    notes = report.notes(runs, n_points=scale.n_points, n_lines=_N_LINES)
-    print(f"\n{terminal_table(table)}")
-    for paragraph in (notes, *conclusions):
-        print(f"\n{textwrap.fill(paragraph, 100)}")
-    write_markdown(
-        out / "toy.md",
-        "Figure 1b of the mixup paper: two classes in the plane",
-        "![p(y = 1 | x) of ERM and mixup](toy.png)",
-        *conclusions,
-        table,
-        notes,
-        "![p(y = 1 | x) over alpha](toy_alphas.png)",
-        f"Made with {versions_used(runs)} {len(runs)} runs.",
-    )
-    drawn = [task.key for task in tasks if task.key["seed"] == 0]
-    with one_thread():
-        networks = fit_networks(scale, drawn, device=device)
-    steepest = runs[runs["seed"] == 0].set_index("alpha")["steepest"]
-    panels = [
-        figures.Panel(run["alpha"], steepest[run["alpha"]], *network)
-        for run, network in zip(drawn, networks, strict=True)
-    ]
-    figures.plot_two(panels, out / "toy.png")
-    figures.plot_alphas(panels, runs, out / "toy_alphas.png")
-    names = ("toy.csv", "toy.md", "toy.png", "toy_alphas.png")
-    print(f"\nWritten: {', '.join(str(out / name) for name in names)}")

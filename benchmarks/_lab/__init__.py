@@ -1,0 +1,1 @@
+"""The laboratory: what an experiment is, and how one is run, compared, told and drawn."""

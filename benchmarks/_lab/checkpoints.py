@@ -1,0 +1,26 @@
+"""Where a run that is killed in its middle goes on: a folder for each run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from benchmarks._lab.runs import Task
+
+
+def with_checkpoints(task: Task, folder: Path) -> Task:
+    """Tell the work of a task where its checkpoints go: a folder for its key and settings."""
+    words = [str(value) for value in task.key.values() if value is not None]
+    name = "".join(c if c.isalnum() or c in "-.=" else "_" for c in "-".join(words))
+    return replace(task, work=partial(task.work, checkpoints=folder / f"{name}-{task.fingerprint}"))
+
+
+def forget_checkpoints(folder: Path, tasks: Sequence[Task]) -> None:
+    """Remove the checkpoints of finished tasks, and their folder when it is empty."""
+    for task in tasks:
+        shutil.rmtree(task.work.keywords["checkpoints"], ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()

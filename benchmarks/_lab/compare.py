@@ -1,0 +1,60 @@
+"""Setting methods side by side, pair by pair of splits or seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+
+def pair(
+    runs: pd.DataFrame,
+    measure: str,
+    *,
+    by: str,
+    columns: str = "alpha",
+    wanted: Sequence[Any] = (0.0,),
+    where: Any = "one",
+) -> pd.DataFrame:
+    """Lay out a measure of runs: a row for each split or seed, a column for each method.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One run for each split and method.
+    measure : str
+        The column to lay out.
+    by : {"split", "seed"}
+        What is paired.
+    columns : str, default="alpha"
+        What tells the methods apart.
+    wanted : sequence, default=(0.0,)
+        Methods that must be there; 0 is ERM.
+    where : object, default="one"
+        What the runs are of, for the message.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    ValueError
+        If some split or seed has a run for one of the methods and not for another, or a method
+        that is wanted has none.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"seed": [0, 0, 1, 1], "alpha": [0, 1] * 2, "error": [3, 1, 4, 2]})
+    >>> pair(runs, "error", by="seed").to_dict()
+    {0: {0: 3, 1: 4}, 1: {0: 1, 1: 2}}
+    """
+    wide = runs.pivot(index=by, columns=columns, values=measure)
+    if not {*wanted} <= {*wide} or wide.isna().any(axis=None):
+        names = ", ".join(f"{it:g}" if isinstance(it, float) else str(it) for it in wanted)
+        raise ValueError(
+            f"Each {by} must have a run for each {columns}, {names} among them; {where} has not: "
+            f"{wide.notna().to_dict()}."
+        )
+    return wide

@@ -1,0 +1,106 @@
+"""The one driver: it plans an experiment, does the runs that are missing, tells and writes."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks._lab.checkpoints import forget_checkpoints, with_checkpoints
+from benchmarks._lab.experiment import Experiment, Part, Request
+from benchmarks._lab.outcome import Outcome, Saved, print_outcome, save, to_markdown
+from benchmarks._lab.runs import RunTable, environment
+from benchmarks._lab.tell import written
+
+
+def drive(experiment: Experiment, args: argparse.Namespace) -> None:
+    """Run an experiment as the options say: what is finished stays, what is missing is done.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    args : argparse.Namespace
+        Its options, and those that every experiment has.
+    """
+    with ExitStack() as stack:
+        device = experiment.device(args.device)
+        scale = experiment.scale(args.scale)
+        request = Request(args, scale, device, environment(device), stack)
+        parts = experiment.plan(request)
+        if getattr(args, "dry_run", False):
+            for part in parts:
+                if part.dry_run is not None:
+                    part.dry_run()
+            return
+        if args.fresh:
+            _forget(parts, args.out, experiment.name)
+        for part in parts:
+            _run_part(part, request, experiment.name)
+
+
+def _forget(parts: Sequence[Part], out: Path, name: str) -> None:
+    """Forget the finished runs, and what is left of those that were killed."""
+    for part in parts:
+        (out / f"{part.table or part.stem}.csv").unlink(missing_ok=True)
+    shutil.rmtree(out / f"{name}_checkpoints", ignore_errors=True)
+
+
+def _run_part(part: Part, request: Request, name: str) -> None:
+    """Do the runs of a part that are missing, and write its page and figures."""
+    out: Path = request.args.out
+    path = out / f"{part.table or part.stem}.csv"
+    table = RunTable(path, part.key)
+    if part.prepare is not None:
+        part.prepare(table.pending([task for tasks in part.tasks.values() for task in tasks]))
+    frames = []
+    for words, tasks in part.tasks.items():
+        title = f"{part.stem}, {words}" if words else part.stem
+        if part.checkpoints:
+            folder = out / f"{name}_checkpoints"
+            tasks = [with_checkpoints(task, folder) for task in tasks]
+            pending = {id(task) for task in table.pending(tasks)}
+            forget_checkpoints(folder, [task for task in tasks if id(task) not in pending])
+        n_jobs = 1 if part.one_by_one else request.args.jobs
+        frames.append(table.complete(tasks, n_jobs=n_jobs, title=title, extra=request.versions))
+        if part.checkpoints:
+            forget_checkpoints(folder, tasks)
+    outcome = part.tell(*frames)
+    files = write(outcome, out, part.stem, frames, request.versions)
+    print_outcome(outcome)
+    print(f"\n{written(path, *files)}")
+
+
+def write(
+    outcome: Outcome,
+    out: Path,
+    stem: str,
+    frames: Sequence[pd.DataFrame],
+    names: Sequence[str],
+) -> list[Path]:
+    """Write STEM.md, its figures, and STEM.json for the report; give their paths but the last's.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    out : Path
+        The folder.
+    stem : str
+    frames : sequence of DataFrame
+        The runs it was told from.
+    names : sequence of str
+        Their columns that tell what they ran on.
+    """
+    for figure in outcome.figures:
+        if figure.draw is not None:
+            figure.draw().savefig(out / figure.file)
+    (out / f"{stem}.md").write_text(to_markdown(outcome), encoding="utf-8")
+    versions = {
+        name: list(dict.fromkeys(str(value) for runs in frames for value in runs[name]))
+        for name in names
+    }
+    save(Saved(outcome, sum(map(len, frames)), versions), out / f"{stem}.json")
+    return [out / f"{stem}.md", *(out / figure.file for figure in outcome.figures)]

@@ -1,0 +1,89 @@
+"""Options of the command line that several experiments have."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from benchmarks._data.home import ENVIRONMENT_VARIABLE
+
+REFUSED = 3  # exit status of a command that said why it cannot run
+
+
+def add_data_options(
+    parser: argparse.ArgumentParser, files: str, *, download: str | None = "missing data"
+) -> None:
+    """Add ``--data-home``, for a folder that has to hold `files`, and ``--download``.
+
+    `download` names what the latter gets; None leaves it out.
+    """
+    parser.add_argument(
+        "--data-home",
+        default=os.environ.get(ENVIRONMENT_VARIABLE),
+        metavar="DIR",
+        help=f"folder with {files}; default: {ENVIRONMENT_VARIABLE}, else scikit-learn's data home",
+    )
+    if download is not None:
+        parser.add_argument(
+            "--download", action="store_true", help=f"get {download} before the runs"
+        )
+
+
+def add_alphas(
+    parser: argparse.ArgumentParser, default: Sequence[float] | None = None, *, told: str = ""
+) -> None:
+    """Add ``--alphas``, for mixup beside ERM; `told` ends its help."""
+    parser.add_argument(
+        "--alphas",
+        type=float,
+        nargs="+",
+        metavar="A",
+        default=default,
+        help=f"concentrations of Beta(A, A) to mix with, beside 0 (ERM){told}",
+    )
+
+
+def add_dry_run(parser: argparse.ArgumentParser) -> None:
+    """Add ``--dry-run``."""
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="tell the runs, parameters, bytes and steps, and train nothing",
+    )
+
+
+def add_tables(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Add ``--tables``."""
+    parser.add_argument(
+        "--tables", nargs="+", choices=list(names), metavar="NAME", help=", ".join(names)
+    )
+
+
+def with_erm(alphas: Iterable[float]) -> list[float]:
+    """Put 0 (ERM) before the alphas to mix with, once.
+
+    Raises
+    ------
+    SystemExit
+        If there is none to mix with.
+
+    Examples
+    --------
+    >>> with_erm([1.0, 0.0, 0.2])
+    [0.0, 0.2, 1.0]
+    """
+    sorted_alphas = sorted({0.0, *alphas})
+    if len(sorted_alphas) == 1:
+        raise SystemExit("--alphas must have a number > 0, to set beside 0 (ERM); got 0 alone.")
+    return sorted_alphas
+
+
+@contextmanager
+def missing_data_end_it(hint: str = "") -> Iterator[None]:
+    """Let an OSError, of files that are not there, end the command with its message and `hint`."""
+    try:
+        yield
+    except OSError as error:
+        raise SystemExit(f"{error}\n{hint}".rstrip()) from error

@@ -1,0 +1,99 @@
+"""How numbers and files are spelled, in every experiment alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+SIGNIFICANCE = 0.05
+
+
+def number(
+    mean: float | None, error: float = np.nan, *, factor: float = 1, digits: int, sign: str = ""
+) -> str:
+    """Write a mean and, where there are several runs, its standard error; nothing if there is none.
+
+    Parameters
+    ----------
+    mean, error : float
+        NaN where it is not known; a mean of None too.
+    factor : float, default=1
+        100 for percent.
+    digits : int
+        After the point.
+    sign : {"", "+"}, default=""
+        Whether a sign always stands before it.
+
+    Examples
+    --------
+    >>> number(0.125, 0.01, factor=100, digits=1)
+    '12.5 ± 1.0'
+    >>> number(-0.00001, factor=100, digits=2, sign="+")
+    '+0.00'
+    """
+    if mean is None or np.isnan(mean):
+        return ""
+    told = f"{round(factor * mean, digits) + 0.0:{sign}.{digits}f}"  # never -0.00
+    return told if np.isnan(error) else f"{told} ± {factor * error:.{digits}f}"
+
+
+def percent(share: float | None, error: float = np.nan) -> str:
+    """Write a share in percent."""
+    return number(share, error, factor=100, digits=1)
+
+
+def points(difference: float, error: float = np.nan) -> str:
+    """Write a difference of shares in percentage points, with its sign."""
+    return number(difference, error, factor=100, digits=2, sign="+")
+
+
+def p_value(value: float) -> str:
+    """Write a p value in a table."""
+    if np.isnan(value):
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def p_equals(value: float) -> str:
+    """Write a p value in a sentence."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a column of the runs is called, and how its numbers are written."""
+
+    title: str
+    factor: float
+    digits: int
+    is_loss: bool = True  # the lower the better
+
+    def text(self, mean: float, error: float = np.nan, *, sign: str = "") -> str:
+        """Write a mean and, where there are several runs, its standard error."""
+        return number(mean, error, factor=self.factor, digits=self.digits, sign=sign)
+
+
+def listed(names: Iterable[str], between: str = ", ") -> str:
+    """Name some things, or say that there are none."""
+    return between.join(names) or "none"
+
+
+def made_with(runs: pd.DataFrame) -> str:
+    """Say how many runs there are, and what they were computed with."""
+    names = ("sklearn_mixup", "torch", "sklearn", "skorch", "device")
+    told = "; ".join(f"{name} {', '.join(map(str, runs[name].unique()))}" for name in names)
+    return f"Made with {told}. {len(runs)} runs."
+
+
+def made_on(versions: Mapping[str, str]) -> str:
+    """Say on what and with what the runs were made."""
+    return ", ".join(f"{name} {value}" for name, value in versions.items()) + "."
+
+
+def written(*paths: Path) -> str:
+    """Say which files were written."""
+    return f"Written: {', '.join(map(str, paths))}"
