@@ -72,3 +72,16 @@ def run(name: str, args: argparse.Namespace) -> None:
         experiment.run(args)
     else:
         drive(experiment, args)
+
+
+def table() -> str:
+    """Write what there is as Markdown, for benchmarks/README.md."""
+    rows = (
+        f"| [{it.name}](#{it.name}) | {it.paper or ''} | {it.question} | {it.small_takes} |\n"
+        for it in EXPERIMENTS.values()
+    )
+    return "| Name | In the paper | Asks | Takes |\n| --- | --- | --- | --- |\n" + "".join(rows)
+
+
+if __name__ == "__main__":
+    print(table())

@@ -172,14 +172,40 @@ def public_names(root):
                     yield f"{module}.{name}"
 
 
-def find_undocumented_names(root):
-    """Find public names without an entry in the API page."""
+def find_names_out_of_step(root):
+    """Find public names without an entry in the API page, and entries that are not public."""
     page = (root / "docs" / "api.rst").read_text(encoding="utf-8")
     entry = r"^\.\. auto(?:class|function|data|exception):: (\S+)$"
-    documented = set(re.findall(entry, page, flags=re.MULTILINE))
-    for name in public_names(root):
-        if name not in documented:
-            yield name
+    yield from {*re.findall(entry, page, flags=re.MULTILINE)} ^ {*public_names(root)}
+
+
+# -- the table of files in CONTRIBUTING ----------------------------------------------------------
+
+MARK = "<!-- made by `python -m tests.test_architecture` -->\n"
+
+
+def layout_table(root) -> str:
+    """Write what each file and folder holds, from the first lines of their docstrings."""
+    rows = "| File | Holds |\n| --- | --- |\n"
+    places = [(PACKAGE, file) for line in LAYOUT for file in line]
+    for folder, file in [*places, *(("benchmarks", file) for file in BENCHMARKS)]:
+        if file == "an experiment":
+            rows += (
+                "| `benchmarks/NAME/` | An experiment: its settings, runs, report and figures |\n"
+            )
+            continue
+        path, name = root / folder / f"{file}.py", f"{folder}/{file}.py"
+        if not path.exists():
+            path, name = root / folder / file / "__init__.py", f"{folder}/{file}/"
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "\n"
+        rows += f"| `{name}` | {doc.splitlines()[0].removesuffix(' [1]_.').rstrip('.')} |\n"
+    return rows
+
+
+def with_layout_table(page, root) -> str:
+    """Put the table where the page has its mark."""
+    before, _, after = page.partition(MARK)
+    return before + MARK + layout_table(root) + after[after.index("\n\n") + 1 :]
 
 
 CHECKS = [
@@ -187,13 +213,18 @@ CHECKS = [
     find_upward_benchmarks,
     find_foreign_imports,
     find_private_imports,
-    find_undocumented_names,
+    find_names_out_of_step,
 ]
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_package_passes(check):
     assert list(check(ROOT)) == []
+
+
+def test_contributing_tells_of_the_files_that_there_are():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert page == with_layout_table(page, ROOT), "Run `python -m tests.test_architecture`."
 
 
 def test_public_names_are_found():
@@ -239,9 +270,10 @@ BAD_SOURCES = [
     (find_foreign_imports, "modules/resnet.py", "from sklearn.base import clone"),
     (find_private_imports, "_net.py", "from sklearn.utils._testing import ignore_warnings"),
     (find_private_imports, "_net.py", "from torch import _dynamo"),
-    (find_undocumented_names, "inspection.py", "__all__ = ['miss_rate_between']"),
-    (find_undocumented_names, "modules/__init__.py", "__all__ = ['LeNet']"),
-    (find_undocumented_names, "__init__.py", "__all__ = ['FusedGridSearchCV']"),
+    (find_names_out_of_step, "inspection.py", "__all__ = ['miss_rate_between']"),
+    (find_names_out_of_step, "modules/__init__.py", "__all__ = ['LeNet']"),
+    (find_names_out_of_step, "__init__.py", "__all__ = ['FusedGridSearchCV']"),
+    (find_names_out_of_step, "inspection.py", "def documented(): ..."),
 ]
 
 GOOD_SOURCES = [
@@ -282,7 +314,7 @@ def write_package(root, file, source):
     path.parent.mkdir(parents=True)
     path.write_text(source, encoding="utf-8")
     (root / "docs").mkdir()
-    page = ".. autofunction:: sklearn_mixup.documented\n"
+    page = ".. autofunction:: sklearn_mixup.documented\n" if "documented" in source else ""
     (root / "docs" / "api.rst").write_text(page, encoding="utf-8")
 
 
@@ -308,3 +340,10 @@ def test_check_passes_on_a_good_file_of_benchmarks(file, source, tmp_path):
 def test_checks_pass_on_a_good_file(file, source, tmp_path):
     write_package(tmp_path, f"{PACKAGE}/{file}", source)
     assert [problem for check in CHECKS for problem in check(tmp_path)] == []
+
+
+if __name__ == "__main__":
+    contributing = ROOT / "CONTRIBUTING.md"
+    text = with_layout_table(contributing.read_text(encoding="utf-8"), ROOT)
+    contributing.write_text(text, encoding="utf-8")
+    print(layout_table(ROOT))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import registry
 from benchmarks.__main__ import make_parser
 from benchmarks.registry import EXPERIMENTS
 
@@ -26,3 +27,9 @@ def test_its_help_says_first_what_it_reproduces(name):
         assert re.search(r"[Nn]ot in (\[1\]|the paper)\.", first)
     else:
         assert first.startswith(f"{experiment.paper} of [1]: ")
+
+
+def test_the_readme_tells_of_those_that_there_are():
+    page = Path(registry.__file__).with_name("README.md").read_text(encoding="utf-8")
+    assert registry.table() in page, "Put in what `python -m benchmarks.registry` prints."
+    assert re.findall(r"^### (\w+)$", page, flags=re.MULTILINE) == [*EXPERIMENTS]
