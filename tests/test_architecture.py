@@ -203,9 +203,8 @@ def layout_table(root) -> str:
 
 
 def with_layout_table(page, root) -> str:
-    """Put the table where the page has its mark."""
-    before, _, after = page.partition(MARK)
-    return before + MARK + layout_table(root) + after[after.index("\n\n") + 1 :]
+    """Put the table behind the mark of the page, as its end."""
+    return page.partition(MARK)[0] + MARK + layout_table(root)
 
 
 CHECKS = [
