@@ -21,6 +21,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from sklearn_mixup._capture import FEWEST, RECORDERS, ChunkedSteps
 from sklearn_mixup._device import threads_for
 from sklearn_mixup._last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._loaders import no_minibatch
@@ -42,8 +43,8 @@ from sklearn_mixup.vicinal import mix
 
 # Random numbers that are drawn for the dropout of a net in one go, and numbers that are gathered
 # for a stack; those of a step are the least.
-_NUMBERS_AHEAD = 2**16
-_NUMBERS_GATHERED = 2**18
+_NUMBERS_AHEAD = {"cpu": 2**16, "cuda": 2**18}
+_NUMBERS_GATHERED = {"cpu": 2**18, "cuda": 2**24}
 
 
 class Shared:
@@ -275,8 +276,12 @@ class Group:
         # Powers of two, so that one divides the other. What is drawn must not depend on how many
         # nets there are; what is gathered should stay in the cache.
         n_rows = lanes[0].batch_size
-        self.n_gathered = _power_of_two(_NUMBERS_GATHERED // (n_numbers * n_rows * len(lanes)))
-        self.n_ahead = _power_of_two(_NUMBERS_AHEAD // n_dropped) if n_dropped else self.n_gathered
+        kind = self.device.type if self.device.type in _NUMBERS_AHEAD else "cpu"
+        n_at_once = _NUMBERS_GATHERED[kind] // (n_numbers * n_rows * len(lanes))
+        # More than an epoch has would be of no use.
+        self.n_gathered = _power_of_two(min(n_at_once, 2 * len(self.n_active)))
+        n_ahead = _NUMBERS_AHEAD[kind]
+        self.n_ahead = _power_of_two(n_ahead // n_dropped) if n_dropped else self.n_gathered
         self.n_gathered = min(self.n_gathered, self.n_ahead)
         counts = [lane.n_visits for lane in lanes]
         starts = [i for i, count in enumerate(counts) if counts.index(count) == i]
@@ -287,6 +292,13 @@ class Group:
         self.optimizers = [
             self._make_optimizer(*ends) for ends in itertools.pairwise([*starts, len(lanes)])
         ]
+        self.chunked: ChunkedSteps | None = None
+        n_steps = net.max_epochs * len(self.n_active)
+        takes_tensors = all(optimizer.takes_tensors for optimizer in self.optimizers)
+        if self.device.type in RECORDERS and n_steps >= FEWEST and takes_tensors:
+            losses = self.y.new_zeros(self.n_gathered, len(lanes), dtype=net._module_dtype())
+            self.chunked = ChunkedSteps(self._take_chosen, self._tensors, losses)
+            self.factors = self._tabulate_factors().to(losses)
 
     def _collect_tables(self) -> None:
         """Put the data of all nets into one table, and note where those of each begin."""
@@ -360,6 +372,7 @@ class Group:
         for epoch in range(self.net.max_epochs):
             start = time.perf_counter()
             self._draw()
+            # From which net on, and the losses of some steps, shape (n_steps, n_modules).
             self.losses: list[tuple[int, Tensor]] = []
             self._run_full(epoch, progress)
             self._run_last(epoch, progress)
@@ -386,11 +399,15 @@ class Group:
     def _read_losses(self) -> list[list[float]]:
         """Read what each net lost in each step of an epoch, and the sum of its weights."""
         rows: list[list[float]] = [[] for _ in self.lanes]
-        found = [*self.losses, (0, self.stack.sum_weights())]
-        values = iter(torch.cat([loss for _, loss in found]).tolist())
-        for first, loss in found:
-            for row in rows[first : first + len(loss)]:
-                row.append(next(values))
+        found = [*self.losses, (0, self.stack.sum_weights()[None])]
+        values = torch.cat([block.flatten() for _, block in found]).tolist()
+        start = 0
+        for first, block in found:
+            n_steps, n_modules = block.shape
+            stop = start + n_steps * n_modules
+            for i in range(n_modules):
+                rows[first + i] += values[start + i : stop : n_modules]
+            start = stop
         return rows
 
     def _is_good(self, i: int, numbers: Sequence[float]) -> bool:
@@ -455,7 +472,7 @@ class Group:
     def _gather(self, start: int, stop: int, first: int, n_steps: int, batch_size: int) -> Any:
         """Gather and mix the rows of some steps of nets `start` to `stop`.
 
-        Returns inputs and targets of each step, of shape (n_modules, batch_size, ...).
+        Returns inputs and targets, of shape (n_modules, n_steps, batch_size, ...).
         """
         n_modules, n_rows = stop - start, n_steps * batch_size
         here = slice(start, stop), slice(first, first + n_rows)
@@ -475,15 +492,15 @@ class Group:
                 lam = torch.ones(len(y), device=self.device)
             y = self.net._mix_targets(y, weight, partner, lam, batch_size)
         shape = (n_modules, n_steps, batch_size)
-        return cut_rows(lambda part: part.unflatten(0, shape).unbind(1), (X, y))
+        return map_tensors(lambda part: part.unflatten(0, shape), (X, y))
 
-    def _backward(self, start: int, stop: int, rows: Any, bits: Tensor | None) -> None:
+    def _backward(self, start: int, stop: int, rows: Any, bits: Tensor | None) -> Tensor:
         """Compute losses and gradients of nets `start` to `stop` on a minibatch of each."""
         X, targets = rows
         masks: Sequence[Tensor] = []
         if self.masks is not None and bits is not None:
             masks = self.masks.make(start, bits[: stop - start], self.stack.mask_shapes(X))
-        self.losses.append((start, self.stack.backward(start, stop, X, targets, masks)))
+        return self.stack.backward(start, stop, X, targets, masks)
 
     def _update(self, epoch: int, k: int, start: int, stop: int) -> None:
         """Let the optimizers of nets `start` to `stop` take step `k` of an epoch."""
@@ -492,29 +509,83 @@ class Group:
                 lane = self.lanes[optimizer.start]
                 optimizer.step(lane.factor(epoch * len(lane.minibatches) + k))
 
-    def _draw_bits(self, start: int, stop: int, X: Any, n_steps: int) -> Sequence[Any]:
-        """Draw the random bits of dropout for some steps."""
+    def _draw_bits(self, start: int, stop: int, X: Any, n_steps: int) -> Tensor | None:
+        """Draw the random bits of dropout for some steps, shape (n_modules, n_steps, n_numbers)."""
         if self.masks is None:
-            return [None] * n_steps
+            return None
         n_numbers = sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
-        return self.masks.draw(start, stop, n_steps, n_numbers).unbind(1)
+        return self.masks.draw(start, stop, n_steps, n_numbers)
 
     def _run_full(self, epoch: int, progress: Callable[[int], None]) -> None:
         """Take the steps on full minibatches."""
-        bits: Sequence[Any] = []
+        bits: Tensor | None = None
         for first in range(0, len(self.n_active), self.n_gathered):
             active = self.n_active[first : first + self.n_gathered]
             n_drawn = active[0]
             rows = self._gather(0, n_drawn, first * self.batch_size, len(active), self.batch_size)
-            if first % self.n_ahead == 0:
+            place = first % self.n_ahead
+            if self.masks is not None and place == 0:
+                X = map_tensors(lambda part: part[:, 0], rows[0])
                 # All that may be needed: how many it is must not depend on the other nets.
-                bits = self._draw_bits(0, n_drawn, rows[0][0], self.n_ahead)
-            for k, (stop, chosen) in enumerate(zip(active, rows, strict=True), start=first):
-                if stop < n_drawn:
-                    chosen = map_tensors(operator.itemgetter(slice(stop)), chosen)
-                self._backward(0, stop, chosen, bits[k % self.n_ahead])
-                self._update(epoch, k, 0, stop)
+                bits = self._draw_bits(0, n_drawn, X, self.n_ahead)
+            here = () if bits is None else bits[:, place : place + len(active)]
+            if self.chunked is None:
+                self._take_steps(epoch, first, active, rows, here)
+            else:
+                self._repeat_steps(epoch, first, active, rows, here)
             progress(sum(active))
+
+    def _take_steps(
+        self, epoch: int, first: int, active: Sequence[int], rows: Any, bits: Any
+    ) -> None:
+        """Take step `first` of an epoch and those after it, `active` nets in each."""
+        each = cut_rows(operator.methodcaller("unbind", 1), rows)
+        each_bits = bits.unbind(1) if isinstance(bits, Tensor) else itertools.repeat(None)
+        for k, stop, chosen, drawn in zip(itertools.count(first), active, each, each_bits):
+            if stop < active[0]:
+                chosen = map_tensors(operator.itemgetter(slice(stop)), chosen)
+            self.losses.append((0, self._backward(0, stop, chosen, drawn)[None]))
+            self._update(epoch, k, 0, stop)
+
+    def _repeat_steps(
+        self, epoch: int, first: int, active: Sequence[int], rows: Any, bits: Any
+    ) -> None:
+        """Take the steps that `_take_steps` would, replayed where that can be."""
+        assert self.chunked is not None
+        if not all(optimizer.is_known for optimizer in self.optimizers):
+            # Optimizers make their states in the first step.
+            self._take_steps(epoch, first, active[:1], rows, bits)
+            first, active = first + 1, active[1:]
+            rows, bits = map_tensors(lambda part: part[:, 1:], (rows, bits))
+        self.chunked.load((rows, bits, self.factors[:, epoch, first : first + len(active)]))
+        for stop, run in itertools.groupby(active):
+            n_in_all = self.n_active.count(stop) * self.net.max_epochs
+            losses = self.chunked.take(stop, len(list(run)), n_in_all=n_in_all)
+            self.losses.append((0, losses))
+
+    def _take_chosen(self, stop: int, chosen: Any) -> Tensor:
+        """Take a step of nets up to `stop`, with nothing that the host would have to know."""
+        rows, bits, factors = chosen
+        rows = map_tensors(operator.itemgetter(slice(stop)), rows)
+        losses = self._backward(0, stop, rows, bits if isinstance(bits, Tensor) else None)
+        for optimizer, factor in zip(self.optimizers, factors, strict=True):
+            if optimizer.start < stop:
+                optimizer.step(factor)
+        return losses
+
+    def _tabulate_factors(self) -> Tensor:
+        """Tell what the learning rate of each optimizer is multiplied with at each step.
+
+        The table has shape (n_optimizers, n_epochs, n_steps of an epoch).
+        """
+        n_epochs = self.net.max_epochs
+        lanes = [self.lanes[optimizer.start] for optimizer in self.optimizers]
+        tables = []
+        for lane in lanes:
+            n_steps = len(lane.minibatches)
+            factors = torch.tensor([lane.factor(k) for k in range(n_epochs * n_steps)])
+            tables.append(factors.view(n_epochs, n_steps).T)
+        return pad_sequence(tables).permute(1, 2, 0)
 
     def _run_last(self, epoch: int, progress: Callable[[int], None]) -> None:
         """Take the last step of the nets whose last minibatch is shorter."""
@@ -522,9 +593,12 @@ class Group:
             n_visits = self.lanes[start].n_visits
             n_rows = self.n_last[start]
             if n_rows > 0:
-                ((X, targets),) = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
-                (bits,) = self._draw_bits(start, stop, X, 1)
-                self._backward(start, stop, (X, targets), bits)
+                rows = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
+                X, targets = map_tensors(lambda part: part[:, 0], rows)
+                bits = self._draw_bits(start, stop, X, 1)
+                drawn = None if bits is None else bits[:, 0]
+                losses = self._backward(start, stop, (X, targets), drawn)
+                self.losses.append((start, losses[None]))
                 progress(stop - start)
         for optimizer in self.optimizers:
             if self.n_last[optimizer.start] > 0:

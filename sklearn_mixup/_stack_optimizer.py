@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sklearn_mixup._capture import RECORDERS
+
 # Optimizers that treat each number of a parameter alone, so that many modules are as one.
 ELEMENTWISE = (
     torch.optim.SGD,
@@ -56,30 +58,53 @@ class StackOptimizer:
         self.own = {name: stack.params[name][start:stop] for name in stack.trained}
         self.grads = {name: stack.grads[name][start:stop] for name in stack.trained}
         self.is_scaled = len({*zip(lr, weight_decay, strict=True)}) > 1
+        self._make(make)
+        (group, *others) = self.optimizer.param_groups
+        is_recorded = next(iter(self.own.values())).device.type in RECORDERS
+        can_scale = type(self.optimizer) in SCALED and not others
+        if is_recorded and can_scale and not self.takes_tensors:
+            # A recorded step would go on with the learning rate that it was recorded with.
+            self.is_scaled = True
+            self._make(make)
+        if self.is_scaled:
+            (group,) = self.optimizer.param_groups
+            # AdamW shrinks the parameters themselves, the others add to the gradient.
+            self.decays_apart = _decays_apart(self.optimizer)
+            self.sign = -1 if group.get("maximize") else 1
+            group["lr"], group["weight_decay"] = 1.0, 0.0
+            if is_recorded and not group.get("fused") and "capturable" in group:
+                group["capturable"] = True
+            first = next(iter(self.own.values()))
+            self.lr = first.new_tensor(lr)
+            self.weight_decay = first.new_tensor(weight_decay) if any(weight_decay) else None
+        self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
+        self.is_known = False
+
+    def _make(
+        self, make: Callable[[list[tuple[str, nn.Parameter]]], torch.optim.Optimizer]
+    ) -> None:
+        """Make the optimizer; one whose steps are scaled has parameters of its own."""
         zeros = torch.zeros_like if self.is_scaled else (lambda stacked: stacked)
         self.params = {name: nn.Parameter(zeros(own)) for name, own in self.own.items()}
         for name, param in self.params.items():
             param.grad = self.grads[name]
         self.optimizer = make(list(self.params.items()))
-        groups = self.optimizer.param_groups
-        if self.is_scaled:
-            (group,) = groups
-            # AdamW shrinks the parameters themselves, the others add to the gradient.
-            self.decays_apart = _decays_apart(self.optimizer)
-            self.sign = -1 if group.get("maximize") else 1
-            group["lr"], group["weight_decay"] = 1.0, 0.0
-            first = next(iter(self.own.values()))
-            self.lr = first.new_tensor(lr)
-            self.weight_decay = first.new_tensor(weight_decay) if any(weight_decay) else None
-        self.base_lrs = [group["lr"] for group in groups]
         self.take_step: Callable[[], Any] = self._take_first_step
+
+    @property
+    def takes_tensors(self) -> bool:
+        """Whether a factor may be a tensor, which the host need not know."""
+        return self.is_scaled or _has_kernel(self.optimizer)
 
     def _take_first_step(self) -> None:
         """Let the optimizer make its state; for the steps that follow there may be a short way."""
         self.optimizer.step()
-        self.take_step = _find_kernel(self.optimizer) or self.optimizer.step
+        self.is_known = True
+        self.take_step = self.optimizer.step
+        if _has_kernel(self.optimizer):
+            self.take_step = _find_kernel(self.optimizer)
 
-    def step(self, factor: float) -> None:
+    def step(self, factor: float | Tensor) -> None:
         """Take a step with the gradients of the stack, and the learning rates times a factor."""
         if self.is_scaled:
             self._step_scaled(factor)
@@ -88,17 +113,18 @@ class StackOptimizer:
             group["lr"] = lr * factor
         self.take_step()
 
-    def _step_scaled(self, factor: float) -> None:
+    def _step_scaled(self, factor: float | Tensor) -> None:
         for name, own in self.own.items():
             if self.weight_decay is not None and not self.decays_apart:
                 decay = _beside(self.weight_decay, own)
                 self.grads[name].addcmul_(own, decay, value=self.sign)
             self.params[name].detach().zero_()
         self.take_step()
+        lr = self.lr * factor
         for name, own in self.own.items():
             if self.weight_decay is not None and self.decays_apart:
-                own.mul_(1 - factor * _beside(self.lr * self.weight_decay, own))
-            own.addcmul_(self.params[name].detach(), _beside(self.lr, own), value=factor)
+                own.mul_(1 - _beside(lr * self.weight_decay, own))
+            own.addcmul_(self.params[name].detach(), _beside(lr, own))
 
     def tensors(self) -> list[Tensor]:
         """List what the optimizer holds."""
@@ -131,19 +157,23 @@ def _decays_apart(optimizer: torch.optim.Optimizer) -> bool:
     return bool(group.get("decoupled_weight_decay", type(optimizer) is torch.optim.AdamW))
 
 
-def _find_kernel(optimizer: torch.optim.Optimizer) -> Callable[[], None] | None:
-    """Find the kernel that a step of a fused Adam ends in; the way there takes as long again."""
-    kernel = torch._fused_adamw_ if _decays_apart(optimizer) else torch._fused_adam_
+def _has_kernel(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a step ends in the kernel of a fused Adam."""
     (group, *others) = optimizer.param_groups
     unusual = ("amsgrad", "maximize", "differentiable", "capturable")
-    if (
+    return not (
         others
         or type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW)
         or not group["fused"]
         or any(group[name] for name in unusual)
         or isinstance(group["lr"], Tensor)
-    ):
-        return None
+    )
+
+
+def _find_kernel(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
+    """Find the kernel that a step of a fused Adam ends in; the way there takes as long again."""
+    kernel = torch._fused_adamw_ if _decays_apart(optimizer) else torch._fused_adam_
+    (group,) = optimizer.param_groups
     states = [optimizer.state[param] for param in group["params"]]
     steps, averages, squares = (
         [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")

@@ -39,16 +39,18 @@ def like(rows: tuple | list, parts: Sequence[Rows]) -> Rows:
     return type(rows)(*parts) if hasattr(rows, "_fields") else type(rows)(parts)
 
 
+def list_tensors(rows: Rows) -> list[Tensor]:
+    """List the tensor, or the tensors of the dict or tuple."""
+    if isinstance(rows, Mapping):
+        rows = tuple(rows.values())
+    if isinstance(rows, tuple | list):
+        return [tensor for part in rows for tensor in list_tensors(part)]
+    return [rows]
+
+
 def bytes_per_row(rows: Rows) -> int:
     """Count the bytes of a row of the tensor, or of all tensors of the dict or tuple."""
-    sizes: list[int] = []
-
-    def count(tensor: Tensor) -> Tensor:
-        sizes.append(tensor[:1].numel() * tensor.element_size())
-        return tensor
-
-    map_tensors(count, rows)
-    return sum(sizes)
+    return sum(part[:1].numel() * part.element_size() for part in list_tensors(rows))
 
 
 # A sum over the bits of a row takes a copy of them in int64: not of more rows at once than this.

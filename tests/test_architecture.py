@@ -18,7 +18,7 @@ LAYOUT = (
     ("modules",),
     ("_tables",),
     ("minibatches", "_checkpoint", "_device", "_last_good", "_targets", "_validation"),
-    ("_loaders", "_memory", "_prediction", "_settings", "callbacks"),
+    ("_capture", "_loaders", "_memory", "_prediction", "_settings", "callbacks"),
     (
         "_curves",
         "_energy",

@@ -1,0 +1,254 @@
+"""What is claimed of steps that are recorded and replayed: they do what steps one by one do.
+
+No recorder is needed for it but an eager twin, which a test puts in the place of a CUDA graph.
+"""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from torch import nn
+
+import sklearn_mixup._capture as capture
+from sklearn_mixup import MixupClassifier, fit_fused
+from sklearn_mixup._capture import ChunkedSteps, RepeatedStep
+from sklearn_mixup.minibatches import list_tensors
+from tests.recording import HostReads
+from tests.test_fused import LENGTHS, VARIED, assert_same_net, make_folds, make_net, make_weights
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@pytest.fixture
+def repeated():
+    """Collect the steps that are repeated while a test runs."""
+    return []
+
+
+@pytest.fixture
+def twin(monkeypatch, repeated):
+    """Let an eager twin take the place of a graph; whatever is not loaded anew becomes NaN."""
+    load, make = ChunkedSteps.load, RepeatedStep.__init__
+
+    def poison_and_load(self, chunk):
+        for room in list_tensors(() if self.chunk is None else self.chunk):
+            room.fill_(math.nan if room.is_floating_point() else 0)
+        load(self, chunk)
+
+    def make_noted(self, *args, **kwargs):
+        make(self, *args, **kwargs)
+        repeated.append(self)
+
+    monkeypatch.setattr(ChunkedSteps, "load", poison_and_load)
+    monkeypatch.setattr(RepeatedStep, "__init__", make_noted)
+    monkeypatch.setitem(capture.RECORDERS, "cpu", lambda step: step)
+
+
+class Squared(nn.Module):
+    """A loss of the user's own, whose targets are others in epochs that do not mix."""
+
+    reduction = "mean"
+
+    def forward(self, logits, y):
+        losses = (logits.softmax(1) - nn.functional.one_hot(y, logits.shape[1])).square().sum(1)
+        return losses.mean() if self.reduction == "mean" else losses
+
+
+MANY = {"batch_size": 8, "max_epochs": 5}
+
+
+def fit_twice(monkeypatch, nets, folds, **options):
+    """Fit nets by repeated steps, and copies of them by steps one by one."""
+    others = [clone(net) for net in nets]
+    fit_fused(nets, *zip(*folds, strict=True), **options)
+    with monkeypatch.context() as patch:
+        patch.delitem(capture.RECORDERS, "cpu")
+        fit_fused(others, *zip(*folds, strict=True), **options)
+    return list(zip(nets, others, strict=True))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"dropout": 0.3},
+        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+        {"optimizer": torch.optim.AdamW, "optimizer__weight_decay": 0.1},
+        {"criterion__label_smoothing": 0.1, "dropout": 0.3},
+        {"criterion": Squared, "erm_epochs": 2},
+    ],
+    ids=str,
+)
+def test_nets_end_as_by_steps_one_by_one(iris, params, twin, repeated, monkeypatch):
+    folds = make_folds(*iris, *LENGTHS)
+    weights = None if "criterion" in params else make_weights(folds)
+    varied = VARIED if "optimizer" not in params else VARIED[:4]
+    nets = [make_net(**{**MANY, **net, **params}) for net in varied]
+    for pair in fit_twice(
+        monkeypatch, nets, folds[: len(nets)], sample_weights=weights and weights[: len(nets)]
+    ):
+        assert_same_net(*pair)
+    assert repeated
+    assert all(step.why_eager is None for step in repeated)
+
+
+def test_a_recorded_step_that_does_something_else_is_found_out(iris, twin, repeated, monkeypatch):
+    def forget_the_last_step(step):
+        calls = []
+        return lambda: calls.append(None) if calls else calls.append(step())
+
+    monkeypatch.setitem(capture.RECORDERS, "cpu", forget_the_last_step)
+    for pair in fit_twice(monkeypatch, [make_net(**MANY, dropout=0.2)] * 1, [iris]):
+        assert_same_net(*pair)
+    assert {step.why_eager for step in repeated} == {
+        "a recorded step did not do what the same step does"
+    }
+
+
+def test_a_step_that_cannot_be_recorded_is_taken_eagerly(iris, twin, repeated, monkeypatch):
+    def fail_after_a_step(step):
+        step()
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setitem(capture.RECORDERS, "cpu", fail_after_a_step)
+    for pair in fit_twice(monkeypatch, [make_net(**MANY)], [iris]):
+        assert_same_net(*pair)
+    (why,) = {step.why_eager for step in repeated}
+    assert re.search("recording a step failed: RuntimeError: operation not permitted", why)
+
+
+@pytest.mark.parametrize("scale", [1 + 1e-2, 1 + 1e-12])
+def test_only_rounding_may_differ(scale, monkeypatch):
+    """A step whose change is off by 1 % is another one; off by 1e-12 it is the same."""
+    x = torch.ones(1000)
+
+    def step():
+        x.add_(1e-3)
+
+    monkeypatch.setitem(capture.RECORDERS, "cpu", lambda step: lambda: x.add_(1e-3 * scale))
+    repeated = RepeatedStep(step, lambda: [x], x.device)
+    repeated.take(4)
+    assert (repeated.why_eager is None) == (scale < 1 + 1e-3)
+    torch.testing.assert_close(x, torch.full_like(x, 1.004), rtol=1e-12, atol=0)
+
+
+def test_random_numbers_of_a_module_go_on_where_eager_steps_left_them(monkeypatch):
+    def draw_ten(record):
+        torch.manual_seed(0)
+        place, drawn = torch.zeros(1, dtype=torch.int64), torch.zeros(10)
+
+        def step():
+            drawn.index_copy_(0, place, torch.rand(1))
+            place.add_(1)
+
+        monkeypatch.setitem(capture.RECORDERS, "cpu", record)
+        RepeatedStep(step, lambda: [place, drawn], place.device).take(10)
+        return drawn
+
+    def fail(step):
+        raise RuntimeError
+
+    torch.manual_seed(0)
+    expected = torch.rand(10)
+    with torch.random.fork_rng():
+        for record in (lambda step: step, fail):
+            torch.testing.assert_close(draw_ten(record), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("max_epochs", [7, 8])
+def test_only_what_has_32_steps_is_recorded(iris, twin, repeated, max_epochs):
+    # Of four full minibatches each.
+    fit_fused([make_net(max_epochs=max_epochs)], *[[part] for part in iris])
+    assert len(repeated) == (max_epochs == 8)
+
+
+@pytest.mark.parametrize("params", [{}, {"lam_per": "sample", "dropout": 0.3}], ids=str)
+def test_nothing_is_read_from_the_device_per_replay(iris, params, twin):
+    counts = []
+    for batch_size in (3, 10):
+        nets = [make_net(batch_size=batch_size, max_epochs=4, **params) for _ in range(3)]
+        with HostReads() as reads:
+            fit_fused(nets, *[[part] * 3 for part in iris])
+        counts.append(reads.count)
+    assert counts[0] == counts[1]
+
+
+# -- CUDA -----------------------------------------------------------------------------------------
+
+
+class Chunked(nn.Module):
+    """What vmap takes, with layers that the written-out gradient has not."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(n_features, 16),
+            nn.LayerNorm(16),
+            nn.GELU(),
+            nn.Dropout(0.2),
+            nn.Linear(16, n_classes),
+        )
+
+    def forward(self, X):
+        return self.output(self.layers(X))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"dropout": 0.3},
+        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+        {"criterion__label_smoothing": 0.1, "dropout": 0.3},
+        {"module": Chunked, "dropout": 0.3, "module__hidden_sizes": None},
+    ],
+    ids=str,
+)
+def test_cuda_graphs_do_what_steps_one_by_one_do(iris, params, monkeypatch):
+    made = []
+    make = RepeatedStep.__init__
+
+    def make_noted(self, *args, **kwargs):
+        make(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(RepeatedStep, "__init__", make_noted)
+    params = {name: value for name, value in params.items() if value is not None}
+    varied = [{"alpha": 0}, {"alpha": 0.2, "random_state": 1}, {"alpha": 1, "lam_per": "sample"}]
+    common = {"device": "cuda", "random_state": 0, **MANY, **params}
+    nets = [MixupClassifier(**{**common, **net}) for net in varied]
+    others = [clone(net) for net in nets]
+    folds = list(zip(*make_folds(*iris, 150, 140, 150), strict=True))
+    fit_fused(nets, *folds)
+    assert made
+    assert [step.why_eager for step in made if step._is_tried] == [None] * len(made)
+    assert all(step._take_one is not step._step for step in made)
+    with monkeypatch.context() as patch:
+        patch.delitem(capture.RECORDERS, "cuda")
+        fit_fused(others, *folds)
+    for pair in zip(nets, others, strict=True):
+        assert_same_net(*pair)
+    again = [clone(net) for net in nets]
+    fit_fused(again, *folds)
+    for one, other in zip(nets, again, strict=True):
+        for name, tensor in one.module_.state_dict().items():
+            assert torch.equal(tensor, other.module_.state_dict()[name])
+
+
+@pytest.mark.cuda
+def test_cuda_steps_that_look_at_the_host_go_on_eagerly(iris):
+    class Looks(nn.Linear):
+        def forward(self, X):
+            return super().forward(X) * (1.0 if float(X.abs().sum()) >= 0 else 0.0)
+
+    net = MixupClassifier(
+        Looks, module__in_features=4, module__out_features=3, device="cuda", random_state=0, **MANY
+    )
+    with np.testing.suppress_warnings() as caught:
+        caught.filter(UserWarning)  # vmap does not take it either
+        fit_fused([net], *[[part] for part in iris])
+    assert np.isfinite(net.predict_proba(iris[0])).all()
