@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from benchmarks._data.picture_sets import Loaded
 from benchmarks._nets.pictures import count_errors
 from sklearn_mixup._checkpoint import load_checkpoint
 from sklearn_mixup.robustness import fgsm, iterative_fgsm
@@ -132,10 +133,15 @@ def split_rows(X: Tensor, y: Tensor) -> Minibatches:
     return zip(X.split(N_ROWS_AT_ONCE), y.split(N_ROWS_AT_ONCE), strict=True)
 
 
-def stream_folder(folder: Any, pixels: int, n_workers: int, device: str) -> Minibatches:
-    """Give the pictures of a folder, cut as for a test, as they are needed."""
-    from benchmarks._data.folders import PictureFolder, test_transform
+def read_minibatches(loaded: Loaded, n_rows: int | None, device: str) -> Minibatches:
+    """Give the first pictures to test on: those in memory, or those of a folder as they are needed.
 
-    pictures = PictureFolder(folder, test_transform(pixels))
-    for X, y in DataLoader(pictures, batch_size=N_ROWS_AT_ONCE, num_workers=n_workers):
-        yield X.to(device), y.to(device)
+    `n_rows` None gives all, as it has to for a folder.
+    """
+    X, y = loaded.test
+    if isinstance(X, Tensor):
+        yield from split_rows(X[:n_rows], y[:n_rows].to(device))
+    else:
+        n_workers = loaded.params["iterator_valid__num_workers"]
+        for rows, codes in DataLoader(X, batch_size=N_ROWS_AT_ONCE, num_workers=n_workers):
+            yield rows.to(device), codes.to(device)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._adversarial_nets import ATTACKS, BOXES, clean_column, column
-from benchmarks._picture_figures import method_colours, prepare_axes
-from benchmarks._picture_report import percent, points
+from benchmarks._lab.curves import prepare_axes
+from benchmarks._lab.figures import method_colours
+from benchmarks._lab.tell import percent, points
 from benchmarks._runs import mean_and_standard_error, paired_difference
 
 _GROUP = ["data", "network", "max_epochs"]

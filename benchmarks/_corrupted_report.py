@@ -13,7 +13,7 @@ import pandas as pd
 from benchmarks._alpha_styles import keep_quiet
 from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
-from benchmarks._picture_report import percent, points
+from benchmarks._lab.tell import percent, points
 from benchmarks._runs import mean_and_standard_error, paired_difference
 from benchmarks.corrupted_recipes import METHODS, TABLE_2
 

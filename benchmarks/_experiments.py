@@ -29,27 +29,6 @@ class Told:
 
 _ALL = (
     Told(
-        "between",
-        "Figure 2",
-        "Between the pictures",
-        "Does mixup err less, and have smaller gradients, between the training pictures?",
-        "12 minutes",
-    ),
-    Told(
-        "imagenet",
-        "Table 1",
-        "ImageNet",
-        "Does mixup lower the test error on large pictures?",
-        "4 minutes",
-    ),
-    Told(
-        "cifar",
-        "Figure 3",
-        "CIFAR",
-        "Does mixup lower the test error on small pictures?",
-        "35 minutes",
-    ),
-    Told(
         "speech",
         "Figure 4",
         "Spoken commands",

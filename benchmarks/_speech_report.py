@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks._picture_report import percent, points
+from benchmarks._lab.tell import percent, points
 from benchmarks._runs import PairedDifference, mean_and_standard_error, paired_difference
 from benchmarks.speech_recipes import FIGURE_4_ERRORS
 

@@ -38,27 +38,24 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from benchmarks import _adversarial_report as report
-from benchmarks import cifar, imagenet
 from benchmarks._adversarial_nets import (
     N_STEPS,
     measure_attacks,
+    read_minibatches,
     read_network,
     split_rows,
-    stream_folder,
 )
 from benchmarks._data.cifar import fetch_cifar10
-from benchmarks._data.imagenet import IMAGENET_MEAN, IMAGENET_STD
-from benchmarks._data.pictures import load_pictures
+from benchmarks._data.picture_sets import PictureSet, find_folders, find_in_memory
+from benchmarks._lab.checkpoints import with_checkpoints
+from benchmarks._lab.options import add_data_options, add_dry_run, missing_data_end_it
+from benchmarks._lab.pictures import CHANNELS_LAST, KEY, Training, list_tasks, tell_cost
 from benchmarks._nets import recipes
 from benchmarks._nets.pictures import make_network
-from benchmarks._options import add_data_options, add_dry_run
-from benchmarks._picture_report import tell_plan
-from benchmarks._picture_runs import with_checkpoints
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.robustness import pixel_bounds
 
-_KEY = ("data", "network", "method", "alpha", "max_epochs", "seed")
 _CIFAR_FAMILY, _IMAGENET_FAMILY = "preact_resnet18", "resnet101"
 _IMAGENET_EPOCHS = 90  # Table 3 does not say; Table 1 has 90 and 200
 _PIXEL_LEVELS = (1.0, 2.0, 4.0, 8.0)  # of 255; the paper's is 4
@@ -100,7 +97,7 @@ _SCALES = {
 
 
 def plan_networks(
-    scale: _Scale, *, alpha: float | None, n_seeds: int, **options: Any
+    scale: _Scale, pictures: PictureSet, *, alpha: float | None, n_seeds: int, device: str
 ) -> list[Task]:
     """List the networks to train: ERM and mixup of each seed, and one more ERM network.
 
@@ -108,54 +105,53 @@ def plan_networks(
     ----------
     scale : _Scale
         What is run.
+    pictures : PictureSet
+        To train on, and to attack.
     alpha : float
         Of mixup; None is the paper's of the network.
     n_seeds : int
         Repeats.
-    **options
-        As for `cifar.plan`, or for `imagenet.plan` without what the scale says.
+    device : str
 
     Returns
     -------
     list of Task
-        Those of `cifar` or of `imagenet`; their work lacks ``checkpoints``.
+        Those of `list_tasks`; their work lacks ``checkpoints``.
     """
     if scale.data == "imagenet":
         recipe = recipes.IMAGENET_RECIPES[_IMAGENET_FAMILY, _IMAGENET_EPOCHS]
-        tasks = imagenet.plan(
-            scale.data,
-            networks=[_IMAGENET_FAMILY],
-            epochs=[scale.max_epochs or _IMAGENET_EPOCHS],
-            alphas=[0.0, recipe.alpha if alpha is None else alpha],
-            n_seeds=n_seeds + 1,
-            pixels=recipes.IMAGENET_PIXELS,
-            batch_size=None,
-            **options,
+        training = Training(
+            pictures,
+            _IMAGENET_FAMILY,
+            recipe.shortened(scale.max_epochs),
+            settings={"pixels": recipes.IMAGENET_PIXELS},
         )
     else:
         recipe = recipes.CIFAR_RECIPES[_CIFAR_FAMILY]
-        tasks = cifar.plan(
-            [scale.data],
-            {_CIFAR_FAMILY: {"width": scale.width}},
-            max_epochs=[scale.max_epochs],
-            alphas=[0.0, recipe.alpha if alpha is None else alpha],
-            n_seeds=n_seeds + 1,
-            **options,
+        sizes = {"width": scale.width}
+        training = Training(
+            pictures, _CIFAR_FAMILY, recipe.shortened(scale.max_epochs), sizes, {"sizes": sizes}
         )
+    tasks = list_tasks(
+        [training],
+        alphas=[0.0, recipe.alpha if alpha is None else alpha],
+        n_seeds=n_seeds + 1,
+        device=device,
+        versions=environment(device),
+    )
     return [task for task in tasks if not task.key["alpha"] or task.key["seed"] < n_seeds]
 
 
-def plan_attacks(networks: Sequence[Task], *, data: str, options: Mapping[str, Any]) -> list[Task]:
+def plan_attacks(networks: Sequence[Task], *, n_attacked: int | None, device: str) -> list[Task]:
     """List the attacks on trained networks; those of a seed are done together.
 
     Parameters
     ----------
     networks : list of Task
         From `plan_networks`, with their checkpoints.
-    data : {"cifar10", "digits", "imagenet"}
-        What they were trained on.
-    options : mapping
-        For `attack_seed`.
+    n_attacked : int or None
+        The first test pictures are attacked; None: all.
+    device : str
 
     Returns
     -------
@@ -172,10 +168,14 @@ def plan_attacks(networks: Sequence[Task], *, data: str, options: Mapping[str, A
             "levels": list(_PIXEL_LEVELS),
             "n_steps": N_STEPS,
             "source_seed": seed + 1,
-            "n_attacked": options.get("n_attacked"),
+            "n_attacked": n_attacked,
         }
-        work = partial(attack_seed, data=data, places=places, **options)
-        group = f"{data}-{network.key['network']}-{network.key['max_epochs']}-{seed}"
+        training = network.work.keywords["training"]
+        options = {"places": places, "n_attacked": n_attacked, "device": device}
+        work = partial(attack_seed, training=training, **options)
+        group = "-".join(
+            str(network.key[name]) for name in ("data", "network", "max_epochs", "seed")
+        )
         tasks.append(Task(network.key, settings, work, group))
     return tasks
 
@@ -183,42 +183,37 @@ def plan_attacks(networks: Sequence[Task], *, data: str, options: Mapping[str, A
 def attack_seed(
     keys: Sequence[Mapping[str, Any]],
     *,
-    data: str,
+    training: Training,
     places: Mapping[tuple[float, int], Path],
     device: str,
-    sizes: Mapping[str, Any],
-    data_home: str | None = None,
-    whole: bool = False,
     n_attacked: int | None = None,
-    folders: Any = None,
-    n_workers: int = 0,
 ) -> list[dict[str, Any]]:
     """Attack the trained networks of a seed, whose checkpoints are at `places`."""
     start = time.perf_counter()
-    if data == "imagenet":
-        family, n_classes, name = _IMAGENET_FAMILY, folders.n_classes, folders.name
-        minibatches = stream_folder(folders.test_dir, recipes.IMAGENET_PIXELS, n_workers, device)
-        mean: Any = IMAGENET_MEAN
-        std: Any = IMAGENET_STD
-        counts = {"n_train": folders.n_train, "n_test": folders.n_test}
-    else:
-        pictures = load_pictures(data, data_home, whole)
-        family, n_classes, name = _CIFAR_FAMILY, pictures.n_classes, pictures.name
-        X, y = pictures.X_test[:n_attacked], pictures.y_test[:n_attacked]
-        minibatches = split_rows(X.to(device), y.to(device))
-        mean, std = pictures.mean, pictures.std
-        counts = {"n_train": len(pictures.X_train), "n_test": len(X)}
-    make = partial(make_network, family, n_classes, **sizes)
+    pictures, loaded = training.pictures, training.pictures.load(device)
+    sizes = {"channels_last": CHANNELS_LAST, **training.sizes}
+    make = partial(make_network, training.family, pictures.n_classes, **sizes)
     (seed,) = {key["seed"] for key in keys}
     errors = measure_attacks(
         {key["alpha"]: read_network(places[key["alpha"], seed], make, device) for key in keys},
         read_network(places[0.0, seed + 1], make, device),
-        minibatches,
-        bounds={level: pixel_bounds(level, mean=mean, std=std) for level in _PIXEL_LEVELS},
+        read_minibatches(loaded, n_attacked, device),
+        bounds={
+            level: pixel_bounds(level, mean=loaded.mean, std=loaded.std) for level in _PIXEL_LEVELS
+        },
         n_bests=(1, 5),
     )
+    counts = {
+        "n_train": pictures.n_train,
+        "n_test": min(n_attacked or pictures.n_test, pictures.n_test),
+    }
     seconds = round((time.perf_counter() - start) / len(keys), 2)
-    told = {"data_name": name, "source_seed": seed + 1, **counts, "attack_time_s": seconds}
+    told = {
+        "data_name": pictures.title,
+        "source_seed": seed + 1,
+        **counts,
+        "attack_time_s": seconds,
+    }
     return [{**told, **errors[key["alpha"]]} for key in keys]
 
 
@@ -356,14 +351,11 @@ def run(args: argparse.Namespace) -> None:
     checkpoints = args.out / "adversarial_checkpoints"
     folder = checkpoints / f"{scale.data}-{scale.max_epochs or 'paper'}"
     if "pictures" in parts:
-        networks, options, shapes = _prepare(scale, args, device, whole=scale_name == "paper")
+        pictures = _find_pictures(scale, args, whole=scale_name == "paper")
+        n_seeds = args.seeds or scale.n_seeds
+        networks = plan_networks(scale, pictures, alpha=args.alpha, n_seeds=n_seeds, device=device)
         if args.dry_run:
-            described = (
-                imagenet.describe_plan(networks)
-                if shapes is None
-                else cifar.describe_plan(networks, shapes=shapes)
-            )
-            tell_plan("adversarial, networks to train", described)
+            tell_cost("adversarial, networks to train", networks)
             n_levels, n_passes = len(_PIXEL_LEVELS), 3 * len(_PIXEL_LEVELS) * (1 + N_STEPS)
             told = (
                 f"Then, for each seed, {n_passes} passes forward and backward of all test "
@@ -372,7 +364,7 @@ def run(args: argparse.Namespace) -> None:
             )
             print("", textwrap.fill(told, 100), sep="\n")
         else:
-            tasks += _train(networks, folder, scale.data, args, options)
+            tasks += _train(networks, folder, scale.n_attacked, device, args)
     if args.dry_run:
         return
     if "digits" in parts:
@@ -382,7 +374,7 @@ def run(args: argparse.Namespace) -> None:
             max_epochs=scale.digits_epochs,
             device=device,
         )
-    run_table = RunTable(args.out / "adversarial.csv", _KEY)
+    run_table = RunTable(args.out / "adversarial.csv", KEY)
     versions = environment(device)
     runs = run_table.complete(tasks, n_jobs=args.jobs, title="adversarial", extra=versions)
     shutil.rmtree(folder, ignore_errors=True)
@@ -391,47 +383,36 @@ def run(args: argparse.Namespace) -> None:
     _tell(runs, args.out, versions)
 
 
-def _prepare(
-    scale: _Scale, args: argparse.Namespace, device: str, *, whole: bool
-) -> tuple[list[Task], dict[str, Any], Any]:
-    """Plan the networks; tell what `attack_seed` and `cifar.describe_plan` need beside them."""
-    data_home = args.data_home
-    n_seeds = args.seeds or scale.n_seeds
-    plan = partial(plan_networks, scale, alpha=args.alpha, n_seeds=n_seeds, device=device)
-    options: dict[str, Any] = {"device": device}
+def _find_pictures(scale: _Scale, args: argparse.Namespace, *, whole: bool) -> PictureSet:
+    """Find the pictures to train on and to attack."""
     if scale.data == "imagenet":
-        folders = imagenet.find_or_tell("imagenet", data_home, dry=args.dry_run)
-        options |= {"folders": folders, "n_workers": args.workers}
-        networks = plan(folders=folders, n_workers=args.workers)
-        return networks, {**options, "sizes": {"channels_last": True}}, None
-    if args.download and scale.data == "cifar10":
-        fetch_cifar10(data_home)
-    name, shape = cifar.look_up(scale.data, data_home, whole, dry=args.dry_run)
-    where = {"data_home": data_home, "whole": whole}
-    sizes = {"width": scale.width, "channels_last": True}
-    networks = plan(names={scale.data: name}, **where)
-    options |= {**where, "sizes": sizes, "n_attacked": scale.n_attacked}
-    return networks, options, {scale.data: shape}
+        size = {"pixels": recipes.IMAGENET_PIXELS, "n_workers": args.workers}
+        with missing_data_end_it():
+            return find_folders("imagenet", args.data_home, dry=args.dry_run, **size)
+    with missing_data_end_it("(or --download, to get it)"):
+        if args.download and scale.data == "cifar10":
+            fetch_cifar10(args.data_home)
+        return find_in_memory(scale.data, args.data_home, whole=whole, dry=args.dry_run)
 
 
 def _train(
     networks: Sequence[Task],
     folder: Path,
-    data: str,
+    n_attacked: int | None,
+    device: str,
     args: argparse.Namespace,
-    options: Mapping[str, Any],
 ) -> list[Task]:
     """Train the networks that attacks to come need, and plan the attacks."""
     if args.fresh:
         shutil.rmtree(folder, ignore_errors=True)
     networks = [with_checkpoints(task, folder) for task in networks]
-    tasks = plan_attacks(networks, data=data, options=options)
-    pending = RunTable(args.out / "adversarial.csv", _KEY).pending(tasks)
+    tasks = plan_attacks(networks, n_attacked=n_attacked, device=device)
+    pending = RunTable(args.out / "adversarial.csv", KEY).pending(tasks)
     needed = {(task.key["alpha"], task.key["seed"]) for task in pending}
     needed |= {(0.0, task.key["seed"] + 1) for task in pending}
     if needed:
         # Beside the checkpoints, so that it says no more than what is there.
-        trained = RunTable(folder / "networks.csv", _KEY)
+        trained = RunTable(folder / "networks.csv", KEY)
         due = [task for task in networks if (task.key["alpha"], task.key["seed"]) in needed]
         trained.complete(due, n_jobs=args.jobs, title="adversarial, training")
     return tasks

@@ -27,7 +27,7 @@ class _FolderSet:
     citation: str
 
 
-_IMAGENET = _FolderSet(
+IMAGENET = _FolderSet(
     title="ImageNet-2012",
     folders=("imagenet",),
     n_classes=1000,
@@ -97,7 +97,7 @@ def fetch_imagenet(data_home: DataHome = None) -> Bunch:
     >>> imagenet.name, imagenet.n_train  # doctest: +SKIP
     ('ImageNet-2012', 1281167)
     """
-    return _fetch(_IMAGENET, data_home)
+    return _fetch(IMAGENET, data_home)
 
 
 def fetch_imagenette(data_home: DataHome = None) -> Bunch:

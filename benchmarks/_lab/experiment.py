@@ -125,7 +125,7 @@ class Experiment:
     question: str
     small_takes: str
     doc: str
-    scales: Mapping[str | None, Any]
+    scales: Mapping[Any, Any]
     options: Callable[[argparse.ArgumentParser], None]
     plan: Callable[[Request], Sequence[Part]]
     device: Callable[[str], str] = field(default=find_device)

@@ -84,14 +84,18 @@ class PictureRecipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
 
-    def shortened(self, max_epochs: int) -> PictureRecipe:
+    def shortened(self, max_epochs: int | None) -> PictureRecipe:
         """Give the recipe for another number of epochs: drops and warm-up in proportion.
+
+        None leaves it as it is.
 
         Examples
         --------
         >>> CIFAR_RECIPES["wide_resnet"].shortened(10).drops
         (3, 6, 9)
         """
+        if max_epochs is None:
+            return self
         scale = max_epochs / self.max_epochs
         return replace(
             self,
@@ -169,9 +173,7 @@ CIFAR_SIZES: Mapping[str, Mapping[str, Any]] = {
 
 # -- ImageNet -------------------------------------------------------------------------------------
 
-# Pictures to train on and to test on, at 224 x 224 pixels. Augmented by a random resized crop and a
-# flip; tested on the centre crop.
-IMAGENET_ROWS = (1_281_167, 50_000)
+# Height and width. Augmented by a random resized crop and a flip; tested on the centre crop.
 IMAGENET_PIXELS = 224
 
 _IMAGENET: Mapping[str, Any] = {"batch_size": 1024, "lr": 0.4, "warmup_lr": 0.1, "warmup_epochs": 5}

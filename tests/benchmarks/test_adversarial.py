@@ -12,10 +12,12 @@ from torch import nn
 
 from benchmarks import _adversarial_nets as nets
 from benchmarks import _adversarial_report as report
-from benchmarks import adversarial, cifar, imagenet
+from benchmarks import adversarial
 from benchmarks.__main__ import main
 from benchmarks._adversarial_nets import clean_column, column
+from benchmarks._data.picture_sets import PictureSet, find_in_memory, write_digits
 from benchmarks._data.pictures import load_pictures
+from benchmarks._lab import pictures as pictures_as_runs
 from sklearn_mixup.robustness import fgsm, iterative_fgsm
 from tests.picture_rows import read_plan
 
@@ -34,7 +36,7 @@ def smoke(tmp_path_factory) -> Path:
     path.rename(out / "networks_copy.csv")
     path.write_bytes((out / "networks_copy.csv").read_bytes())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cifar, "fit_resumable", lambda *args: pytest.fail("trained again"))
+        patch.setattr(pictures_as_runs, "fit_resumable", lambda *args: pytest.fail("trained again"))
         main([*SMOKE, "--out", str(out)])
     return out
 
@@ -75,7 +77,9 @@ def test_networks_are_trained_once_kept_over_a_kill_and_attacked_as_trained(smok
 
 def test_a_second_run_does_nothing(smoke, monkeypatch):
     before = (smoke / "adversarial.csv").read_bytes()
-    monkeypatch.setattr(cifar, "fit_resumable", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr(
+        pictures_as_runs, "fit_resumable", lambda *args: pytest.fail("trained again")
+    )
     monkeypatch.setattr(adversarial, "fit_fused", lambda *args: pytest.fail("trained again"))
     main([*SMOKE, "--out", str(smoke)])
     assert (smoke / "adversarial.csv").read_bytes() == before
@@ -114,13 +118,15 @@ def test_help_says_what_is_reproduced():
 
 
 def _plan(n_seeds=2, **options):
-    scale = adversarial._SCALES["smoke"]
-    names = {"digits": "digits"}
     networks = adversarial.plan_networks(
-        scale, alpha=None, n_seeds=n_seeds, device="cpu", names=names
+        adversarial._SCALES["smoke"],
+        find_in_memory("digits"),
+        alpha=None,
+        n_seeds=n_seeds,
+        device="cpu",
     )
     networks = [adversarial.with_checkpoints(task, Path("nowhere")) for task in networks]
-    return adversarial.plan_attacks(networks, data="digits", options={})
+    return adversarial.plan_attacks(networks, n_attacked=None, device="cpu")
 
 
 def test_more_seeds_keep_the_runs_that_there_are():
@@ -137,14 +143,9 @@ def test_other_levels_are_other_runs(monkeypatch):
 
 
 def test_networks_of_the_paper_are_its_own():
-    folders = imagenet.Folders("ImageNet", Path(), Path(), 1_281_167, 50_000, 1000)
+    pictures = PictureSet("imagenet", "ImageNet", (3, 224, 224), 1_281_167, 50_000, 1000, None)
     tasks = adversarial.plan_networks(
-        adversarial._SCALES["paper"],
-        alpha=None,
-        n_seeds=1,
-        device="cpu",
-        folders=folders,
-        n_workers=8,
+        adversarial._SCALES["paper"], pictures, alpha=None, n_seeds=1, device="cpu"
     )
     assert [(t.key["alpha"], t.key["seed"]) for t in tasks] == [(0.0, 0), (0.2, 0), (0.0, 1)]
     for task in tasks:
@@ -157,13 +158,13 @@ def test_networks_of_the_paper_are_its_own():
 @pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra `vision`")
 def test_folders_of_pictures_are_attacked_too(tmp_path, monkeypatch):
     # The paper's path, with a smaller network, smaller pictures, and 60 digits for ImageNet.
-    recipe = imagenet.choose_recipe("resnet50", 1, None)
+    recipe = adversarial.recipes.IMAGENET_RECIPES["resnet50", 90].shortened(1)
     monkeypatch.setitem(adversarial.recipes.IMAGENET_RECIPES, ("resnet18", 90), recipe)
     monkeypatch.setattr(adversarial, "_IMAGENET_FAMILY", "resnet18")
     monkeypatch.setattr(adversarial.recipes, "IMAGENET_PIXELS", 32)
     monkeypatch.setattr(adversarial, "_PIXEL_LEVELS", (4.0,))
-    folders = imagenet.write_digits(tmp_path / "digits")
-    monkeypatch.setattr(imagenet, "find_folders", lambda *args: folders)
+    pictures = write_digits(tmp_path / "digits", pixels=32, n_workers=0)
+    monkeypatch.setattr(adversarial, "find_folders", lambda *args, **options: pictures)
     arguments = ["--scale", "paper", "--epochs", "1", "--workers", "0", "--device", "cpu"]
     main(["adversarial", *arguments, "--out", str(tmp_path)])
     runs = pd.read_csv(tmp_path / "adversarial.csv")

@@ -1,7 +1,6 @@
 """Figure 2: the same pairs for ERM and mixup, honest sentences, and the settings of the paper."""
 
-import re
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,21 +8,22 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import between
 from benchmarks.__main__ import main
-from benchmarks._between_report import MEASURES, column, compare, conclude, curves_of, curves_table
+from benchmarks._data.picture_sets import PictureSet
+from benchmarks.between import EXPERIMENT
+from benchmarks.between.report import (
+    MEASURES,
+    column,
+    compare,
+    conclude,
+    curves_of,
+    curves_table,
+)
+from benchmarks.between.runs import measure, plan_runs
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.inspection import gradient_norm_between, miss_rate_between
 
-SMOKE = between._SCALES["smoke"]
-
-
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    """Run at the smoke scale; give its folder."""
-    out = tmp_path_factory.mktemp("smoke")
-    main(["between", "--scale", "smoke", "--device", "cpu", "--out", str(out)])
-    return out
+SMOKE = EXPERIMENT.scales["smoke"]
 
 
 def make_runs(**shifts) -> pd.DataFrame:
@@ -38,48 +38,15 @@ def make_runs(**shifts) -> pd.DataFrame:
         (2, "mixup"),
     ):
         row = {"seed": seed, "method": method, "test_error": 0.3, "train_error": 0.1}
-        for measure in MEASURES:
-            shift = shifts.get(measure, 0.0) * (method == "mixup")
+        for name in MEASURES:
+            shift = shifts.get(name, 0.0) * (method == "mixup")
             for lam in (1.0, 0.0, 0.5):
-                row[column(measure, lam)] = 1.0 + seed + lam + shift
+                row[column(name, lam)] = 1.0 + seed + lam + shift
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 # -- the command line ---------------------------------------------------------------------------
-
-
-def test_smoke_leaves_a_table_a_page_and_a_figure(smoke):
-    assert sorted(path.name for path in smoke.iterdir() if path.suffix != ".json") == [
-        f"between.{ext}" for ext in ("csv", "md", "png")
-    ]
-    assert (smoke / "between.png").read_bytes().startswith(b"\x89PNG")
-    page = (smoke / "between.md").read_text(encoding="utf-8")
-    assert "digits of scikit-learn" in page
-    assert "![Figure 2" in page
-    runs = pd.read_csv(smoke / "between.csv")
-    assert list(zip(runs["seed"], runs["method"], strict=True)) == [
-        (0, "ERM"),
-        (0, "mixup"),
-        (1, "ERM"),
-        (1, "mixup"),
-    ]
-    for lam in (0, 0.25, 0.5, 0.75, 1):
-        assert runs[column("train_misses", lam)].between(0, 1).all()
-        assert (runs[column("loss_gradient", lam)] > 0).all()
-
-
-def test_a_second_run_does_nothing(smoke, monkeypatch):
-    before = (smoke / "between.csv").read_bytes()
-    monkeypatch.setattr(between, "fit_resumable", lambda *args: pytest.fail("trained again"))
-    main(["between", "--scale", "smoke", "--device", "cpu", "--out", str(smoke)])
-    assert (smoke / "between.csv").read_bytes() == before
-
-
-def test_missing_pictures_are_named_with_the_way_to_get_them(tmp_path):
-    empty = tmp_path / "empty"
-    with pytest.raises(SystemExit, match=r"(?s)cifar.*--download gets it; --data digits"):
-        main(["between", "--data-home", str(empty), "--out", str(tmp_path)])
 
 
 @pytest.mark.parametrize("alpha", ["0", "-1", "nan"])
@@ -89,18 +56,17 @@ def test_mixup_has_to_mix(alpha, capsys):
     assert "must be > 0" in capsys.readouterr().err
 
 
-def test_help_says_what_is_reproduced_and_where_it_departs():
-    assert re.match(r"Figure 2 of \[1\].*\n", between.__doc__)
-    assert "Departs from the paper" in between.__doc__
-
-
 # -- runs ---------------------------------------------------------------------------------------
 
 
+def plan(scale="smoke", **changes):
+    pictures = PictureSet("cifar10", "CIFAR-10", (3, 32, 32), 50_000, 10_000, 10, load=None)
+    scale = replace(EXPERIMENT.scales[scale], **changes)
+    return plan_runs(scale, pictures, alpha=1.0, device="cpu", versions={})
+
+
 def test_settings_are_those_of_the_paper():
-    tasks = between.plan(
-        between._SCALES["paper"], alpha=1.0, n_seeds=3, data_name="CIFAR-10", device="cpu"
-    )
+    tasks = plan("paper")
     assert [(task.key["seed"], task.key["alpha"]) for task in tasks] == [
         (seed, alpha) for seed in range(3) for alpha in (0.0, 1.0)
     ]
@@ -115,9 +81,7 @@ def test_settings_are_those_of_the_paper():
 
 @pytest.mark.parametrize("change", ["n_lam", "n_pairs", "n_gradients", "n_jacobians", "max_epochs"])
 def test_other_settings_are_other_runs(change):
-    options = {"alpha": 1.0, "n_seeds": 1, "data_name": "digits", "device": "cpu"}
-    other = between.replace(SMOKE, **{change: getattr(SMOKE, change) + 1})
-    first, second = (between.plan(scale, **options)[0] for scale in (SMOKE, other))
+    (first, *_), (second, *_) = plan(), plan(**{change: getattr(SMOKE, change) + 1})
     assert first.fingerprint != second.fingerprint
 
 
@@ -127,7 +91,7 @@ def test_measures_are_those_of_the_package_for_pairs_of_the_seed(digits):
         nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), max_epochs=3, random_state=0, device="cpu"
     ).fit(X, y)
     train, test = (X[:400], y[:400]), (X[400:], y[400:])
-    measured = between.measure(net, train, test, scale=SMOKE, seed=3)
+    measured = measure(net, train, test, scale=SMOKE, seed=3)
     lam = [0.0, 0.25, 0.5, 0.75, 1.0]
     common = {"lam": lam, "random_state": 3}
     for name, expected in (
@@ -141,7 +105,7 @@ def test_measures_are_those_of_the_package_for_pairs_of_the_seed(digits):
     ):
         np.testing.assert_allclose([measured[column(name, weight)] for weight in lam], expected)
     assert measured["train_error"] == pytest.approx((net.predict(train[0]) != train[1]).mean())
-    assert between.measure(net, train, test, scale=SMOKE, seed=3) == measured
+    assert measure(net, train, test, scale=SMOKE, seed=3) == measured
 
 
 # -- the report -----------------------------------------------------------------------------------
@@ -159,7 +123,7 @@ def test_comparison_is_paired_by_seed_whatever_the_order():
 
 
 def test_a_seed_without_its_partner_is_an_error():
-    with pytest.raises(ValueError, match="a run of ERM and one of mixup"):
+    with pytest.raises(ValueError, match="a run for each method, ERM, mixup"):
         compare(make_runs().iloc[:-1])
 
 

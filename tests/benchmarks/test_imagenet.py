@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import _picture_report as report
-from benchmarks import imagenet
 from benchmarks.__main__ import main
-from benchmarks._nets.pictures import make_network
 from benchmarks._nets.recipes import IMAGENET_RECIPES
+from benchmarks.imagenet import figures, report
+from benchmarks.imagenet.recipes import TABLE_1_ERRORS
+from benchmarks.imagenet.runs import choose_recipe
 from tests.picture_rows import read_plan, runs_of
 
 pytestmark = pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra `vision`")
@@ -48,22 +48,16 @@ def test_dry_run_of_the_paper_needs_no_data_and_tells_the_truth(tmp_path, capsys
 
 def test_untouched_recipes_are_those_of_the_paper():
     for (network, max_epochs), recipe in IMAGENET_RECIPES.items():
-        assert imagenet.choose_recipe(network, max_epochs, None) == recipe
-    small = imagenet.choose_recipe("resnet50", 18, 32)
+        assert choose_recipe(network, max_epochs, None) == recipe
+    small = choose_recipe("resnet50", 18, 32)
     assert (small.drops, small.warmup_epochs) == ((6, 12, 16), 1)
     assert small.lr == pytest.approx(0.4 / 32)
-
-
-def test_network_of_timm_has_as_many_outputs_as_classes():
-    with torch.device("meta"):
-        logits = make_network("resnet50", 7)(torch.zeros(2, 3, 64, 64))
-    assert logits.shape == (2, 7)
 
 
 def test_table_stands_beside_the_papers():
     errors = {(0.0, 90): [0.25, 0.27], (0.2, 90): [0.24, 0.24]}
     runs = runs_of(errors, network="ResNet-50", family="resnet50")
-    table = report.table_1(runs)
+    table = report.table(runs)
     assert table["method"].tolist() == ["ERM", "mixup, alpha 0.2"]
     assert table["top-1"].tolist() == ["26.0 ± 1.0", "24.0 ± 0.0"]
     assert table["paper top-1"].tolist() == ["23.5", "23.3"]
@@ -71,29 +65,18 @@ def test_table_stands_beside_the_papers():
     assert "ERM: 2.30 to 0.26" in report.tell_losses(runs)
 
 
-def test_smoke_reads_folders_and_does_nothing_twice(tmp_path, capsys, monkeypatch):
-    arguments = ["imagenet", "--scale", "smoke", "--epochs", "1", "--device", "cpu"]
-    arguments += ["--out", str(tmp_path)]
-    main(arguments)
-    names = {path.name for path in tmp_path.iterdir() if path.suffix != ".json"}
-    assert names == {f"imagenet.{ext}" for ext in ("csv", "md", "png")}
+def test_figure_has_a_row_for_each_network():
+    runs = pd.concat([runs_of({(0.0, 5): [0.3, 0.4]}), runs_of({(0.2, 5): [0.3]}, network="B")])
+    figure = figures.plot_losses(runs)
+    assert [len(ax.lines) for ax in figure.axes] == [1, 1, 1, 1]
+    figure.draw_without_rendering()
+
+
+def test_erm_alone_may_be_trained(tmp_path):
+    arguments = ["--scale", "smoke", "--alphas", "0", "--epochs", "1", "--device", "cpu"]
+    main(["imagenet", *arguments, "--out", str(tmp_path)])
     runs = pd.read_csv(tmp_path / "imagenet.csv")
-    assert runs["alpha"].tolist() == [0.0, 0.2]
-    assert (runs["n_train"] == 40).all()
-    assert runs["test_error"].between(0, 1).all()
-    assert "| ResNet-50" in (tmp_path / "imagenet.md").read_text(encoding="utf-8")
-
-    def do_not(*args, **kwargs):
-        raise AssertionError("a finished run was done again")
-
-    monkeypatch.setattr(imagenet, "run_one", do_not)
-    main(arguments)
-    assert "paper top-1" in capsys.readouterr().out
-
-
-def test_missing_pictures_are_named(tmp_path):
-    with pytest.raises(SystemExit, match="imagenette2"):
-        main(["imagenet", "--data-home", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert (runs["alpha"].tolist(), runs["n_train"].tolist()) == ([0.0], [40])
 
 
 @pytest.mark.skipif(find_spec("accelerate") is None, reason="needs the extra `accelerate`")
@@ -138,6 +121,6 @@ def test_published_errors_are_those_of_table_1():
             network = name.lower().replace("-", "") + (f"_{kind}" if kind else "")
         errors = (float(top1) / 100, None if top5 == "-" else float(top5) / 100)
         found[network, int(epochs), float(alpha or 0)] = errors
-    assert found.keys() == report.TABLE_1_ERRORS.keys()
-    for place, errors in report.TABLE_1_ERRORS.items():
+    assert found.keys() == TABLE_1_ERRORS.keys()
+    for place, errors in TABLE_1_ERRORS.items():
         assert errors == pytest.approx(found[place]), place

@@ -1,18 +1,21 @@
-"""How the runs between pictures are compared, told and drawn."""
+"""What came out between the pictures, compared and told."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks._runs import mean_and_standard_error
+from benchmarks._lab.compare import pair
+from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
+from benchmarks._lab.statistics import mean_and_standard_error
+from benchmarks._lab.tell import made_on, number
+from benchmarks.between import figures
 
-# Blue and vermillion of Okabe and Ito, told apart with any colour vision.
-_COLOURS = {"ERM": "#0072B2", "mixup": "#D55E00"}
+METHODS = ("ERM", "mixup")
 MEASURES = {
     "train_misses": "misses between training pictures, share",
     "test_misses": "misses between test pictures, share",
@@ -30,6 +33,23 @@ def column(measure: str, lam: float) -> str:
     'train_misses@0.5'
     """
     return f"{measure}@{round(float(lam), 4):g}"
+
+
+def tell(scale: Any, runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
+    """Tell what came out; `scale` says how many pairs it is from."""
+    comparison, curves = compare(runs), curves_of(runs)
+    title = "Figure 2: ERM and mixup between the pictures"
+    return Outcome(
+        title,
+        [
+            Conclusions([conclude(comparison)]),
+            Figure("between.png", title, partial(figures.plot, curves, runs)),
+            Table(summary_table(comparison)),
+            Table(curves_table(curves)),
+            Note(notes(runs, scale)),
+            Note(made_on(versions)),
+        ],
+    )
 
 
 # -- comparison -----------------------------------------------------------------------------------
@@ -67,14 +87,9 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
     measured |= {"test_error": runs["test_error"], "train_error": runs["train_error"]}
     rows = []
     for name, values in measured.items():
-        by_seed = pd.DataFrame(
-            {"seed": runs["seed"], "method": runs["method"], "value": values}
-        ).pivot(index="seed", columns="method", values="value")
-        if set(by_seed.columns) != set(_COLOURS) or by_seed.isna().any(axis=None):
-            raise ValueError(
-                "Each seed must have a run of ERM and one of mixup; got "
-                f"{by_seed.notna().to_dict()}."
-            )
+        by_seed = pair(
+            runs.assign(value=values), "value", by="seed", columns="method", wanted=METHODS
+        )
         erm, mixup = by_seed["ERM"], by_seed["mixup"]
         row: dict[str, Any] = {"measure": name, "n_seeds": len(by_seed)}
         row["n_lower"] = int((mixup < erm).sum())
@@ -95,7 +110,7 @@ def curves_of(runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """
     curves = {}
     for measure in MEASURES:
-        for method in _COLOURS:
+        for method in METHODS:
             values = _values(runs[runs["method"] == method], measure)
             told = [mean_and_standard_error(values[lam]) for lam in values.columns]
             mean, error = np.array(told).T
@@ -134,11 +149,6 @@ def conclude(comparison: pd.DataFrame) -> str:
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _told(mean: float, error: float, sign: str = "") -> str:
-    """Write a mean and, where there are several values, its standard error."""
-    return f"{mean:{sign}.4f}" + ("" if np.isnan(error) else f" ± {error:.4f}")
-
-
 def summary_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Write the comparison as texts."""
     names = {**MEASURES, "test_error": "test error, share", "train_error": "training error, share"}
@@ -146,9 +156,9 @@ def summary_table(comparison: pd.DataFrame) -> pd.DataFrame:
         [
             {
                 "averaged over lam": names[row.measure],
-                "ERM": _told(row.erm, row.erm_se),
-                "mixup": _told(row.mixup, row.mixup_se),
-                "mixup - ERM": _told(row.difference, row.difference_se, "+"),
+                "ERM": number(row.erm, row.erm_se, digits=4),
+                "mixup": number(row.mixup, row.mixup_se, digits=4),
+                "mixup - ERM": number(row.difference, row.difference_se, digits=4, sign="+"),
                 "mixup lower in": f"{row.n_lower} of {row.n_seeds} seeds",
             }
             for row in comparison.itertuples()
@@ -158,7 +168,7 @@ def summary_table(comparison: pd.DataFrame) -> pd.DataFrame:
 
 def curves_table(curves: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     """Write the curves over the seeds as texts, a row for each lam."""
-    table = {}
+    table: dict[str, list[str]] = {}
     for (measure, method), curve in curves.items():
         table.setdefault("lam", [f"{lam:.2f}" for lam in curve["lam"]])
         name = measure.replace("_", " ")
@@ -166,15 +176,15 @@ def curves_table(curves: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame
     return pd.DataFrame(table)
 
 
-def notes(runs: pd.DataFrame, settings: Mapping[str, Any]) -> str:
+def notes(runs: pd.DataFrame, scale: Any) -> str:
     """Say what was done, how it was measured, and what it does not show."""
     first = runs.iloc[0]
     return (
         f"{first.data_name}, {first.n_train} pictures to train on and {first.n_test} to test on; "
         f"{first.network}, {first.max_epochs} epochs, with the paper's optimizer and schedule in "
-        f"proportion. At each lam {settings['n_pairs']} random pairs of different pictures for "
-        f"misses, {settings['n_gradients']} for the gradient of the loss and "
-        f"{settings['n_jacobians']} for those of the logits; a pair may have one label, as in the "
+        f"proportion. At each lam {scale.n_pairs} random pairs of different pictures for "
+        f"misses, {scale.n_gradients} for the gradient of the loss and "
+        f"{scale.n_jacobians} for those of the logits; a pair may have one label, as in the "
         "paper. Pictures are not augmented, and standardised: norms are Euclidean, in nats (or "
         "logits) for one standard deviation of a pixel. The loss at a mixed picture is mixed "
         "alike. ERM and mixup of a seed share initial weights, shuffles and pairs. Numbers are "
@@ -182,78 +192,3 @@ def notes(runs: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         "beside ours. Mixup is trained at such points and ERM is not, which is the point of the "
         "figure; that it fits its own vicinity is less of a claim than the test error."
     )
-
-
-# -- figure ---------------------------------------------------------------------------------------
-
-
-def plot(
-    curves: Mapping[tuple[str, str], pd.DataFrame],
-    runs: pd.DataFrame,
-    path: str | os.PathLike[str],
-) -> None:
-    """Draw misses, gradients of the loss and gradients of the logits, side by side.
-
-    Parameters
-    ----------
-    curves : mapping
-        From `curves_of`.
-    runs : DataFrame
-        What they are from.
-    path : path-like
-        The PNG to write.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from sklearn_mixup.inspection import BetweenSamplesDisplay
-
-    figure = Figure(figsize=(11.5, 4.5), dpi=160, layout="constrained")
-    figure.get_layout_engine().set(wspace=0.04, hspace=0.04)
-    axes = figure.subplots(1, 3)
-    panels = (
-        ("train_misses", "Misses: the prediction is neither label", None),
-        ("loss_gradient", "Gradient of the loss", "Euclidean norm"),
-        ("logit_gradient", "Gradients of all logits", "Euclidean norm"),
-    )
-    for ax, (measure, title, label) in zip(axes, panels, strict=True):
-        shown = [measure, "test_misses"] if measure == "train_misses" else [measure]
-        for name in shown:
-            for method, colour in _COLOURS.items():
-                curve = curves[name, method]
-                told = curve["standard_error"]
-                BetweenSamplesDisplay(
-                    lam=curve["lam"].to_numpy(),
-                    values=curve["mean"].to_numpy(),
-                    standard_error=None if told.isna().any() else told.to_numpy(),
-                    kind="miss_rate" if "misses" in name else "gradient_norm",
-                ).plot(
-                    ax,
-                    color=colour,
-                    label=f"{method}, test pictures" if name == "test_misses" else method,
-                    linestyle="--" if name == "test_misses" else "-",
-                    linewidth=1.2 if name == "test_misses" else 2.0,
-                )
-        ax.get_legend().remove()  # one for all panels stands below
-        ax.set_title(title, fontsize=10.5)
-        ax.set_xlabel(r"$\lambda$, the weight of the first picture")
-        if label is not None:
-            ax.set_ylabel(label)
-        ax.set_xlim(0, 1)
-        ax.grid(color="#e5e5e5", linewidth=0.6)
-        ax.set_axisbelow(True)
-        for side in ("top", "right"):
-            ax.spines[side].set_visible(False)
-    first = runs.iloc[0]
-    alpha = runs["alpha"].max()
-    n_seeds = runs["seed"].nunique()
-    bands = f"; bands: one standard error over {n_seeds} seeds" if n_seeds > 1 else ""
-    figure.suptitle(
-        f"Between pictures of {first.data_name}\n{first.network}, {first.max_epochs} epochs, "
-        rf"mixup with $\alpha$ = {alpha:g}{bands}",
-        fontsize=11.5,
-    )
-    handles, labels = axes[0].get_legend_handles_labels()
-    labels = [label if "test" in label else f"{label}, training pictures" for label in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    FigureCanvasAgg(figure).print_png(path)

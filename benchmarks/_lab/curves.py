@@ -1,0 +1,81 @@
+"""Figures of curves over the epochs of networks on pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks._lab.figures import GRID, keep_quiet, method_colours
+
+
+def prepare_axes(ax: Any) -> None:
+    """Draw a grid behind, and keep the frame quiet."""
+    ax.grid(color=GRID, linewidth=0.6)
+    keep_quiet(ax)
+
+
+def draw_curves(
+    ax: Any,
+    runs: pd.DataFrame,
+    column: str,
+    colours: Mapping[float, tuple[str, str]],
+    *,
+    factor: float = 1.0,
+) -> None:
+    """Draw the mean and the range, over the seeds, of curves over the epochs, for each alpha.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    runs : DataFrame
+        Finished runs of one network.
+    column : str
+        Of JSON lists, a number for each epoch.
+    colours : mapping
+        From `method_colours`.
+    factor : float, default=1
+        100 to draw shares in percent.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    prepare_axes(ax)
+    for alpha, (colour, label) in colours.items():
+        texts = runs.loc[runs["alpha"] == alpha, column]
+        if texts.empty:
+            continue
+        curves = factor * np.array([json.loads(text) for text in texts], dtype=float)
+        epochs = np.arange(1, curves.shape[1] + 1)
+        marker = "o" if len(epochs) <= 20 else ""
+        style = {"color": colour, "linewidth": 1.5, "marker": marker, "markersize": 3.5}
+        ax.plot(epochs, curves.mean(0), label=label, **style)
+        ax.set_xlim(0.5, len(epochs) + 0.5)
+        if len(curves) > 1:
+            ends = curves.min(0), curves.max(0)
+            ax.fill_between(epochs, *ends, color=colour, alpha=0.18, linewidth=0)
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def finish(figure: Any, runs: pd.DataFrame, title: str, spread: str) -> Any:
+    """Say whose the numbers are, add the legend, and give the figure."""
+    n_seeds = runs["seed"].nunique()
+    of_seeds = f"{spread} of {n_seeds} seeds" if n_seeds > 1 else "one seed"
+    data_names = "; ".join(dict.fromkeys(runs["data_name"]))
+    figure.suptitle(f"{title}, {of_seeds}\n{data_names}", fontsize=11)
+    handles: dict[str, Any] = {}
+    for ax in figure.axes:
+        found = zip(*ax.get_legend_handles_labels(), strict=True)
+        handles = {label: handle for handle, label in found} | handles
+    labels = [label for _, label in method_colours(list(runs["alpha"].unique())).values()]
+    figure.legend(
+        [handles[label] for label in labels],
+        labels,
+        loc="outside lower center",
+        ncols=len(labels),
+        frameon=False,
+    )
+    return figure

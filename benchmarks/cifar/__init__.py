@@ -1,0 +1,139 @@
+"""Figure 3 of [1]: test errors of ERM and mixup on CIFAR, and their curves over the epochs.
+
+Two parts, which share one table of runs, cifar.csv:
+
+- errors (the default): PreAct ResNet-18, WideResNet and DenseNet-BC, ERM beside mixup;
+- budget: PreAct ResNet-18 for several numbers of epochs, each a training of its own with the
+  whole schedule: from which budget on does mixup win?
+
+Departs from the paper at --scale small, for two CPU cores: narrow networks, few epochs with the
+drops of the learning rate in proportion, and, where that is what the data folder has, a subset of
+CIFAR-10. Every result names the data it is for.
+
+The test error after each epoch is a measurement: nothing is chosen by it. A killed run goes on in
+its middle, from DIR/cifar_checkpoints.
+
+References
+----------
+[1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 3.2.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
+from benchmarks._data.picture_sets import PictureSet, find_in_memory
+from benchmarks._lab.experiment import Experiment, Part, Request
+from benchmarks._lab.options import (
+    add_alphas,
+    add_data_options,
+    add_dry_run,
+    missing_data_end_it,
+    with_erm,
+)
+from benchmarks._lab.pictures import KEY, Training, list_tasks, tell_cost
+from benchmarks._nets.recipes import CIFAR_RECIPES, CIFAR_SIZES
+from benchmarks.cifar.report import tell_budget, tell_errors
+from benchmarks.cifar.runs import BUDGET_FAMILY, Scale, list_trainings
+
+_SMOKE_SIZES = {
+    "preact_resnet18": {"width": 4},
+    "wide_resnet": {"depth": 10, "widen_factor": 1},
+    "densenet_bc": {"depth": 10, "growth_rate": 4},
+}
+_SMALL_SIZES = {
+    "preact_resnet18": {"width": 16},
+    "wide_resnet": {"depth": 16, "widen_factor": 1},
+    "densenet_bc": {"depth": 22, "growth_rate": 8},
+}
+_SCALES = {
+    "smoke": Scale(1, ("digits",), _SMOKE_SIZES, 2, (1, 2)),
+    "small": Scale(3, ("cifar10",), _SMALL_SIZES, 12, (10, 30, 100)),
+    "paper": Scale(1, ("cifar10", "cifar100"), CIFAR_SIZES, None, (50, 100, 200)),
+}
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=["errors", "budget"],
+        default=["errors"],
+        help="default errors",
+    )
+    parser.add_argument(
+        "--data", nargs="+", choices=["cifar10", "cifar100", "digits"], help="by scale"
+    )
+    parser.add_argument("--networks", nargs="+", choices=list(CIFAR_RECIPES), help="default: all")
+    add_alphas(parser, [CIFAR_RECIPES[BUDGET_FAMILY].alpha], told="; default 1")
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="of the part errors; the drops of the learning rate come in proportion; by scale",
+    )
+    parser.add_argument(
+        "--budgets", type=int, nargs="+", metavar="N", help="epochs of the part budget; by scale"
+    )
+    add_dry_run(parser)
+    add_data_options(parser, "cifar10/...")
+
+
+def _plan(request: Request) -> list[Part]:
+    args = request.args
+    scale = request.narrow(n_seeds="seeds", data="data", max_epochs="epochs", budgets="budgets")
+    pictures = _find_pictures(scale, request)
+    trainings = {
+        "errors": list_trainings(
+            pictures, scale.sizes, args.networks or list(scale.sizes), [scale.max_epochs]
+        ),
+        "budget": list_trainings(pictures, scale.sizes, [BUDGET_FAMILY], sorted(scale.budgets)),
+    }
+    return [_plan_part(name, trainings[name], scale, request) for name in args.parts]
+
+
+def _find_pictures(scale: Scale, request: Request) -> list[PictureSet]:
+    args, whole = request.args, request.args.scale == "paper"
+    with missing_data_end_it("(or --download, to get it)"):
+        if args.download:
+            for name in {"cifar10", "cifar100"} & set(scale.data):
+                (fetch_cifar10 if name == "cifar10" else fetch_cifar100)(args.data_home)
+        return [
+            find_in_memory(name, args.data_home, whole=whole, dry=args.dry_run)
+            for name in scale.data
+        ]
+
+
+def _plan_part(name: str, trainings: list[Training], scale: Scale, request: Request) -> Part:
+    tasks = list_tasks(
+        trainings,
+        alphas=with_erm(request.args.alphas),
+        n_seeds=scale.n_seeds,
+        device=request.device,
+        versions=request.versions,
+    )
+    stem, tell = {"errors": ("cifar", tell_errors), "budget": ("cifar_budget", tell_budget)}[name]
+    return Part(
+        stem,
+        KEY,
+        {"": tasks},
+        partial(tell, versions=request.versions),
+        table="cifar",
+        checkpoints=True,
+        dry_run=partial(tell_cost, f"cifar, {name}", tasks),
+    )
+
+
+EXPERIMENT = Experiment(
+    name="cifar",
+    paper="Figure 3",
+    title="CIFAR",
+    question="Does mixup lower the test error on small pictures?",
+    small_takes="35 minutes",
+    doc=__doc__,
+    scales=_SCALES,
+    options=_add_options,
+    plan=_plan,
+)
