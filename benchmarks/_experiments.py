@@ -64,13 +64,6 @@ _ALL = (
         "hours",
     ),
     Told(
-        "calibration",
-        None,
-        "Calibration",
-        "Are the probabilities more honest with mixup?",
-        "6 minutes",
-    ),
-    Told(
         "peers",
         None,
         "Against the peers",

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from benchmarks._calibration_measures import N_BINS
-from benchmarks._calibration_report import MEASURES as CALIBRATION_MEASURES
 from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
+from benchmarks._lab.scores import MEASURES as CALIBRATION_MEASURES
+from benchmarks._lab.scores import N_BINS
 from benchmarks._peers_methods import FULL, PYTABKIT, Budget, title_of
 from benchmarks._peers_statistics import (
     Difference,

@@ -11,9 +11,9 @@ import pandas as pd
 from scipy import stats
 
 from benchmarks._alpha_styles import keep_quiet
-from benchmarks._calibration_report import MEASURES
 from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
+from benchmarks._lab.scores import MEASURES
 from benchmarks._runs import mean_and_standard_error, paired_difference
 from benchmarks._variants import VARIANTS
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from benchmarks import report
-from benchmarks._lab.options import REFUSED, add_data_options
+from benchmarks._lab.options import REFUSED, add_data_options, own_options
 from benchmarks.registry import EXPERIMENTS, QUICK_FIRST
 
 
@@ -58,9 +58,8 @@ def run(args: argparse.Namespace) -> None:
 
 def _arguments(name: str, args: argparse.Namespace) -> list[str]:
     """Hand on to an experiment what was given here, as far as it has such an option."""
-    parser = argparse.ArgumentParser()
-    EXPERIMENTS[name].options(parser)
-    known = {"scale", "seeds", "jobs", "device", "out", "fresh", *vars(parser.parse_args([]))}
+    own = own_options(EXPERIMENTS[name].options)
+    known = {"scale", "seeds", "jobs", "device", "out", "fresh", *own}
     given = vars(args) | {"scale": args.scale or "small"}
     words = [name]
     for option in ("scale", "seeds", "jobs", "device", "out", "data_home"):

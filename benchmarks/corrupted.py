@@ -53,12 +53,12 @@ from benchmarks._data.pictures import load_pictures
 from benchmarks._data.tables import TITLES, load_table, missing_tables_note
 from benchmarks._data.uci import FETCHERS
 from benchmarks._lab.checkpoints import forget_checkpoints, with_checkpoints
+from benchmarks._lab.stacks import SPLITS_AT_ONCE
 from benchmarks._nets import recipes as picture_recipes
 from benchmarks._nets.pictures import name_network
 from benchmarks._options import add_alphas, add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks.corrupted_recipes import FRACTIONS, PAPER_GRID, TABLES_RECIPE, Grid
-from benchmarks.tabular import SPLITS_AT_ONCE
 from sklearn_mixup import MixupClassifier
 
 _KEY = ("data", "network", "fraction", "method", "alpha", "dropout", "max_epochs", "seed")

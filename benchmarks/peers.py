@@ -36,7 +36,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks import _peers_figures as figures
 from benchmarks import _peers_report as report
-from benchmarks._calibration_measures import measure
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import (
     TITLES,
@@ -45,6 +44,7 @@ from benchmarks._data.tables import (
     load_table,
     missing_tables_note,
 )
+from benchmarks._lab.scores import measure
 from benchmarks._options import add_data_options
 from benchmarks._peers_conclusions import conclude
 from benchmarks._peers_methods import (

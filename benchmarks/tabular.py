@@ -39,7 +39,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 
 from benchmarks import recipes
 from benchmarks._data.splits import TEST_SHARE, make_folds, split_rows
@@ -54,6 +54,7 @@ from benchmarks._data.tables import (
     missing_tables_note,
 )
 from benchmarks._data.uci import FETCHERS
+from benchmarks._lab.stacks import SPLITS_AT_ONCE, fit_together
 from benchmarks._options import add_alphas, add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._tabular_report import (
@@ -70,12 +71,9 @@ from benchmarks._tabular_report import (
     tuned_table,
     versions_used,
 )
-from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
+from sklearn_mixup import FusedGridSearchCV, MixupClassifier
 
 _KEY = ("recipe", "table", "features", "method", "alpha", "max_epochs", "split")
-
-# Enough nets to fuse, and few enough for the memory: one for Arcene takes 20 MB.
-SPLITS_AT_ONCE = 5
 
 
 @dataclass(frozen=True)
@@ -125,44 +123,6 @@ def _fit_and_evaluate(estimator: Any, table: Table, split: int) -> dict[str, Any
     start = time.perf_counter()
     estimator.fit(table.X.iloc[train], table.y[train])
     return _evaluate(estimator, table, split, time.perf_counter() - start)
-
-
-def fit_together(
-    table: Table,
-    features: str,
-    splits: Sequence[int],
-    classifiers: Sequence[MixupClassifier],
-) -> tuple[list[Pipeline], float]:
-    """Fit nets, each on the training rows of a split, as one stack.
-
-    Parameters
-    ----------
-    table : Table
-    features : {"raw", "standardised"}
-    splits : sequence of int
-        The split of each net, see `split_rows`.
-    classifiers : sequence of MixupClassifier, as long as `splits`
-        Fitted in place.
-
-    Returns
-    -------
-    estimators : list of Pipeline
-        Each net behind the preprocessor of its split.
-    fit_time_s : float
-        A net's share of the time that all took, in seconds.
-    """
-    start = time.perf_counter()
-    prepared = {}
-    for split in set(splits):
-        train, _ = split_rows(table, split)
-        preprocessor = make_preprocessor(table, features)
-        X = preprocessor.fit_transform(table.X.iloc[train])
-        prepared[split] = preprocessor, X, table.y[train]
-    preprocessors, Xs, ys = zip(*(prepared[split] for split in splits), strict=True)
-    fit_fused(classifiers, Xs, ys, n_jobs=1)
-    fit_time_s = (time.perf_counter() - start) / len(splits)
-    pairs = zip(preprocessors, classifiers, strict=True)
-    return [make_pipeline(*pair) for pair in pairs], fit_time_s
 
 
 def run_fixed(

@@ -36,7 +36,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _variants_report as report
-from benchmarks._calibration_measures import measure
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import (
     TITLES,
@@ -47,11 +46,12 @@ from benchmarks._data.tables import (
     make_preprocessor,
     missing_tables_note,
 )
+from benchmarks._lab.scores import measure
+from benchmarks._lab.stacks import SPLITS_AT_ONCE
 from benchmarks._options import add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._tabular_report import versions_used
 from benchmarks._variants import VARIANTS, QuantileMLP, Variant, make_quantiles, set_next_alpha
-from benchmarks.tabular import SPLITS_AT_ONCE
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from benchmarks._data.home import ENVIRONMENT_VARIABLE
@@ -78,6 +78,13 @@ def with_erm(alphas: Iterable[float]) -> list[float]:
     if len(sorted_alphas) == 1:
         raise SystemExit("--alphas must have a number > 0, to set beside 0 (ERM); got 0 alone.")
     return sorted_alphas
+
+
+def own_options(options: Callable[[argparse.ArgumentParser], None]) -> set[str]:
+    """Name the options that a function adds to a parser, as its arguments have them."""
+    parser = argparse.ArgumentParser()
+    options(parser)
+    return set(vars(parser.parse_args([])))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Fixtures that the tests of the benchmarks share."""
 
+import functools
 import http.server
 import logging
 import threading
@@ -9,6 +10,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+from benchmarks.__main__ import main
+from benchmarks._lab.options import own_options
+from benchmarks.registry import EXPERIMENTS
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -34,3 +39,19 @@ def serve(monkeypatch) -> Iterator[Callable[[Path], str]]:
             return f"http://127.0.0.1:{server.server_port}"
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def smoke_of(tmp_path_factory) -> Callable[[str], Path]:
+    """Run an experiment at the smoke scale without any data; give its folder, to be left as is."""
+
+    @functools.cache
+    def run(name: str) -> Path:
+        out = tmp_path_factory.mktemp(name)
+        words = ["--scale", "smoke", "--device", "cpu", "--out", str(out)]
+        if "data_home" in own_options(EXPERIMENTS[name].options):
+            words += ["--data-home", str(tmp_path_factory.mktemp("no_data"))]
+        main([name, *words])
+        return out
+
+    return run

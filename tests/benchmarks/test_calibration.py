@@ -1,7 +1,6 @@
 """Calibration: measures against closed forms and scikit-learn, pairing, and honest sentences."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,20 +10,20 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.pipeline import make_pipeline
 
-from benchmarks import calibration
 from benchmarks.__main__ import main
-from benchmarks._calibration_measures import (
+from benchmarks._data.splits import TEST_SHARE, split_rows
+from benchmarks._data.tables import load_table, make_preprocessor
+from benchmarks._lab.scores import (
+    MEASURES,
     bin_confidence,
     error_if_calibrated,
     expected_calibration_error,
     measure,
     read_bins,
 )
-from benchmarks._calibration_report import MEASURES, compare, conclude, tables
-from benchmarks._data.splits import TEST_SHARE, split_rows
-from benchmarks._data.tables import load_table, make_preprocessor
-from benchmarks._runs import paired_difference
-from benchmarks.calibration import plan, run_together
+from benchmarks._lab.statistics import paired_difference
+from benchmarks.calibration.report import compare, conclude, tables
+from benchmarks.calibration.runs import Scale, list_tasks, run_together
 from sklearn_mixup import MixupClassifier
 from tests.rounding import ROUNDING
 
@@ -157,14 +156,8 @@ def test_networks_trained_together_are_measured_as_alone(float64):
 
 
 def test_plan_has_every_run_once_and_trains_splits_and_alphas_together():
-    tasks = plan(
-        ["iris", "wine"],
-        n_splits=6,
-        max_epochs=1,
-        alphas=[0.0, 0.2],
-        device="cpu",
-        data_home=None,
-    )
+    scale = Scale(6, 1, (0.0, 0.2), ("iris", "wine"))
+    tasks = list_tasks(scale, device="cpu", versions={}, data_home=None)
     keys = pd.DataFrame([task.key for task in tasks])
     assert len(keys.drop_duplicates()) == len(keys) == 2 * 6 * 2
     sizes = keys.groupby([task.group for task in tasks])["table"].agg(["size", "nunique"])
@@ -172,23 +165,8 @@ def test_plan_has_every_run_once_and_trains_splits_and_alphas_together():
     assert (sizes["nunique"] == 1).all()
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("smoke")
-    main(["calibration", "--scale", "smoke", "--device", "cpu", "--out", str(out)])
-    return out
-
-
-def test_smoke_leaves_a_table_a_page_and_a_figure(smoke):
-    assert sorted(path.name for path in smoke.iterdir() if path.suffix != ".json") == [
-        f"calibration.{ext}" for ext in ("csv", "md", "png")
-    ]
-    assert (smoke / "calibration.png").read_bytes().startswith(b"\x89PNG")
-    page = (smoke / "calibration.md").read_text(encoding="utf-8")
-    for heading in ("ECE, %", "Log-loss, nats", "Test error, %"):
-        assert f"## {heading}" in page
-    assert "(calibration.png)" in page
-    runs = pd.read_csv(smoke / "calibration.csv")
+def test_the_bins_of_a_run_are_those_of_its_numbers(smoke_of):
+    runs = pd.read_csv(smoke_of("calibration") / "calibration.csv")
     assert len(runs) == 2 * 2 * 2
     for row in runs.itertuples():
         bins = read_bins([row.bins])
@@ -197,13 +175,6 @@ def test_smoke_leaves_a_table_a_page_and_a_figure(smoke):
         assert ece == pytest.approx(row.ece, abs=1e-6)
         over = (bins["confidence"] - bins["correct"]).sum() / row.n_test
         assert over == pytest.approx(row.overconfidence, abs=1e-6)
-
-
-def test_a_second_run_does_nothing(smoke, tmp_path, monkeypatch):
-    (tmp_path / "calibration.csv").write_bytes((smoke / "calibration.csv").read_bytes())
-    monkeypatch.setattr(calibration, "fit_together", lambda *_: pytest.fail("trained again"))
-    main(["calibration", "--scale", "smoke", "--device", "cpu", "--out", str(tmp_path)])
-    assert (tmp_path / "calibration.md").read_bytes() == (smoke / "calibration.md").read_bytes()
 
 
 def test_nothing_to_compare_with_is_an_error(tmp_path):

@@ -1,15 +1,22 @@
-"""What all experiments share: options, help, files, going on after a kill, missing data."""
+"""What all experiments share: help, files, going on after a kill, missing data, a section."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from benchmarks import registry
-from benchmarks.__main__ import make_parser
+from benchmarks.__main__ import main, make_parser
+from benchmarks._lab import runs as lab_runs
+from benchmarks._lab.options import own_options
+from benchmarks._lab.outcome import load, to_markdown
+from benchmarks._lab.runs import RunTable
 from benchmarks.registry import EXPERIMENTS
 
 every = pytest.mark.parametrize("name", EXPERIMENTS)
+# At the small scale these are nothing without data that are not on every machine.
+NEED_DATA = {"adversarial", "between", "cifar", "corrupted", "imagenet", "speech"}
 
 
 @every
@@ -20,13 +27,96 @@ def test_it_has_the_common_options(name):
 
 
 @every
-def test_its_help_says_first_what_it_reproduces(name):
+def test_its_help_says_first_what_it_reproduces(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
     experiment = EXPERIMENTS[name]
     first = experiment.doc.partition("\n")[0]
+    assert first in capsys.readouterr().out
     if experiment.paper is None:
-        assert re.search(r"[Nn]ot in (\[1\]|the paper)\.", first)
+        assert "ot in [1]" in first or "ot in the paper" in first
     else:
         assert first.startswith(f"{experiment.paper} of [1]: ")
+
+
+@every
+def test_its_smoke_run_leaves_tables_pages_and_their_figures_alone(name, smoke_of):
+    out = smoke_of(name)
+    pages = sorted(out.glob("*.md"))
+    assert pages[0] == out / f"{name}.md"
+    files = {f"{name}.csv"}
+    for page in pages:
+        saved = load(page.with_suffix(".json"))
+        assert page.read_text(encoding="utf-8") == to_markdown(saved.outcome)
+        assert saved.n_runs > 0
+        assert {"device", "sklearn_mixup", "torch", "sklearn", "skorch"} <= saved.versions.keys()
+        figures = {figure.file for figure in saved.outcome.figures}
+        for figure in figures:
+            assert (out / figure).read_bytes().startswith(b"\x89PNG")
+        files |= {page.name, f"{page.stem}.json", *figures}
+        if (out / f"{page.stem}.csv").exists():
+            files.add(f"{page.stem}.csv")
+    assert {path.name for path in out.iterdir()} == files
+
+
+def copy_tables(name, smoke_of, tmp_path) -> Path:
+    """Put the tables of runs of a smoke run into a folder of their own."""
+    for path in smoke_of(name).glob("*.csv"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def run_again(name, out) -> None:
+    """Run in a folder, without any data."""
+    words = ["--scale", "smoke", "--device", "cpu", "--out", str(out)]
+    if "data_home" in own_options(EXPERIMENTS[name].options):
+        words += ["--data-home", str(out)]
+    main([name, *words])
+
+
+@every
+def test_a_second_run_does_nothing_and_says_the_same(name, smoke_of, tmp_path, monkeypatch):
+    out = copy_tables(name, smoke_of, tmp_path)
+    monkeypatch.setattr(lab_runs, "_do", lambda tasks: pytest.fail(f"ran again: {tasks[0].key}"))
+    run_again(name, out)
+    for path in smoke_of(name).iterdir():
+        assert (out / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+@every
+def test_a_killed_run_goes_on_where_it_was(name, smoke_of, tmp_path, monkeypatch):
+    out = copy_tables(name, smoke_of, tmp_path)
+    table = out / f"{name}.csv"
+    lines = table.read_bytes().splitlines(keepends=True)
+    kept = b"".join(lines[: 1 + len(lines) // 2])
+    table.write_bytes(kept + lines[-1][:9])  # killed while it wrote a row
+    run_again(name, out)
+    assert table.read_bytes().startswith(kept)
+    assert len(table.read_bytes().splitlines()) == len(lines)
+    monkeypatch.setattr(lab_runs, "_do", lambda tasks: pytest.fail(f"ran again: {tasks[0].key}"))
+    run_again(name, out)
+
+
+class RunsBeginError(Exception):
+    """The data are there."""
+
+
+@every
+def test_missing_data_end_it_with_the_way_to_get_them(name, tmp_path, monkeypatch):
+    def reach(*args, **kwargs):
+        raise RunsBeginError
+
+    monkeypatch.setattr(RunTable, "complete", reach)
+    monkeypatch.setenv("SKLEARN_MIXUP_DATA", str(tmp_path / "nothing"))
+    with pytest.raises((SystemExit, RunsBeginError)) as stop:
+        main([name, "--scale", "small", "--out", str(tmp_path / "out")])
+    if name in NEED_DATA:
+        assert stop.type is SystemExit
+        assert "SKLEARN_MIXUP_DATA" in str(stop.value)
+        assert list((tmp_path / "out").iterdir()) == []
+    else:
+        assert stop.type is RunsBeginError
 
 
 def test_the_readme_tells_of_those_that_there_are():

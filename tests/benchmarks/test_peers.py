@@ -19,9 +19,9 @@ from benchmarks import _peers_methods as methods
 from benchmarks import _peers_report as report
 from benchmarks import peers
 from benchmarks.__main__ import main
-from benchmarks._calibration_measures import measure
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import TITLES, Table, load_table, make_preprocessor
+from benchmarks._lab.scores import measure
 from benchmarks._peers_conclusions import conclude
 from benchmarks._peers_figures import plot, plot_ranks
 from benchmarks._peers_methods import FULL, METHODS, TINY, as_categories

@@ -15,6 +15,7 @@ from benchmarks.__main__ import main, make_parser
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import Table, load_table, make_preprocessor
 from benchmarks._data.uci import available
+from benchmarks._lab import stacks
 from benchmarks._tabular_report import alpha_table, compare, compare_tuned, conclude, main_table
 from benchmarks.tabular import plan, run_fixed
 from sklearn_mixup import MixupClassifier
@@ -146,7 +147,7 @@ RUNS = [{"alpha": alpha, "split": split} for split in (0, 1) for alpha in (0.0, 
 
 def test_methods_get_the_same_split_seed_and_settings(monkeypatch):
     monkeypatch.setattr(tabular, "MixupClassifier", Spy)
-    monkeypatch.setattr(tabular, "fit_fused", fit_one_by_one)
+    monkeypatch.setattr(stacks, "fit_fused", fit_one_by_one)
     monkeypatch.setattr(Spy, "seen", [])
     run_fixed("wine", "standardised", 10, RUNS, device="cpu", data_home=None)
     (first, *others), (second, *_) = Spy.seen[:3], Spy.seen[3:]

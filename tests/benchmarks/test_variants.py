@@ -14,9 +14,9 @@ from skorch.callbacks import Callback
 
 from benchmarks import variants
 from benchmarks.__main__ import main
-from benchmarks._calibration_measures import measure
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import Table, load_table, make_preprocessor
+from benchmarks._lab.scores import measure
 from benchmarks._variants import (
     VARIANTS,
     NearestMixup,

@@ -1,4 +1,4 @@
-"""How well probabilities of classes are calibrated."""
+"""Scores of probabilities of classes: how well they are calibrated, and their losses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import log_loss
 
+from benchmarks._lab.tell import Measure
+
 N_BINS = 15  # as Guo et al.
 _N_DRAWS = 100
+
+# Of what `measure` gives.
+MEASURES = {
+    "ece": Measure("ECE, %", 100, 1),
+    "overconfidence": Measure("mean confidence - accuracy, % points", 100, 1, is_loss=False),
+    "log_loss": Measure("log-loss, nats", 1, 3),
+    "brier": Measure("Brier score", 1, 3),
+    "test_error": Measure("test error, %", 100, 1),
+    "ece_if_calibrated": Measure("ECE if calibrated, %", 100, 1, is_loss=False),
+}
 
 
 def _find_bins(confidence: np.ndarray, n_bins: int) -> np.ndarray:
