@@ -49,7 +49,7 @@ from sklearn_mixup._training import (
 from sklearn_mixup._validation import check_part, check_range
 from sklearn_mixup.callbacks import LRDecay, Resume
 from sklearn_mixup.exceptions import DivergedError
-from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel
+from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel, repeat_lam
 from sklearn_mixup.vicinal import sample_lam
 
 
@@ -417,7 +417,7 @@ class NetEstimator(Parametrized, LeanEpoch):
         if self.lam_per == "sample":
             return sample_lam(self.alpha, n_rows, rng=rng)
         lam = sample_lam(self.alpha, -(-n_rows // batch_size), rng=rng)
-        return lam.repeat_interleave(min(batch_size, n_rows))[:n_rows]
+        return repeat_lam(lam, n_rows, batch_size=batch_size)
 
     def _vicinal_minibatches(
         self,

@@ -37,9 +37,9 @@ from sklearn_mixup._stack_optimizer import StackOptimizer
 from sklearn_mixup._targets import is_plain_cross_entropy
 from sklearn_mixup.callbacks import LRDecay, decay_factor
 from sklearn_mixup.exceptions import DivergedError
-from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors
+from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors, repeat_lam
 from sklearn_mixup.modules import MLP
-from sklearn_mixup.vicinal import mix
+from sklearn_mixup.vicinal import lam_of, mix, partner_of
 
 # Random numbers that are drawn for the dropout of a net in one go, and numbers that are gathered
 # for a stack; those of a step are the least.
@@ -143,28 +143,15 @@ class Lane:
         self.decays = any(isinstance(callback, LRDecay) for _, callback in net.callbacks_)
         self.failed: DivergedError | None = None
 
-    def draw(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Draw the next epoch: rows, weights lam, and how far off the partners are.
-
-        All have shape (n_visits,); without mixing the last two are None.
-        """
+    def draw_visits(self) -> Tensor:
+        """Begin an epoch, and draw its rows, shape (n_visits,)."""
         history = self.net.history
         history.new_epoch()
         history.record("epoch", len(history))
         visits = self.minibatches.draw_visits()
         if visits is None:
             visits = torch.arange(self.n_visits, device=self.y.device)
-        visits = visits[: self.n_visits]
-        if not self.net._mixes_now():
-            return visits, None, None
-        lams, partners = [], []
-        for start, stop in self.minibatches.chunks():
-            n_rows = stop - start
-            lam, partner = self.net._draw_mixing(n_rows, self.minibatches.rows_of(n_rows))
-            lams.append(lam)
-            partners.append(partner + start)
-        partner = torch.cat(partners) - torch.arange(self.n_visits, device=visits.device)
-        return visits, torch.cat(lams), partner
+        return visits[: self.n_visits]
 
     def factor(self, step: int) -> float:
         """Tell what the learning rate is multiplied with at a step of the fit."""
@@ -267,7 +254,10 @@ class Group:
             self.stack = StackedModules(modules, loss, X)
         self.copies = Copies()
         self.n_epochs_done = 0
-        self.drawn: dict[int, Any] = {}
+        self.drawn: dict[int, Tensor] = {}
+        # Where and with which alpha the nets mix that draw together.
+        self.places: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self.lam: Tensor | None = None
         self.masks, n_dropped = None, 0
         if (self.stack.p_dropout > 0).any():
             rngs = [lane.noise_rng for lane in lanes]
@@ -445,24 +435,49 @@ class Group:
 
     def _draw(self) -> None:
         """Draw the next epoch of all nets; what is drawn has shape (n_modules, n_visits)."""
-        for i in self._alive():  # The others go through their last epoch again.
-            self.drawn[i] = self.lanes[i].draw()
-        visits, lams, distances = zip(*self.drawn.values(), strict=True)
-        self.visits = pad_sequence(list(visits), batch_first=True)
-        self.lam = None
-        if any(lam is not None for lam in lams):
-            found = next(lam for lam in lams if lam is not None)
-            ones = [found.new_ones(len(rows)) for rows in visits]
-            zeros = [torch.zeros_like(rows) for rows in visits]
-            self.lam = pad_sequence(
-                [one if lam is None else lam for lam, one in zip(lams, ones, strict=True)],
-                batch_first=True,
-                padding_value=1.0,
-            )
-            self.distance = pad_sequence(
-                [zero if d is None else d for d, zero in zip(distances, zeros, strict=True)],
-                batch_first=True,
-            )
+        alive = self._alive()  # The others go through their last epoch again.
+        for i in alive:
+            self.drawn[i] = self.lanes[i].draw_visits()
+        self.visits = pad_sequence(list(self.drawn.values()), batch_first=True)
+        if not (mixed := [i for i in alive if self.lanes[i].net._mixes_now()]):
+            return
+        if self.lam is None:
+            dtype = torch.float32 if self.device.type == "mps" else torch.float64
+            self.lam = torch.ones_like(self.visits, dtype=dtype)
+            self.distance = torch.zeros_like(self.visits)
+        kinds: dict[Any, list[int]] = {}
+        for i in mixed:
+            lane = self.lanes[i]
+            kind = lane.net.lam_per, lane.minibatches.joins, *lane.minibatches.chunks()
+            kinds.setdefault(kind, []).append(i)
+        for (lam_per, _, *chunks), members in kinds.items():
+            for start, stop in chunks:
+                self._draw_mixing(members, start, stop, lam_per)
+
+    def _draw_mixing(self, members: Sequence[int], start: int, stop: int, lam_per: str) -> None:
+        """Draw lam and the partners of some visits of some nets, as each would for itself."""
+        assert self.lam is not None
+        nets = [self.lanes[i].net for i in members]
+        n_rows = stop - start
+        batch_size = self.lanes[members[0]].minibatches.rows_of(n_rows)
+        n_lams = n_rows if lam_per == "sample" else -(-n_rows // batch_size)
+        uniform = self.lam.new_empty(len(nets), 4, n_lams)
+        keys = self.lam.new_empty(len(nets), n_rows, dtype=torch.float32)
+        for net, numbers, order in zip(nets, uniform, keys, strict=True):
+            rng = net._training_.vicinal_rng
+            numbers.uniform_(generator=rng)
+            order.uniform_(generator=rng)
+        if (key := tuple(members)) not in self.places:
+            alphas = self.lam.new_tensor([[net.alpha] for net in nets])
+            self.places[key] = torch.tensor(members, device=self.device), alphas
+        places, alphas = self.places[key]
+        lam = lam_of(uniform.transpose(0, 1), alphas)
+        if lam_per != "sample":
+            lam = repeat_lam(lam, n_rows, batch_size=batch_size)
+        partner = partner_of(keys, batch_size=batch_size)
+        self.lam[:, start:stop].index_copy_(0, places, lam)
+        distance = partner - torch.arange(n_rows, device=self.device)
+        self.distance[:, start:stop].index_copy_(0, places, distance)
 
     def _gather_rows(self, places: Tensor) -> tuple[Any, Tensor]:
         """Copy rows of the table."""

@@ -260,6 +260,11 @@ def count_joined(n_rows: int, batch_size: int, joins: bool) -> int:
     return n_rows if joins and n_rows == batch_size + 1 else batch_size
 
 
+def repeat_lam(lam: Tensor, n_rows: int, *, batch_size: int) -> Tensor:
+    """Give rows the weight of their minibatch, along the last axis."""
+    return lam.repeat_interleave(min(batch_size, n_rows), -1)[..., :n_rows]
+
+
 def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Tensor:
     """Copy the rows of some consecutive visits, or those stored there."""
     if visits is None:

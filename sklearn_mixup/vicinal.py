@@ -22,6 +22,7 @@ from numbers import Integral, Real
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 __all__ = ["mix", "mix_with", "mixed_loss", "sample_lam", "sample_partner"]
 
@@ -88,9 +89,26 @@ def sample_lam(
     dtype = torch.float32 if device.type == "mps" else torch.float64
     if alpha == 0:
         return torch.ones(size, dtype=dtype, device=device)
-    exponential = torch.empty((3, *size), dtype=dtype, device=device).exponential_(generator=rng)
-    angle = torch.rand(size, generator=rng, dtype=dtype, device=device).mul_(math.pi)
-    t = torch.expm1(exponential[0] * (-2 / (2 * alpha + 1))).neg_().sqrt_() * torch.cos(angle)
+    return lam_of(torch.rand((4, *size), generator=rng, dtype=dtype, device=device), alpha)
+
+
+def lam_of(uniform: Tensor, alpha: float | Tensor) -> Tensor:
+    """Turn four uniform numbers into a weight from Beta(alpha, alpha), as :func:`sample_lam` does.
+
+    Parameters
+    ----------
+    uniform : Tensor of shape (4, ...), in [0, 1)
+        Independent of each other.
+    alpha : float or Tensor that broadcasts with the weights, in (0, inf]
+        Concentration.
+
+    Returns
+    -------
+    Tensor of shape (...), in [0, 1]
+    """
+    exponential = torch.log1p(-uniform[:3]).neg_()
+    t = torch.expm1(exponential[0] * (-2 / (2 * alpha + 1))).neg_().sqrt_()
+    t = t.mul_(torch.cos(math.pi * uniform[3]))
     laplace = exponential[1] - exponential[2]
     return torch.sigmoid(2 * torch.atanh(t) + laplace / alpha)
 
@@ -121,16 +139,32 @@ def sample_partner(
     [0, 1, 2, 3, 4, 5, 6]
     """
     device = rng.device if rng is not None else torch.get_default_device()
+    # Their dtype decides over the order, so it is not left to torch's default.
+    keys = torch.rand(n_rows, generator=rng, dtype=torch.float32, device=device)
+    return partner_of(keys, batch_size=batch_size)
+
+
+def partner_of(keys: Tensor, *, batch_size: int | None = None) -> Tensor:
+    """Turn random keys into partners, as :func:`sample_partner` does.
+
+    Parameters
+    ----------
+    keys : Tensor of shape (..., n_rows), in [0, 1)
+        Independent and uniform.
+    batch_size : int, default=None
+        Rows in a minibatch; the last one may be shorter. None takes all rows as one minibatch.
+
+    Returns
+    -------
+    LongTensor of shape (..., n_rows)
+    """
+    n_rows = keys.shape[-1]
     if batch_size is None or batch_size >= n_rows:
-        return torch.randperm(n_rows, generator=rng, device=device)
-    n_full = n_rows // batch_size
-    # Sorting random keys permutes all full minibatches in one call. Their dtype decides over the
-    # order, so it is not left to torch's default.
-    keys = torch.rand(n_full, batch_size, generator=rng, dtype=torch.float32, device=device)
-    partner = keys.argsort(dim=1)
-    partner += torch.arange(0, n_full * batch_size, batch_size, device=device).unsqueeze(1)
-    rest = torch.randperm(n_rows - n_full * batch_size, generator=rng, device=device)
-    return torch.cat([partner.flatten(), rest + n_full * batch_size])
+        return keys.argsort(-1)
+    # Sorting permutes all minibatches in one call; what fills up the last one comes last in it.
+    filled = F.pad(keys, (0, -n_rows % batch_size), value=2.0).unflatten(-1, (-1, batch_size))
+    starts = torch.arange(0, n_rows, batch_size, device=keys.device).unsqueeze(1)
+    return (filled.argsort(-1) + starts).flatten(-2)[..., :n_rows]
 
 
 def _per_row(lam: Tensor, rows: Tensor) -> Tensor:
