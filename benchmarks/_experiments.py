@@ -50,13 +50,6 @@ _ALL = (
         "a quarter of an hour",
     ),
     Told(
-        "tabular",
-        "Table 4",
-        "UCI tables",
-        "Does mixup lower the test error on tables?",
-        "half a minute",
-    ),
-    Told(
         "gan",
         "Figure 5",
         "Generative adversarial networks",

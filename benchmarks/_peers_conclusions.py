@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
+from benchmarks._lab.tell import p_value
 from benchmarks._peers_methods import METHODS, title_of
 from benchmarks._peers_report import (
     ENSEMBLE,
@@ -16,7 +17,6 @@ from benchmarks._peers_report import (
 )
 from benchmarks._peers_statistics import SIGNIFICANCE, Difference, compare, detectable, power
 from benchmarks._runs import paired_difference
-from benchmarks._tabular_report import p_text
 
 _TREES = ("hist_gb", "forest")
 # What the ensemble is asked to be: so many standard errors below another's error, and so fast.
@@ -43,7 +43,7 @@ def conclude(results: Results) -> list[str]:
 
 def _p(value: float) -> str:
     """Tell a p value in a sentence."""
-    text = p_text(value)
+    text = p_value(value)
     return text.replace("<", "p < ") if text.startswith("<") else f"p = {text}"
 
 

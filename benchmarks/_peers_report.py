@@ -12,6 +12,8 @@ from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
 from benchmarks._lab.scores import MEASURES as CALIBRATION_MEASURES
 from benchmarks._lab.scores import N_BINS
+from benchmarks._lab.tell import made_with as made_with_runs
+from benchmarks._lab.tell import p_value
 from benchmarks._peers_methods import FULL, PYTABKIT, Budget, title_of
 from benchmarks._peers_statistics import (
     Difference,
@@ -23,7 +25,6 @@ from benchmarks._peers_statistics import (
     power,
     rank,
 )
-from benchmarks._tabular_report import p_text, versions_used
 
 MEASURES = {
     name: replace(CALIBRATION_MEASURES[name], digits=digits)
@@ -202,8 +203,8 @@ def _difference(results: Results, pair: tuple[str, str]) -> dict[str, str]:
         "compared": " - ".join(map(title_of, pair)),
         "error, points": text(error.mean, error.over_tables, sign="+"),
         "± splits": "" if np.isnan(error.over_splits) else text(error.over_splits),
-        "p": p_text(error.p_value),
-        "p, ranks": p_text(error.p_wilcoxon),
+        "p": p_value(error.p_value),
+        "p, ranks": p_value(error.p_wilcoxon),
         "lower / higher": f"{n_lower} / {n_higher}",
         "log-loss, nats": MEASURES["log_loss"].text(log_loss.mean, log_loss.over_tables, sign="+"),
     }
@@ -278,5 +279,4 @@ def made_with(runs: pd.DataFrame) -> str:
     """Say what the runs were computed with."""
     found = [] if PYTABKIT not in runs else runs[PYTABKIT].dropna().astype(str).unique()
     peers = ", ".join(version for version in found if version and version != "nan")
-    told = f"{PYTABKIT} {peers}; " if peers else ""
-    return f"Made with {told}{versions_used(runs)} {len(runs)} runs."
+    return made_with_runs(runs, others=f"{PYTABKIT} {peers}; " if peers else "")

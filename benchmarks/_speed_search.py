@@ -24,9 +24,9 @@ from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from benchmarks import recipes
 from benchmarks._data.tables import TITLES, load_table
 from benchmarks._data.uci import available
+from benchmarks._nets.tables import TABLE_4
 from benchmarks._runs import RunTable, Task
 from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 from sklearn_mixup._lockstep import Group, Lane
@@ -61,7 +61,7 @@ class Scale:
 
 
 _COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-_GRID = (recipes.TABLE_4_ALPHAS, (0.0, 0.1, 0.2, 0.4), 5, 10)
+_GRID = ((0.0, 0.1, 0.2, 0.5, 1.0), (0.0, 0.1, 0.2, 0.4), 5, 10)
 _COUNTED = (_COUNTS, 50, ("iris", "website_phishing"))
 _FEW_ROUNDS = {"iris": 5, "arrhythmia": 3, "website_phishing": 2, "abalone": 1}
 _ROUNDS = {"iris": 9, "arrhythmia": 9, "website_phishing": 9, "abalone": 5}
@@ -100,7 +100,7 @@ def make_skorch(
     n_features: int, n_classes: int, *, max_epochs: int, device: str, alpha: float = 0.2
 ) -> MixingNet:
     """Make skorch's net on the module that ours has, with the paper's settings."""
-    recipe = recipes.TABLE_4
+    recipe = TABLE_4
     return MixingNet(
         MLP,
         alpha=alpha,
@@ -122,7 +122,7 @@ def make_skorch(
 
 def _make_ours(max_epochs: int, device: str, **params: Any) -> MixupClassifier:
     """Make this package's classifier with the paper's settings."""
-    recipe = recipes.TABLE_4.params()
+    recipe = TABLE_4.params()
     return MixupClassifier(
         max_epochs=max_epochs, device=device, **{"random_state": 0} | recipe | params
     )
@@ -274,7 +274,7 @@ def _plan(
 ) -> tuple[list[Task], list[Task], list[Task]]:
     """List the rounds of the searches and of the counts, and the profile; tables that are here."""
     here = available(where["data_home"])
-    settings = {**recipes.TABLE_4.describe(), "max_epochs": scale.max_epochs, **versions}
+    settings = {**TABLE_4.describe(), "max_epochs": scale.max_epochs, **versions}
     grid = {"alphas": scale.alphas, "dropouts": scale.dropouts, "n_folds": scale.n_folds}
     counts = {"counts": scale.counts, "most_alone": scale.most_alone}
 

@@ -45,6 +45,7 @@ from torch import nn
 
 from benchmarks import _speed_bagging, _speed_pictures, recipes
 from benchmarks._data.uci import available, fetch_abalone
+from benchmarks._nets.tables import TABLE_4
 from benchmarks._options import add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
 from benchmarks._speed_gan import SETTINGS, gan_table, time_gan_round
@@ -131,13 +132,13 @@ def _fit_ours(X: np.ndarray, y: np.ndarray, *, alpha: float, max_epochs: int, de
         max_epochs=max_epochs,
         random_state=0,
         device=device,
-        **recipes.TABLE_4.params(),
+        **TABLE_4.params(),
     ).fit(X, y)
 
 
 def _fit_bare_loop(X: np.ndarray, y: np.ndarray, *, max_epochs: int, device: str) -> None:
     """Train as one would by hand, mixing as the code released with the paper does."""
-    recipe = recipes.TABLE_4
+    recipe = TABLE_4
     rows, labels = torch.as_tensor(X, device=device), torch.as_tensor(y, device=device)
     module = _make_sequential(X.shape[1], int(y.max()) + 1).to(device)
     criterion = nn.CrossEntropyLoss()
@@ -161,7 +162,7 @@ def _fit_bare_loop(X: np.ndarray, y: np.ndarray, *, max_epochs: int, device: str
 
 def _make_sequential(n_features: int, n_classes: int) -> nn.Sequential:
     """Make the perceptron as one would by hand."""
-    widths = [n_features, *recipes.TABLE_4.hidden_sizes]
+    widths = [n_features, *TABLE_4.hidden_sizes]
     layers: list[nn.Module] = []
     for width, next_width in pairwise(widths):
         layers += [nn.Linear(width, next_width), nn.ReLU()]
@@ -176,7 +177,7 @@ def _fit_skorch(X: np.ndarray, y: np.ndarray, *, max_epochs: int, device: str) -
 
 def _fit_scikit_learn(X: np.ndarray, y: np.ndarray, *, max_epochs: int) -> None:
     """Fit scikit-learn's perceptron for as many epochs."""
-    recipe = recipes.TABLE_4
+    recipe = TABLE_4
     classifier = MLPClassifier(
         hidden_layer_sizes=recipe.hidden_sizes,
         batch_size=recipe.batch_size,
@@ -422,7 +423,7 @@ def run(args: argparse.Namespace) -> None:
     rounds = [
         Task(
             {"measure": "time", "round": i},
-            {**fit_settings, **recipes.TABLE_4.describe(), "data": data_name, **versions},
+            {**fit_settings, **TABLE_4.describe(), "data": data_name, **versions},
             partial(time_round, **fit_settings, device=device, data_home=data_home),
         )
         for i in range(n_rounds)
@@ -454,8 +455,8 @@ def run(args: argparse.Namespace) -> None:
     gans = gan_table(timed_gans, scale.n_iter)
     notes = (
         f"Rounds: {n_rounds}, times are medians; each is a fit of every contender on {data_name}, "
-        f"one thread, minibatch {recipes.TABLE_4.batch_size}, {scale.max_epochs} epochs, "
-        f"{' x '.join(map(str, recipes.TABLE_4.hidden_sizes))} ReLU units. Times are those of "
+        f"one thread, minibatch {TABLE_4.batch_size}, {scale.max_epochs} epochs, "
+        f"{' x '.join(map(str, TABLE_4.hidden_sizes))} ReLU units. Times are those of "
         "whole fits, checks and set-up included. Memory is what the fit of another table adds at "
         f"its peak, the most of {scale.n_processes} processes. GANs take {scale.n_iter} generator "
         "iterations. " + ", ".join(f"{name} {value}" for name, value in versions.items()) + "."

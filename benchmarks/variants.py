@@ -48,9 +48,9 @@ from benchmarks._data.tables import (
 )
 from benchmarks._lab.scores import measure
 from benchmarks._lab.stacks import SPLITS_AT_ONCE
+from benchmarks._lab.tell import made_with
 from benchmarks._options import add_data_options
 from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks._tabular_report import versions_used
 from benchmarks._variants import VARIANTS, QuantileMLP, Variant, make_quantiles, set_next_alpha
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
@@ -299,7 +299,7 @@ def run(args: argparse.Namespace) -> None:
     ]
     if missing:
         parts.append(missing_tables_note(missing))
-    parts.append(f"Made with {versions_used(runs)} {len(runs)} runs.")
+    parts.append(made_with(runs))
     write_markdown(out / "variants.md", "Variants of the recipe", *parts)
     report.plot(by_table, comparison, out / "variants.png")
     names = (str(out / f"variants.{ext}") for ext in ("csv", "md", "png"))

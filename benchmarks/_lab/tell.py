@@ -82,11 +82,11 @@ def listed(names: Iterable[str], between: str = ", ") -> str:
     return between.join(names) or "none"
 
 
-def made_with(runs: pd.DataFrame) -> str:
-    """Say how many runs there are, and what they were computed with."""
+def made_with(runs: pd.DataFrame, *, others: str = "") -> str:
+    """Say how many runs there are, and what they were computed with; `others` come first."""
     names = ("sklearn_mixup", "torch", "sklearn", "skorch", "device")
     told = "; ".join(f"{name} {', '.join(map(str, runs[name].unique()))}" for name in names)
-    return f"Made with {told}. {len(runs)} runs."
+    return f"Made with {others}{told}. {len(runs)} runs."
 
 
 def made_on(versions: Mapping[str, str]) -> str:
