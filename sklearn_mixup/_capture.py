@@ -22,7 +22,8 @@ from torch import Tensor
 
 from sklearn_mixup.minibatches import Rows, list_tensors, map_tensors
 
-# Steps that are taken eagerly and replayed too, to compare them.
+# Steps that are taken eagerly and replayed too, to compare them: the first may leave something
+# behind that only the second would miss.
 _N_COMPARED = 2
 # A step off by this share of what it changed is another one: rounding in another order is less.
 _TOLERANCE = 1e-3
@@ -59,6 +60,9 @@ class RepeatedStep:
         Where they live.
     records : bool, default=True
         Whether to try to record it.
+    describe_host : callable, default=None
+        ``describe_host()`` tells of what the host holds and a step may have to do with: a step that
+        changes it would not do so when it is replayed.
 
     Attributes
     ----------
@@ -73,44 +77,56 @@ class RepeatedStep:
         device: torch.device,
         *,
         records: bool = True,
+        describe_host: Callable[[], Any] | None = None,
     ) -> None:
         self.list_state = list_state
+        self.describe_host = describe_host or (lambda: None)
         self.device = device
-        self._step = self._take_one = step
-        self._is_tried = not records
         self.why_eager: str | None = None
+        self._step = self._take_one = step
+        self._replay: Callable[[], None] | None = None
+        self._n_to_compare = _N_COMPARED if records else 0
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether the steps are replayed from now on."""
+        return self._replay is not None and not self._n_to_compare
 
     def take(self, n_steps: int) -> None:
         """Take so many steps."""
-        if not self._is_tried and n_steps >= _N_COMPARED:
-            self._is_tried = True
-            self._try_out(RECORDERS[self.device.type])
-            n_steps -= _N_COMPARED
+        while n_steps and self._n_to_compare:
+            self._n_to_compare -= 1
+            n_steps -= 1
+            self._compare_one()
         take_one = self._take_one
         for _ in range(n_steps):
             take_one()
 
-    def _try_out(self, record: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
-        """Take a few steps, eagerly and replayed, and decide how to go on."""
+    def _compare_one(self) -> None:
+        """Take a step eagerly, and once more from where it began by replaying it."""
         state = self.list_state()
         before, random_before = _copy(state), _random_state(self.device)
-        for _ in range(_N_COMPARED):
-            self._step()
+        host_before = self.describe_host()
+        self._step()
         eager, random_after = _copy(state), _random_state(self.device)
-        _restore(state, before)
-        _set_random_state(self.device, random_before)
-        try:
-            replay = record(self._step)
-            for _ in range(_N_COMPARED):
-                replay()
-            agree = _agree(state, eager, before)
-        except Exception as error:
-            self.why_eager = f"recording a step failed: {type(error).__name__}: {error}"
+        why = None
+        if self.describe_host() != host_before:
+            why = "a step changes something that the host keeps"
         else:
-            if agree:
-                self._take_one = replay
-                return
-            self.why_eager = "a recorded step did not do what the same step does"
+            _restore(state, before)
+            _set_random_state(self.device, random_before)
+            try:
+                self._replay = self._replay or RECORDERS[self.device.type](self._step)
+                self._replay()
+                if not _agree(state, eager, before):
+                    why = "a recorded step did not do what the same step does"
+            except Exception as error:
+                why = f"recording a step failed: {type(error).__name__}: {error}"
+        if why is None:
+            if self._replay is not None and self._n_to_compare == 0:
+                self._take_one = self._replay
+            return
+        self.why_eager, self._replay, self._n_to_compare = why, None, 0
         _restore(state, eager)
         _set_random_state(self.device, random_after)
 

@@ -30,6 +30,7 @@ from sklearn_mixup._device import isolated_rng
 from sklearn_mixup._energy import energy_distance
 from sklearn_mixup._estimator import NetEstimator
 from sklearn_mixup._gan_checks import check_hooks, check_modules
+from sklearn_mixup._gan_steps import PARTS, Iterations
 from sklearn_mixup._loaders import Rounds
 from sklearn_mixup._settings import check_fit_params
 from sklearn_mixup._training import Training, count_rows
@@ -41,8 +42,6 @@ from sklearn_mixup.vicinal import mix_with
 
 __all__ = ["MixupGAN"]
 
-_PARTS = ("generator", "discriminator")
-
 
 @dataclass
 class _GANTraining(Training):
@@ -51,6 +50,8 @@ class _GANTraining(Training):
     # Iterations of the whole training; None where whole epochs are asked for.
     n_iter: int | None = None
     n_done: int = 0
+    # What takes them; there is none before the networks are ready.
+    iterations: Any = None
 
 
 class MixupGAN(NetEstimator):
@@ -428,7 +429,7 @@ class MixupGAN(NetEstimator):
 
     def initialize_optimizer(self) -> Any:
         """Make an optimizer for each module."""
-        for part in _PARTS:
+        for part in PARTS:
             name = "optimizer_" + part
             parameters = getattr(self, part + "_").named_parameters()
             args, kwargs = self.get_params_for_optimizer(name, parameters)
@@ -445,6 +446,7 @@ class MixupGAN(NetEstimator):
         size = (2, self._latent_dim_)
         z = torch.zeros(size, dtype=self._module_dtype(), device=self.device)
         check_modules(self.generator_, self.discriminator_, z, self._row_shape_)
+        self._training_.iterations = Iterations(self)
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -562,27 +564,6 @@ class MixupGAN(NetEstimator):
             return -self.get_loss(logits, torch.zeros_like(logits))
         return self.get_loss(logits, torch.ones_like(logits))
 
-    def _step(self, part: str, compute_loss: Callable[[], Tensor]) -> Tensor:
-        """Move one of the modules; the gradients of the other are not computed."""
-        module, optimizer = getattr(self, part + "_"), getattr(self, f"optimizer_{part}_")
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        losses = []
-
-        def closure() -> Tensor:
-            for parameter in parameters:
-                parameter.grad = None
-            loss = compute_loss()
-            if parameters:  # else all are frozen
-                loss.backward(inputs=parameters)
-            if self._training_.needs_closure:
-                named = list(module.named_parameters())
-                self.notify("on_grad_computed", named_parameters=named, training=True)
-            losses.append(loss.detach())
-            return loss
-
-        optimizer.step(closure)
-        return losses[0]
-
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take a generator iteration: some steps of the discriminator, then one of the generator.
 
@@ -603,35 +584,12 @@ class MixupGAN(NetEstimator):
         n_steps = int(self.n_discriminator_steps)
         lam, sizes = lam if isinstance(lam, tuple) else (lam, [len(X) // n_steps] * n_steps)
         self._set_training(True)
-        z = self._latent(len(X) + sizes[0], self._training_.vicinal_rng)
-        with torch.no_grad():  # The generator stands still while the discriminator moves.
-            fake = self.generator_(z[sizes[0] :]).to(X.dtype)
-        parts = zip(*(rows.split(sizes) for rows in (X, fake, lam)), strict=True)
-        losses = [
-            self._step("discriminator", partial(self.discriminator_loss, *part)) for part in parts
-        ]
-        latent = z[: sizes[0]]
-        loss = self._step("generator", lambda: self.generator_loss(self.generator_(latent)))
+        training = self._training_
+        z = self._latent(len(X) + sizes[0], training.vicinal_rng)
+        losses = training.iterations.take(X, lam, z, sizes)
         self.n_iter_ += 1
-        if self.average > 0:
-            self._average_generator()
-        mean = torch.stack(losses).mean()
         # skorch's scoring callbacks ask for predictions, of which a GAN has none.
-        return {"discriminator_loss": mean, "generator_loss": loss, "y_pred": None}
-
-    def _average_generator(self) -> None:
-        """Move the averaged weights toward the present ones; early ones are soon forgotten.
-
-        torch's AveragedModel would ask the device how often it was called, at every call.
-        """
-        self._n_averaged_ += 1
-        decay = min(self.average, self._n_averaged_ / (self._n_averaged_ + 10))
-        averaged, present = self.averaged_generator_, self.generator_
-        with torch.no_grad():
-            for mean, value in zip(averaged.parameters(), present.parameters(), strict=True):
-                mean.lerp_(value, 1 - decay)
-            for kept, buffer in zip(averaged.buffers(), present.buffers(), strict=True):
-                kept.copy_(buffer)
+        return {"discriminator_loss": losses[0], "generator_loss": losses[1], "y_pred": None}
 
     def _losses_of(self, prefix: str) -> dict[str, str]:
         return {name: name for name in ("discriminator_loss", "generator_loss")}
@@ -819,7 +777,7 @@ class MixupGAN(NetEstimator):
 def _set_lr(net: Any, param: str, value: float) -> None:
     """Set the learning rate of both optimizers, where it is not one of their own."""
     net.lr = value
-    for part in _PARTS:
+    for part in PARTS:
         if f"optimizer_{part}__lr" not in net.__dict__:
             for group in getattr(net, f"optimizer_{part}_").param_groups:
                 group["lr"] = value

@@ -333,9 +333,9 @@ class StackedModules(_Stack):
         before = describe(self.plain)
         try:
             with torch.no_grad(), isolated_rng(0, "cpu"):
-                states = _random_states()
+                states = host_random_states()
                 apply(self.plain, X)
-                if _random_states() != states:
+                if host_random_states() != states:
                     raise ValueError("a module that draws random numbers on the host")
         finally:
             for handle in handles:
@@ -377,8 +377,8 @@ class StackedModules(_Stack):
         return self.loss(apply(self.template, X, (params, buffers)), targets)
 
 
-def _random_states() -> str:
-    """Write down the states of the global generators."""
+def host_random_states() -> str:
+    """Write down the states of the host's global generators."""
     return fingerprint((torch.get_rng_state(), np.random.get_state(), random.getstate()))  # noqa: NPY002
 
 

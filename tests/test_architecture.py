@@ -30,7 +30,7 @@ LAYOUT = (
         "_stack_optimizer",
         "_training",
     ),
-    ("_estimator",),
+    ("_estimator", "_gan_steps"),
     ("_labels", "_net"),
     ("_classifier", "_gan"),
     ("_lockstep",),

@@ -16,7 +16,10 @@ import sklearn_mixup._capture as capture
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup._capture import ChunkedSteps, RepeatedStep
 from sklearn_mixup.minibatches import list_tensors
+from sklearn_mixup.modules import Discriminator
 from tests.recording import HostReads
+from tests.rounding import ROUNDING
+from tests.small_gans import make_rows, quick
 from tests.test_fused import LENGTHS, VARIED, assert_same_net, make_folds, make_net, make_weights
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -176,6 +179,43 @@ def test_nothing_is_read_from_the_device_per_replay(iris, params, twin):
     assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize(
+    "params", [{}, {"alpha": 0, "average": 0.9}, {"lam_per": "sample", "callbacks__lr_decay": None}]
+)
+def test_iterations_of_a_gan_end_as_one_by_one(params, twin, repeated, monkeypatch):
+    X = make_rows().astype(float)
+    gan = quick(max_iter=48, iter_per_epoch=8, device="cpu", **params)
+    other = clone(gan)
+    gan.fit(X)
+    assert [step.why_eager for step in repeated] == [None]
+    assert repeated[0].is_replayed
+    with monkeypatch.context() as patch:
+        patch.delitem(capture.RECORDERS, "cpu")
+        other.fit(X)
+    for one, expected in zip(gan.sample(50, 0), other.sample(50, 0), strict=True):
+        np.testing.assert_allclose(one, expected, rtol=ROUNDING)
+    losses = [name for name in gan.history[0] if name.endswith("_loss")]
+    np.testing.assert_allclose(gan.history[:, losses], other.history[:, losses], rtol=ROUNDING)
+    assert gan.n_iter_ == other.n_iter_ == 48
+    for part in ("generator", "discriminator"):
+        groups = [getattr(net, f"optimizer_{part}_").param_groups for net in (gan, other)]
+        for one, expected in zip(*groups, strict=True):
+            assert one["lr"] == expected["lr"]
+            assert one["capturable"] == expected["capturable"]
+
+
+def test_a_module_that_counts_its_calls_is_not_replayed(twin, repeated):
+    class Counts(Discriminator):
+        n_calls = 0
+
+        def forward(self, X):
+            self.n_calls += 1
+            return super().forward(X)
+
+    quick(discriminator=Counts, max_iter=40, device="cpu").fit(make_rows())
+    assert repeated[0].why_eager == "a step changes something that the host keeps"
+
+
 # -- CUDA -----------------------------------------------------------------------------------------
 
 
@@ -225,8 +265,8 @@ def test_cuda_graphs_do_what_steps_one_by_one_do(iris, params, monkeypatch):
     folds = list(zip(*make_folds(*iris, 150, 140, 150), strict=True))
     fit_fused(nets, *folds)
     assert made
-    assert [step.why_eager for step in made if step._is_tried] == [None] * len(made)
-    assert all(step._take_one is not step._step for step in made)
+    assert [step.why_eager for step in made] == [None] * len(made)
+    assert all(step.is_replayed for step in made)
     with monkeypatch.context() as patch:
         patch.delitem(capture.RECORDERS, "cuda")
         fit_fused(others, *folds)
@@ -252,3 +292,28 @@ def test_cuda_steps_that_look_at_the_host_go_on_eagerly(iris):
         caught.filter(UserWarning)  # vmap does not take it either
         fit_fused([net], *[[part] for part in iris])
     assert np.isfinite(net.predict_proba(iris[0])).all()
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("params", [{}, {"alpha": 0, "discriminator__dropout": 0.2}])
+def test_cuda_graphs_of_a_gan_do_what_iterations_one_by_one_do(params, monkeypatch):
+    X = make_rows().astype(float)
+    made = []
+    make = RepeatedStep.__init__
+
+    def make_noted(self, *args, **kwargs):
+        make(self, *args, **kwargs)
+        made.append(self)
+
+    monkeypatch.setattr(RepeatedStep, "__init__", make_noted)
+    gan = quick(max_iter=48, iter_per_epoch=8, device="cuda", **params)
+    others = clone(gan), clone(gan)
+    gan.fit(X)
+    assert [step.why_eager for step in made] == [None]
+    others[0].fit(X)
+    np.testing.assert_array_equal(gan.sample(50, 0), others[0].sample(50, 0))
+    with monkeypatch.context() as patch:
+        patch.delitem(capture.RECORDERS, "cuda")
+        others[1].fit(X)
+    expected = others[1].sample(50, 0)
+    np.testing.assert_allclose(gan.sample(50, 0), expected, rtol=ROUNDING, atol=1e-9)

@@ -1,0 +1,186 @@
+"""The iterations of a GAN: some steps of the discriminator, then one of the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sklearn_mixup._capture import FEWEST, RECORDERS, RepeatedStep
+from sklearn_mixup._settings import is_foreign
+from sklearn_mixup._stack import describe, has_hooks, host_random_states
+
+PARTS = ("generator", "discriminator")
+
+
+class Iterations:
+    """Takes the iterations of a GAN while it trains; on a GPU they are replayed where they can be.
+
+    Parameters
+    ----------
+    net : MixupGAN
+        Ready for its first iteration.
+    """
+
+    def __init__(self, net: Any) -> None:
+        self.net = net
+        self.modules = [getattr(net, part + "_") for part in PARTS]
+        self.optimizers = [getattr(net, f"optimizer_{part}_") for part in PARTS]
+        self.n_taken = 0
+        self.why_eager = self._why_eager()
+        self.repeated: RepeatedStep | None = None
+        self.sizes: Sequence[int] = ()
+
+    def take(self, X: Tensor, lam: Tensor, z: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Take an iteration; return the losses, of the discriminator and of the generator.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_rows, ...)
+            Rows for all steps of the discriminator.
+        lam : Tensor of shape (n_rows,)
+            Their weights.
+        z : Tensor of shape (sizes[0] + n_rows, latent_dim)
+            Latent vectors of the generator's step, and of the samples set beside the rows.
+        sizes : list of int
+            Rows of each step.
+        """
+        net, kept = self.net, 0.0
+        if net.average > 0:  # Early weights are soon forgotten.
+            net._n_averaged_ += 1
+            kept = min(net.average, net._n_averaged_ / (net._n_averaged_ + 10))
+        self.n_taken += 1
+        # In the first iteration optimizers make their states.
+        if self.why_eager is None and self.n_taken > 1:
+            return self._repeat(X, lam, z, sizes, kept)
+        return self._iterate(X, lam, z, sizes, kept)
+
+    def _iterate(
+        self, X: Tensor, lam: Tensor, z: Tensor, sizes: Sequence[int], kept: float | Tensor
+    ) -> Tensor:
+        net = self.net
+        generator, _ = self.modules
+        with torch.no_grad():  # The generator stands still while the discriminator moves.
+            fake = generator(z[sizes[0] :]).to(X.dtype)
+        parts = zip(*(rows.split(sizes) for rows in (X, fake, lam)), strict=True)
+        losses = [self._step(1, partial(net.discriminator_loss, *part)) for part in parts]
+        latent = z[: sizes[0]]
+        loss = self._step(0, lambda: net.generator_loss(generator(latent)))
+        if net.average > 0:
+            self._average(kept)
+        return torch.stack([torch.stack(losses).mean(), loss])
+
+    def _step(self, i: int, compute_loss: Callable[[], Tensor]) -> Tensor:
+        """Move one of the modules; the gradients of the other are not computed."""
+        net, module = self.net, self.modules[i]
+        parameters = [p for p in module.parameters() if p.requires_grad]
+        losses = []
+
+        def closure() -> Tensor:
+            for parameter in parameters:
+                parameter.grad = None
+            loss = compute_loss()
+            if parameters:  # else all are frozen
+                loss.backward(inputs=parameters)
+            if net._training_.needs_closure:
+                named = list(module.named_parameters())
+                net.notify("on_grad_computed", named_parameters=named, training=True)
+            losses.append(loss.detach())
+            return loss
+
+        self.optimizers[i].step(closure)
+        return losses[0]
+
+    def _average(self, kept: float | Tensor) -> None:
+        """Move the averaged weights toward the present ones.
+
+        torch's AveragedModel would ask the device how often it was called, at every call.
+        """
+        averaged, present = self.net.averaged_generator_, self.modules[0]
+        with torch.no_grad():
+            for mean, value in zip(averaged.parameters(), present.parameters(), strict=True):
+                mean.lerp_(value, 1 - kept)
+            for buffer, value in zip(averaged.buffers(), present.buffers(), strict=True):
+                buffer.copy_(value)
+
+    # -- replayed ---------------------------------------------------------------------------
+
+    def _why_eager(self) -> str | None:
+        """Say why iterations cannot be replayed; None if nothing is known to prevent it."""
+        net, training = self.net, self.net._training_
+        if training.device.type not in RECORDERS:
+            return "only a GPU replays iterations"
+        if training.n_iter is not None and training.n_iter < FEWEST:
+            return f"fewer than {FEWEST} iterations"
+        if training.needs_closure:
+            return "somebody asks for the gradients"
+        for name in ("discriminator_loss", "generator_loss", "infer", "get_loss", "_latent"):
+            if is_foreign(getattr(net, name)):
+                return f"{type(net).__name__} has a method {name!r} of its own"
+        for part, module in zip(PARTS, self.modules, strict=True):
+            if has_hooks(module):
+                return f"the {part} has hooks"
+            if hasattr(module, "_orig_mod"):
+                return f"the {part} is compiled"
+        for optimizer in self.optimizers:
+            if not all("capturable" in group for group in optimizer.param_groups):
+                return f"{type(optimizer).__name__} reads its learning rate on the host"
+        return None
+
+    def _repeat(
+        self, X: Tensor, lam: Tensor, z: Tensor, sizes: Sequence[int], kept: float
+    ) -> Tensor:
+        """Take an iteration on tensors that stay where they are."""
+        given = X, lam, z
+        if self.repeated is None or sizes != self.sizes:
+            self.sizes = sizes
+            self.room = [torch.empty_like(part) for part in given]
+            self.kept = X.new_zeros(())
+            groups = [group for o in self.optimizers for group in o.param_groups]
+            self.groups = [(group, X.new_zeros(())) for group in groups]
+            self.losses = X.new_zeros(2)
+            self.repeated = RepeatedStep(
+                self._iterate_in_place,
+                self._list_state,
+                X.device,
+                describe_host=lambda: (host_random_states(), *map(describe, self.modules)),
+            )
+        for room, part in zip(self.room, given, strict=True):
+            room.copy_(part)
+        self.kept.fill_(kept)
+        for group, lr in self.groups:
+            lr.fill_(group["lr"])
+        self.repeated.take(1)
+        self.why_eager = self.repeated.why_eager
+        return self.losses.clone()
+
+    def _iterate_in_place(self) -> None:
+        with self._lr_on_device():
+            X, lam, z = self.room
+            self.losses.copy_(self._iterate(X, lam, z, self.sizes, self.kept))
+
+    @contextmanager
+    def _lr_on_device(self) -> Iterator[None]:
+        """Let the optimizers read their learning rates from tensors, not from the host."""
+        before = [(group["lr"], group["capturable"]) for group, _ in self.groups]
+        try:
+            for group, lr in self.groups:
+                group.update(lr=lr, capturable=True)
+            yield
+        finally:
+            for (group, _), (rate, capturable) in zip(self.groups, before, strict=True):
+                group.update(lr=rate, capturable=capturable)
+
+    def _list_state(self) -> list[Tensor]:
+        """List the tensors that an iteration changes."""
+        modules = [*self.modules]
+        if self.net.average > 0:
+            modules.append(self.net.averaged_generator_)
+        tensors = [t for m in modules for t in (*m.parameters(), *m.buffers())]
+        states = [state for o in self.optimizers for state in o.state.values()]
+        held = [v for state in states for v in state.values() if isinstance(v, Tensor)]
+        return [*tensors, *held, self.losses]
