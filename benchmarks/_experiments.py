@@ -57,13 +57,6 @@ _ALL = (
         "hours",
     ),
     Told(
-        "peers",
-        None,
-        "Against the peers",
-        "Are nets with mixup ahead of the best tabular net and of trees, and in less time?",
-        "an hour and a half",
-    ),
-    Told(
         "variants",
         None,
         "Variants of the recipe",

@@ -12,7 +12,7 @@ def pair(
     runs: pd.DataFrame,
     measure: str,
     *,
-    by: str,
+    by: str | Sequence[str],
     columns: str = "alpha",
     wanted: Sequence[Any] = (0.0,),
     where: Any = "one",
@@ -25,8 +25,8 @@ def pair(
         One run for each split and method.
     measure : str
         The column to lay out.
-    by : {"split", "seed"}
-        What is paired.
+    by : str or sequence of str
+        What is paired: ``"split"``, ``"seed"``, or a table and its split.
     columns : str, default="alpha"
         What tells the methods apart.
     wanted : sequence, default=(0.0,)
@@ -52,9 +52,11 @@ def pair(
     """
     wide = runs.pivot(index=by, columns=columns, values=measure)
     if not {*wanted} <= {*wide} or wide.isna().any(axis=None):
-        names = ", ".join(f"{it:g}" if isinstance(it, float) else str(it) for it in wanted)
+        names = [f"{it:g}" if isinstance(it, float) else str(it) for it in wanted]
+        told = f", {', '.join(names)} among them" if names else ""
+        unit = by if isinstance(by, str) else " and ".join(by)
         raise ValueError(
-            f"Each {by} must have a run for each {columns}, {names} among them; {where} has not: "
+            f"Each {unit} must have a run for each {columns}{told}; {where} has not: "
             f"{wide.notna().to_dict()}."
         )
     return wide

@@ -54,7 +54,7 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_tables(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+def add_tables(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Add ``--tables``."""
     parser.add_argument(
         "--tables", nargs="+", choices=list(names), metavar="NAME", help=", ".join(names)

@@ -15,17 +15,18 @@ from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 
-from benchmarks import _peers_methods as methods
-from benchmarks import _peers_report as report
-from benchmarks import peers
 from benchmarks.__main__ import main
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import TITLES, Table, load_table, make_preprocessor
+from benchmarks._lab.runs import environment
 from benchmarks._lab.scores import measure
-from benchmarks._peers_conclusions import conclude
-from benchmarks._peers_figures import plot, plot_ranks
-from benchmarks._peers_methods import FULL, METHODS, TINY, as_categories
-from benchmarks._peers_statistics import (
+from benchmarks.peers import methods, report
+from benchmarks.peers.conclusions import conclude
+from benchmarks.peers.figures import plot, plot_ranks
+from benchmarks.peers.methods import FULL, METHODS, TINY, as_categories
+from benchmarks.peers.results import collect
+from benchmarks.peers.runs import list_tasks, run_method
+from benchmarks.peers.statistics import (
     Ranks,
     averages,
     by_table_and_split,
@@ -35,7 +36,6 @@ from benchmarks._peers_statistics import (
     power,
     rank,
 )
-from benchmarks.peers import plan, run_method
 from sklearn_mixup import MixupClassifier
 
 needs_pytabkit = pytest.mark.skipif(
@@ -105,8 +105,8 @@ def test_the_average_has_the_standard_error_of_means_over_tables():
 
 
 def test_a_run_that_is_missing_is_an_error():
-    with pytest.raises(ValueError, match=r"a run of each method; got .*'iris', 0"):
-        report.collect(make_runs({"mixup": 0.2, "erm": 0.3}).iloc[1:])
+    with pytest.raises(ValueError, match=r"table and split .* each method; .*'iris', 0"):
+        collect(make_runs({"mixup": 0.2, "erm": 0.3}).iloc[1:])
 
 
 @pytest.mark.parametrize(("true", "n"), [(0.0, 5), (1.0, 10), (3.0, 10), (2.0, 4)])
@@ -222,9 +222,9 @@ def test_a_method_that_fails_is_named(monkeypatch):
 # -- plan ---------------------------------------------------------------------------------------
 
 
-def make_plan(names=FAST, budget=FULL):
+def make_plan(names=FAST, budget=FULL, versions=environment("cpu")):  # noqa: B008
     options = {"n_splits": 2, "budget": budget, "device": "cpu", "data_home": None}
-    return plan(["iris", "digits"], names, **options)
+    return list_tasks(["iris", "digits"], names, versions=versions, **options)
 
 
 def test_plan_has_every_run_once_and_whole_splits_first():
@@ -241,9 +241,7 @@ def test_what_a_run_is_found_by_does_not_depend_on_the_other_methods_or_their_pa
     monkeypatch.setattr(methods, "find_spec", lambda name: None)  # pytabkit is gone
     alone = {json.dumps(task.key): task.fingerprint for task in make_plan(["hist_gb"])}
     assert alone.items() <= all_of_them.items()
-    versions = peers.environment("cpu") | {"sklearn_mixup": "99.0"}
-    monkeypatch.setattr(peers, "environment", lambda device: versions)
-    for task in make_plan():
+    for task in make_plan(versions=environment("cpu") | {"sklearn_mixup": "99.0"}):
         is_same = all_of_them[json.dumps(task.key)] == task.fingerprint
         assert is_same == (not METHODS[task.key["method"]].is_ours)
 
@@ -259,21 +257,12 @@ def test_another_budget_is_another_run():
 SMOKE = ["peers", "--scale", "smoke", "--device", "cpu"]
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("smoke")
-    main([*SMOKE, "--out", str(out)])
-    return out
-
-
-def test_smoke_leaves_a_table_a_page_and_figures(smoke):
-    files = sorted(path.name for path in smoke.iterdir() if path.suffix != ".json")
-    assert files == ["peers.csv", "peers.md", "peers.png", "peers_ranks.png"]
-    page = (smoke / "peers.md").read_text(encoding="utf-8")
+def test_each_installed_method_runs_on_each_table_and_split(smoke_of):
+    page = (smoke_of("peers") / "peers.md").read_text(encoding="utf-8")
     for heading in ("Means over 2 tables", "The share that is mixup's own", "Test error, %"):
         assert f"## {heading}" in page
     assert page.index("(peers.png)") < page.index("(peers_ranks.png)")
-    runs = pd.read_csv(smoke / "peers.csv")
+    runs = pd.read_csv(smoke_of("peers") / "peers.csv")
     there = [method for method in METHODS if methods.is_installed(method)]
     assert len(runs) == 2 * 2 * len(there)
     assert set(runs["method"]) == set(there)
@@ -286,10 +275,11 @@ def test_smoke_leaves_a_table_a_page_and_figures(smoke):
 def test_nothing_unasked_appears_and_the_working_folder_stays_empty(tmp_path):
     # A process of its own: Lightning has other loggers where pytest has set up its own.
     code = (
-        "from benchmarks.peers import TINY, run_method;"
+        "from benchmarks.peers.runs import run_method;"
+        "from benchmarks.peers.methods import TINY;"
         "run_method('iris', 'realmlp', 0, budget=TINY, device='cpu', data_home=None)"
     )
-    root = Path(peers.__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -313,7 +303,7 @@ def test_realmlp_takes_a_table_with_missing_numbers_and_words(monkeypatch):
         }
     )
     table = Table("made up", X, (X["number"] > 0).to_numpy().astype(int), (), "")
-    monkeypatch.setattr(peers, "load_table", lambda *_: table)
+    monkeypatch.setattr("benchmarks.peers.runs.load_table", lambda *_: table)
     found = run_method("made up", "realmlp", 0, budget=TINY, device="cpu", data_home=None)
     assert 0 < found["log_loss"] < 2
 
@@ -327,13 +317,6 @@ def test_methods_that_are_added_later_do_what_is_missing_alone(tmp_path, monkeyp
     main([*first, "--methods", "mlp", "hist_gb", "forest"])
     assert out.read_bytes().startswith(before)
     assert len(pd.read_csv(out)) == 2 * 2 * 3
-
-
-def test_a_second_run_does_nothing(smoke, tmp_path, monkeypatch):
-    (tmp_path / "peers.csv").write_bytes((smoke / "peers.csv").read_bytes())
-    monkeypatch.setattr(peers, "load_table", lambda *_: pytest.fail("ran again"))
-    main([*SMOKE, "--out", str(tmp_path)])
-    assert (tmp_path / "peers.md").read_bytes() == (smoke / "peers.md").read_bytes()
 
 
 def test_without_pytabkit_the_others_run_and_the_page_says_how_to_get_it(
@@ -354,7 +337,7 @@ def test_without_pytabkit_the_others_run_and_the_page_says_how_to_get_it(
 
 def told(errors, **options) -> list[str]:
     """Conclude from made-up runs."""
-    return conclude(report.collect(make_runs(errors, **options)))
+    return conclude(collect(make_runs(errors, **options)))
 
 
 def test_what_was_asked_and_holds_is_said():
@@ -386,7 +369,7 @@ def test_what_was_asked_and_does_not_hold_is_said():
 def test_standard_errors_that_disagree_are_said():
     runs = make_runs({"ensemble": 0.10, "realmlp": 0.11})
     runs.loc[(runs["table"] == "iris") & (runs["method"] == "ensemble"), "test_error"] += 0.018
-    sentence, *_ = conclude(report.collect(runs))
+    sentence, *_ = conclude(collect(runs))
     assert sentence.endswith("This holds over splits, and does not over tables.")
 
 
@@ -394,7 +377,7 @@ def test_half_the_time_is_enough():
     runs = make_runs({"ensemble": 0.1, "realmlp": 0.1})
     is_slow = (runs["method"] == "realmlp") & (runs["table"] == "iris")
     runs.loc[is_slow, "fit_time_s"] = 32.0  # 16, 1 and 1 times: 16 ** (1 / 3) = 2.52
-    (time,) = [text for text in conclude(report.collect(runs)) if "fit time" in text]
+    (time,) = [text for text in conclude(collect(runs)) if "fit time" in text]
     assert "takes 0.40 of the fit time" in time
     assert "(geometric mean; 0.06 on Iris to 1.00 on" in time
     assert time.endswith("This holds.")
@@ -411,7 +394,7 @@ def test_the_share_of_mixup_is_told_with_its_power():
 
 def test_methods_that_are_alike_err_as_often():
     runs = make_runs({"mixup": 0.1})
-    results = report.collect(pd.concat([runs, runs.assign(method="erm")]))
+    results = collect(pd.concat([runs, runs.assign(method="erm")]))
     assert conclude(results) == [
         "mixup errs as often as ERM on the mean of 3 tables (± 0.00 over tables, ± 0.00 over "
         "splits)."
@@ -419,7 +402,7 @@ def test_methods_that_are_alike_err_as_often():
 
 
 def test_tables_name_each_pair_and_bold_the_lowest():
-    results = report.collect(make_runs({"ensemble": 0.1, "realmlp": 0.2, "erm": 0.3, "mixup": 0.2}))
+    results = collect(make_runs({"ensemble": 0.1, "realmlp": 0.2, "erm": 0.3, "mixup": 0.2}))
     written = dict(report.tables(results))
     pairs = written["Differences, paired by table and split"]
     assert pairs["compared"].tolist() == [
@@ -442,10 +425,12 @@ def test_tables_name_each_pair_and_bold_the_lowest():
 
 
 @pytest.mark.parametrize("names", [["mlp"], ["ensemble", "forest"], list(METHODS)])
-def test_figures_can_be_drawn_of_any_methods(names, tmp_path):
-    results = report.collect(make_runs(dict.fromkeys(names, 0.1), spread=0.01))
-    plot(results, tmp_path / "peers.png")
+def test_figures_name_each_method_once(names):
+    results = collect(make_runs(dict.fromkeys(names, 0.1), spread=0.01))
+    titles = {METHODS[name].title for name in names}
+    for ax in plot(results).axes:
+        assert sorted(text.get_text() for text in ax.texts) == sorted(titles)
     if len(names) > 1:
-        plot_ranks(results.ranks, tmp_path / "ranks.png")
-    for path in tmp_path.iterdir():
-        assert path.read_bytes().startswith(b"\x89PNG")
+        for ax in plot_ranks(results.ranks).axes:
+            told = " ".join(text.get_text() for text in ax.texts)
+            assert all(title in told for title in titles)

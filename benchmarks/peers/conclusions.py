@@ -6,17 +6,11 @@ import numpy as np
 
 from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
-from benchmarks._lab.tell import p_value
-from benchmarks._peers_methods import METHODS, title_of
-from benchmarks._peers_report import (
-    ENSEMBLE,
-    SHARES,
-    WORTH_FINDING,
-    Results,
-    word,
-)
-from benchmarks._peers_statistics import SIGNIFICANCE, Difference, compare, detectable, power
-from benchmarks._runs import paired_difference
+from benchmarks._lab.statistics import paired_difference
+from benchmarks._lab.tell import SIGNIFICANCE, listed, p_equals
+from benchmarks.peers.methods import METHODS, title_of
+from benchmarks.peers.results import ENSEMBLE, SHARES, WORTH_FINDING, Results, word
+from benchmarks.peers.statistics import Difference, compare, detectable, power
 
 _TREES = ("hist_gb", "forest")
 # What the ensemble is asked to be: so many standard errors below another's error, and so fast.
@@ -39,12 +33,6 @@ def conclude(results: Results) -> list[str]:
         if difference := results.difference(pair):
             sentences.append(_tell_share(pair, difference))
     return [*sentences, *_tell_ranks(results)]
-
-
-def _p(value: float) -> str:
-    """Tell a p value in a sentence."""
-    text = p_value(value)
-    return text.replace("<", "p < ") if text.startswith("<") else f"p = {text}"
 
 
 def _errs(pair: tuple[str, str], difference: Difference) -> str:
@@ -174,8 +162,8 @@ def _tell_share(pair: tuple[str, str], difference: Difference) -> str:
         return f"{sentence}."
     told = "told apart" if difference.p_value < SIGNIFICANCE else "not told apart"
     return (
-        f"{sentence}: {told} (t-test over tables {_p(difference.p_value)}, Wilcoxon's test "
-        f"{_p(difference.p_wilcoxon)}). With this spread a true difference of "
+        f"{sentence}: {told} (t-test over tables {p_equals(difference.p_value)}, Wilcoxon's test "
+        f"{p_equals(difference.p_wilcoxon)}). With this spread a true difference of "
         f"{100 * detectable(difference.over_tables, difference.n_tables):.2f} points would be "
         f"found in 80 % of cases, one of {100 * WORTH_FINDING:g} in "
         f"{100 * power(WORTH_FINDING, difference.over_tables, difference.n_tables):.0f} %."
@@ -190,11 +178,11 @@ def _tell_ranks(results: Results) -> list[str]:
             continue
         first = ranks.mean.index[0]
         ahead = ranks.mean > ranks.mean.iloc[0] + ranks.critical_difference
-        others = "; ".join(map(title_of, ranks.mean.index[ahead])) or "none"
+        others = listed(map(title_of, ranks.mean.index[ahead]), "; ")
         sentences.append(
             f"Mean rank of {word(name)}: "
             + "; ".join(f"{title_of(method)} {value:.1f}" for method, value in ranks.mean.items())
-            + f". Friedman test {_p(ranks.p_value)}; by the Nemenyi test, which tells "
+            + f". Friedman test {p_equals(ranks.p_value)}; by the Nemenyi test, which tells "
             f"ranks {ranks.critical_difference:.1f} apart, {title_of(first)} is ahead of: {others}."
         )
     return sentences

@@ -46,7 +46,7 @@ class Budget:
     max_epochs: int | None = None
     realmlp_epochs: int | None = None
 
-    def epochs(self) -> dict[str, int]:
+    def epochs(self) -> dict[str, Any]:
         """Tell the epochs of MixupClassifier, if they are not its default."""
         return {} if self.max_epochs is None else {"max_epochs": self.max_epochs}
 

@@ -10,9 +10,10 @@ from scipy import optimize, stats
 
 from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
-from benchmarks._runs import mean_and_standard_error, paired_difference
+from benchmarks._lab.compare import pair
+from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
+from benchmarks._lab.tell import SIGNIFICANCE
 
-SIGNIFICANCE = 0.05
 _POWER = 0.8
 
 
@@ -26,13 +27,7 @@ def by_table_and_split(runs: pd.DataFrame, measure: str) -> pd.DataFrame:
     ValueError
         If some table and split has a run of one method and not of another.
     """
-    wide = runs.pivot(index=["table", "split"], columns="method", values=measure)
-    if wide.isna().any(axis=None):
-        lacking = wide[wide.isna().any(axis=1)].notna().to_dict("index")
-        raise ValueError(
-            f"Each table and split must have a run of each method; got {lacking}. Run "
-            "`python -m benchmarks peers` again to do what is missing."
-        )
+    wide = pair(runs, measure, by=["table", "split"], columns="method", wanted=())
     found = wide.index.unique("table")
     tables = [name for name in TITLES if name in found]
     return wide.loc[tables, list(dict.fromkeys(runs["method"]))]
@@ -98,9 +93,9 @@ def compare(values: pd.DataFrame, method: str, other: str) -> Difference:
     Difference
         NaN stands for the standard error and the p values of a single table or split.
     """
-    pair = values[[method, other]]
-    of_tables = pair.groupby("table", sort=False).mean()
-    of_splits = pair.groupby("split").mean()
+    both = values[[method, other]]
+    of_tables = both.groupby("table", sort=False).mean()
+    of_splits = both.groupby("split").mean()
     # Differences that cancel leave 1e-18, which has a sign but means nothing.
     by_table = (of_tables[method] - of_tables[other]).round(12)
     tables = paired_difference(by_table, np.zeros(len(by_table)), test_share=TEST_SHARE)

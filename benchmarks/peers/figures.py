@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks._alpha_styles import keep_quiet
-from benchmarks._peers_methods import METHODS, title_of
-from benchmarks._peers_report import ENSEMBLE, MEASURES, Results, word
-from benchmarks._peers_statistics import Ranks, compare
+from benchmarks._lab.figures import (
+    BLACK,
+    BLUE,
+    FAINT,
+    GREEN,
+    ORANGE,
+    SOFT,
+    VERMILLION,
+    keep_quiet,
+    new_figure,
+)
+from benchmarks.peers.methods import METHODS, title_of
+from benchmarks.peers.results import ENSEMBLE, MEASURES, Results, heading, word
+from benchmarks.peers.statistics import Ranks, compare
 
-# Warm for ours, cold for the others; of Okabe and Ito, told apart with any colour vision.
+# Warm for ours, cold for the others.
 _FAMILIES = {
-    "mixup": ("with mixup", "#D55E00", "D"),
-    "ERM": ("the same nets without (ERM)", "#E69F00", "o"),
-    "net": ("other nets", "#0072B2", "s"),
-    "trees": ("trees", "#009E73", "^"),
+    "mixup": ("with mixup", VERMILLION, "D"),
+    "ERM": ("the same nets without (ERM)", ORANGE, "o"),
+    "net": ("other nets", BLUE, "s"),
+    "trees": ("trees", GREEN, "^"),
 }
-_GREY = "#6e6e6e"
 # Where names may stand: points from theirs, and degrees.
 _DISTANCES = (9, 16, 26, 40, 56)
 _ANGLES = (0, 180, 90, 270, 35, 145, 325, 215)
@@ -36,21 +44,14 @@ def _colour(method: str) -> str:
 # -- error and log-loss against time --------------------------------------------------------------
 
 
-def plot(results: Results, path: str | os.PathLike[str]) -> None:
+def plot(results: Results) -> Any:
     """Draw test error, and beside it log-loss, against the time of the fit.
 
     Bars are standard errors of the difference from the ensemble, tables as units.
-
-    Parameters
-    ----------
-    results : Results
-    path : path-like
-        The PNG to write.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 5.2), dpi=160, layout="constrained")
+    figure = new_figure(10, 5.2)
     figure.get_layout_engine().set(wspace=0.05)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
@@ -62,8 +63,7 @@ def plot(results: Results, path: str | os.PathLike[str]) -> None:
         errors = measure.factor * _errors(results, name)
         points[ax] = pd.DataFrame({"x": seconds, "y": means, "error": errors})
         _plot_points(ax, points[ax])
-        title = f"{measure.title[0].upper()}{measure.title[1:]}"
-        ax.set_title(f"{title} (mean of {len(results.tables)} tables)", fontsize=11)
+        ax.set_title(f"{heading(name)} (mean of {len(results.tables)} tables)", fontsize=11)
     told = "Fit time in seconds, one thread (geometric mean, log scale)."
     if len(results.methods) > 1 and len(results.tables) > 1:
         told += f" Bars: standard error of the difference from {title_of(_reference(results))}."
@@ -76,7 +76,7 @@ def plot(results: Results, path: str | os.PathLike[str]) -> None:
     figure.set_layout_engine("none")
     for ax, frame in points.items():
         _label(ax, frame, canvas.get_renderer())
-    canvas.print_png(path)
+    return figure
 
 
 def _reference(results: Results) -> str:
@@ -112,7 +112,7 @@ def _plot_points(ax: Any, points: pd.DataFrame) -> None:
     ax.set_xscale("log")
     ax.margins(x=0.12, y=0.1)
     _set_limits(ax, points)
-    ax.grid(color="#e5e5e5", linewidth=0.6)
+    ax.grid(color=FAINT, linewidth=0.6)
     ax.tick_params(labelsize=9)
     keep_quiet(ax)
 
@@ -121,7 +121,7 @@ def _set_limits(ax: Any, points: pd.DataFrame) -> None:
     """Use a log scale where one method is far off, and write few numbers at the axes."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    scales = [(ax.xaxis, (1, 2, 5))]
+    scales: list[tuple[Any, tuple[float, ...]]] = [(ax.xaxis, (1, 2, 5))]
     if points["y"].max() > 3 * points["y"].min() > 0:
         ax.set_yscale("log")
         ax.set_ylim(0.85 * points["y"].min(), 1.35 * points["y"].max())
@@ -194,7 +194,7 @@ def _write(ax: Any, point: pd.Series, method: str, offset: tuple[float, float] =
         va="center",
         fontsize=10 if method == ENSEMBLE else 9,
         fontweight="bold" if method == ENSEMBLE else "normal",
-        color="#222222",
+        color=BLACK,
         arrowprops=line if np.hypot(*offset) > _DISTANCES[0] + 1 else None,
         zorder=4,
     )
@@ -210,30 +210,25 @@ def _overlap(box: Any, other: Any) -> float:
 # -- ranks ----------------------------------------------------------------------------------------
 
 
-def plot_ranks(ranks: Mapping[str, Ranks], path: str | os.PathLike[str]) -> None:
+def plot_ranks(ranks: Mapping[str, Ranks]) -> Any:
     """Draw the mean ranks of error and log-loss; bars join what is not told apart [1]_.
 
     Parameters
     ----------
     ranks : mapping of str to Ranks
         By the name of the measure.
-    path : path-like
-        The PNG to write.
 
     References
     ----------
     .. [1] Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     n_methods = max(len(each.mean) for each in ranks.values())
     height = 1.9 + 0.14 * n_methods
-    figure = Figure(figsize=(9, height * len(ranks)), dpi=160, layout="constrained")
+    figure = new_figure(9, height * len(ranks))
     for ax, (name, each) in zip(figure.subplots(len(ranks), 1), ranks.items(), strict=True):
         _plot_ranks(ax, each)
         ax.set_title(f"Mean rank of {word(name)} over {each.n_tables} tables", fontsize=11)
-    FigureCanvasAgg(figure).print_png(path)
+    return figure
 
 
 def _plot_ranks(ax: Any, ranks: Ranks) -> None:
@@ -242,13 +237,13 @@ def _plot_ranks(ax: Any, ranks: Ranks) -> None:
     reach = ranks.critical_difference
     end = max(n_methods, 1 + reach)
     ax.set_axis_off()
-    ax.plot([1, end], [0, 0], color="#222222", linewidth=1)
+    ax.plot([1, end], [0, 0], color=BLACK, linewidth=1)
     for tick in range(1, n_methods + 1):
-        ax.plot([tick, tick], [0, 0.25], color="#222222", linewidth=1)
+        ax.plot([tick, tick], [0, 0.25], color=BLACK, linewidth=1)
         ax.text(tick, 0.35, str(tick), ha="center", va="bottom", fontsize=9)
-    ax.plot([1, 1 + reach], [1.7, 1.7], "|-", color=_GREY, markersize=7, linewidth=1.4)
+    ax.plot([1, 1 + reach], [1.7, 1.7], "|-", color=SOFT, markersize=7, linewidth=1.4)
     told = f"critical difference {reach:.2f} (Nemenyi, 5 %)"
-    ax.text(1 + reach / 2, 1.85, told, ha="center", va="bottom", fontsize=9, color=_GREY)
+    ax.text(1 + reach / 2, 1.85, told, ha="center", va="bottom", fontsize=9, color=SOFT)
     for number, (first, last) in enumerate(groups):
         ends = ranks.mean[[first, last]] + np.array([-0.05, 0.05])
         ax.plot(ends, [-0.45 * (number + 1)] * 2, **_BAR_STYLE, zorder=1)
@@ -268,7 +263,7 @@ def _plot_ranks(ax: Any, ranks: Ranks) -> None:
             va="center",
             fontsize=9.5,
             fontweight="bold" if method == ENSEMBLE else "normal",
-            color="#222222",
+            color=BLACK,
         )
     room = 0.32 * (end - 1)  # for the names
     ax.set_xlim(1 - room, end + room)

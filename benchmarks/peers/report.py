@@ -1,36 +1,33 @@
-"""How the runs of peers are compared and told."""
+"""What came out of peers, told."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from benchmarks._data.splits import TEST_SHARE
-from benchmarks._data.tables import TITLES
-from benchmarks._lab.scores import MEASURES as CALIBRATION_MEASURES
+from benchmarks._data.tables import TITLES, missing_tables_note
+from benchmarks._lab.outcome import Block, Conclusions, Figure, Heading, Note, Outcome, Table
 from benchmarks._lab.scores import N_BINS
-from benchmarks._lab.tell import made_with as made_with_runs
-from benchmarks._lab.tell import p_value
-from benchmarks._peers_methods import FULL, PYTABKIT, Budget, title_of
-from benchmarks._peers_statistics import (
-    Difference,
-    Ranks,
-    averages,
-    by_table_and_split,
-    compare,
-    detectable,
-    power,
-    rank,
+from benchmarks._lab.tell import made_with, p_value
+from benchmarks.peers import figures
+from benchmarks.peers.conclusions import conclude
+from benchmarks.peers.methods import FULL, PYTABKIT, Budget, title_of
+from benchmarks.peers.results import (
+    ENSEMBLE,
+    MEASURES,
+    SHARES,
+    WORTH_FINDING,
+    Results,
+    collect,
+    heading,
+    word,
 )
+from benchmarks.peers.statistics import compare, detectable, power
 
-MEASURES = {
-    name: replace(CALIBRATION_MEASURES[name], digits=digits)
-    for name, digits in (("test_error", 2), ("log_loss", 3), ("brier", 3), ("ece", 2))
-}
-ENSEMBLE = "ensemble"
 _PAIRS = (
     (ENSEMBLE, "realmlp"),
     (ENSEMBLE, "hist_gb"),
@@ -42,81 +39,31 @@ _PAIRS = (
     ("tuned", "realmlp"),
     ("tuned", "mixup"),
 )
-# Mixup and ERM: with the same budget, each with its own best, and as ensembles.
-SHARES = (
-    ("mixup", "erm"),
-    ("mixup_budget", "erm_budget"),
-    ("mixup", "erm_budget"),
-    (ENSEMBLE, "erm_ensemble"),
-)
-WORTH_FINDING = 0.005  # a difference in test error of half a point
 
 
-@dataclass(frozen=True)
-class Results:
-    """The measured values, by table, split and method, and what they are at the mean.
-
-    `values` has the columns of `MEASURES`, and the logarithms of the times; `averages` the means of
-    the measures, each with its standard error over the splits.
-    """
-
-    runs: pd.DataFrame
-    values: dict[str, pd.DataFrame]
-    averages: dict[str, pd.DataFrame]
-    ranks: dict[str, Ranks]
-
-    @property
-    def methods(self) -> list[str]:
-        """The methods that ran."""
-        return list(self.values["test_error"].columns)
-
-    @property
-    def n_splits(self) -> int:
-        """Number of splits of each table."""
-        return int(self.runs["split"].nunique())
-
-    @property
-    def tables(self) -> list[str]:
-        """The tables, in the order of `TITLES`."""
-        return list(self.values["test_error"].index.unique("table"))
-
-    def seconds(self, measure: str = "fit_time_s") -> pd.Series:
-        """Get the geometric mean of a time over tables and splits, for each method."""
-        return np.exp(self.values[measure].groupby("table").mean().mean())
-
-    def difference(self, pair: tuple[str, str], measure: str = "test_error") -> Difference | None:
-        """Compare two methods; None if one of them did not run."""
-        return compare(self.values[measure], *pair) if {*pair} <= {*self.methods} else None
-
-
-def collect(runs: pd.DataFrame) -> Results:
-    """Set the methods beside each other.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs: ``table``, ``method``, ``split``, the columns of `MEASURES`, ``fit_time_s``
-        and ``predict_time_s``.
-
-    Returns
-    -------
-    Results
-
-    Raises
-    ------
-    ValueError
-        If some table and split lacks a method that others have.
-    """
-    values = {name: by_table_and_split(runs, name) for name in MEASURES}
-    values |= {
-        name: np.log(by_table_and_split(runs, name)) for name in ("fit_time_s", "predict_time_s")
-    }
-    return Results(
-        runs,
-        values,
-        {name: averages(values[name]) for name in MEASURES},
-        {name: rank(values[name]) for name in ("test_error", "log_loss")},
-    )
+def tell(
+    runs: pd.DataFrame, *, budget: Budget, absent: Sequence[str], missing: Sequence[str]
+) -> Outcome:
+    """Tell what came out."""
+    results = collect(runs)
+    draw, draw_ranks = partial(figures.plot, results), partial(figures.plot_ranks, results.ranks)
+    blocks: list[Block] = [
+        Figure("peers.png", "Error and log-loss against the time of the fit", draw),
+        Conclusions(conclude(results), listed=True),
+    ]
+    for title, table in tables(results):
+        blocks += [Heading(title), Table(table)]
+    if len(results.methods) > 1:
+        blocks += [Heading("Ranks"), Figure("peers_ranks.png", "Mean ranks", draw_ranks)]
+    for title, table in tables_by_table(results):
+        blocks += [Heading(title), Table(table)]
+    blocks += [Heading("How it was measured"), Note(notes(results, budget))]
+    if absent:
+        blocks.append(Note(absent_note(absent)))
+    if missing:
+        blocks.append(Note(missing_tables_note(missing)))
+    blocks.append(Note(made_with_peers(runs)))
+    return Outcome("Against the best that one can install", blocks)
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -130,23 +77,12 @@ def tables(results: Results) -> list[tuple[str, pd.DataFrame]]:
         ("Differences, paired by table and split", _pairs(results)),
         ("The share that is mixup's own", _shares(results)),
     ]
-    return [(heading, table) for heading, table in written if len(table)]
+    return [(title, table) for title, table in written if len(table)]
 
 
 def tables_by_table(results: Results) -> list[tuple[str, pd.DataFrame]]:
     """Write error and log-loss of each method on each table, the lowest in bold."""
-    return [(_heading(name), _by_table(results, name)) for name in ("test_error", "log_loss")]
-
-
-def _heading(name: str) -> str:
-    """Write the name of a measure, with its unit, as a heading."""
-    title = MEASURES[name].title
-    return f"{title[0].upper()}{title[1:]}"
-
-
-def word(name: str) -> str:
-    """Write the name of a measure without its unit."""
-    return MEASURES[name].title.partition(",")[0]
+    return [(heading(name), _by_table(results, name)) for name in ("test_error", "log_loss")]
 
 
 def _means(results: Results) -> pd.DataFrame:
@@ -241,7 +177,9 @@ def notes(results: Results, budget: Budget) -> str:
         else ""
     )
     defaults = (
-        "at its defaults" if budget == FULL else "with next to no budget, to see that it runs"
+        "at its defaults, but for what the searches choose (tuned, own budget)"
+        if budget == FULL
+        else "with next to no budget, to see that it runs"
     )
     return (
         f"Every method {defaults}, with the same {results.n_splits} random splits of each "
@@ -275,8 +213,8 @@ def absent_note(absent: Sequence[str]) -> str:
     )
 
 
-def made_with(runs: pd.DataFrame) -> str:
+def made_with_peers(runs: pd.DataFrame) -> str:
     """Say what the runs were computed with."""
     found = [] if PYTABKIT not in runs else runs[PYTABKIT].dropna().astype(str).unique()
     peers = ", ".join(version for version in found if version and version != "nan")
-    return made_with_runs(runs, others=f"{PYTABKIT} {peers}; " if peers else "")
+    return made_with(runs).replace("with ", f"with {PYTABKIT} {peers}; " if peers else "with ", 1)

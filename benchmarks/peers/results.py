@@ -1,0 +1,110 @@
+"""The runs of peers, with the methods set beside each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from benchmarks._lab import scores
+from benchmarks.peers.statistics import (
+    Difference,
+    Ranks,
+    averages,
+    by_table_and_split,
+    compare,
+    rank,
+)
+
+MEASURES = {
+    name: replace(scores.MEASURES[name], digits=digits)
+    for name, digits in (("test_error", 2), ("log_loss", 3), ("brier", 3), ("ece", 2))
+}
+ENSEMBLE = "ensemble"
+# Mixup and ERM: with the same budget, each with its own best, and as ensembles.
+SHARES = (
+    ("mixup", "erm"),
+    ("mixup_budget", "erm_budget"),
+    ("mixup", "erm_budget"),
+    (ENSEMBLE, "erm_ensemble"),
+)
+WORTH_FINDING = 0.005  # a difference in test error of half a point
+
+
+@dataclass(frozen=True)
+class Results:
+    """The measured values, by table, split and method, and what they are at the mean.
+
+    `values` has the columns of `MEASURES`, and the logarithms of the times; `averages` the means of
+    the measures, each with its standard error over the splits.
+    """
+
+    runs: pd.DataFrame
+    values: dict[str, pd.DataFrame]
+    averages: dict[str, pd.DataFrame]
+    ranks: dict[str, Ranks]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that ran."""
+        return list(self.values["test_error"].columns)
+
+    @property
+    def n_splits(self) -> int:
+        """Number of splits of each table."""
+        return int(self.runs["split"].nunique())
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables, in the order of `TITLES`."""
+        return list(self.values["test_error"].index.unique("table"))
+
+    def seconds(self, measure: str = "fit_time_s") -> pd.Series:
+        """Get the geometric mean of a time over tables and splits, for each method."""
+        return np.exp(self.values[measure].groupby("table").mean().mean())
+
+    def difference(self, pair: tuple[str, str], measure: str = "test_error") -> Difference | None:
+        """Compare two methods; None if one of them did not run."""
+        return compare(self.values[measure], *pair) if {*pair} <= {*self.methods} else None
+
+
+def collect(runs: pd.DataFrame) -> Results:
+    """Set the methods beside each other.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Finished runs: ``table``, ``method``, ``split``, the columns of `MEASURES`, ``fit_time_s``
+        and ``predict_time_s``.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    ValueError
+        If some table and split lacks a method that others have.
+    """
+    values = {name: by_table_and_split(runs, name) for name in MEASURES}
+    values |= {
+        name: np.log(by_table_and_split(runs, name)) for name in ("fit_time_s", "predict_time_s")
+    }
+    return Results(
+        runs,
+        values,
+        {name: averages(values[name]) for name in MEASURES},
+        {name: rank(values[name]) for name in ("test_error", "log_loss")},
+    )
+
+
+def word(name: str) -> str:
+    """Write the name of a measure without its unit."""
+    return MEASURES[name].title.partition(",")[0]
+
+
+def heading(name: str) -> str:
+    """Write the name of a measure, with its unit, as a heading."""
+    title = MEASURES[name].title
+    return f"{title[0].upper()}{title[1:]}"

@@ -1,0 +1,105 @@
+"""The runs of peers: a method on a split of a table, measured and timed."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from sklearn.exceptions import ConvergenceWarning
+
+from benchmarks._data.splits import TEST_SHARE, split_rows
+from benchmarks._data.tables import load_by_cost, load_table
+from benchmarks._lab.runs import Task
+from benchmarks._lab.scores import measure
+from benchmarks.peers.methods import METHODS, PYTABKIT, Budget, as_categories
+
+KEY = ("table", "method", "split")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of the experiment is run."""
+
+    n_splits: int
+    tables: tuple[str, ...]
+    budget: Budget
+
+
+def run_method(
+    name: str, method: str, split: int, *, budget: Budget, device: str, data_home: str | None
+) -> dict[str, Any]:
+    """Fit a method on the training rows of a split, and measure it on its test rows.
+
+    ``fit_time_s`` is all of the fit: the preprocessor, the search and its refit too.
+    """
+    table = load_table(name, data_home)
+    train, test = split_rows(table, split)
+    X = as_categories(table) if METHODS[method].features == "categories" else table.X
+    try:
+        estimator = METHODS[method].make(table, split, budget, device)
+        with warnings.catch_warnings():
+            # MLPClassifier stops after 200 epochs; that is its default, and what is compared.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            if method == "realmlp":  # Lightning warns of itself
+                warnings.simplefilter("ignore")
+            start = time.perf_counter()
+            estimator.fit(X.iloc[train], table.y[train])
+            fitted = time.perf_counter()
+            probabilities = estimator.predict_proba(X.iloc[test])
+            predicted = time.perf_counter()
+        measured = measure(probabilities, table.y[test], estimator.classes_, seed=split)
+    except Exception as error:
+        raise RuntimeError(
+            f"The method {method!r} failed on the table {name!r}, split {split}: {error!r}. To "
+            "leave it out, name the others with --methods."
+        ) from error
+    found = getattr(estimator, "best_params_", {})
+    chosen = {param.rpartition("__")[2]: value for param, value in found.items()}
+    results = {
+        **measured,
+        "fit_time_s": round(fitted - start, 4),
+        "predict_time_s": round(predicted - fitted, 4),
+        "n_train": len(train),
+        "n_test": len(test),
+        "chosen": json.dumps(chosen, sort_keys=True) if chosen else "",
+        PYTABKIT: version(PYTABKIT) if method == "realmlp" else "",
+    }
+    del results["bins"]  # reliability curves are in the benchmark calibration
+    return results
+
+
+def list_tasks(
+    names: Sequence[str],
+    methods: Sequence[str],
+    *,
+    n_splits: int,
+    budget: Budget,
+    device: str,
+    versions: Mapping[str, str],
+    data_home: str | None,
+) -> list[Task]:
+    """List the runs, split by split: a run that is killed leaves whole splits."""
+    common = {"test_share": TEST_SHARE}
+    settings = {method: METHODS[method].settings(budget, versions) | common for method in methods}
+    return [
+        Task(
+            {"table": table.name, "method": method, "split": split},
+            {**settings[method], "source": table.source},
+            partial(
+                run_method,
+                *(table.name, method, split),
+                budget=budget,
+                device=device,
+                data_home=data_home,
+            ),
+        )
+        for split in range(n_splits)
+        for table in load_by_cost(names, data_home)
+        for method in methods
+    ]
