@@ -63,12 +63,5 @@ _ALL = (
         "Do other spaces, partners, schedules or ensembles lower the error on tables?",
         "half an hour",
     ),
-    Told(
-        "speed",
-        None,
-        "Time and memory",
-        "What does mixup cost, and what do nets that are trained together save?",
-        "minutes",
-    ),
 )
 TOLD = {told.name: told for told in _ALL}

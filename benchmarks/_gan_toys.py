@@ -21,6 +21,7 @@ from torch import Tensor
 
 from benchmarks import recipes
 from benchmarks._gan_runs import fit
+from benchmarks._nets.gans import GAN_RECIPES, GANRecipe
 from benchmarks._runs import Task, environment, mean_and_standard_error
 from sklearn_mixup import MixupGAN
 from sklearn_mixup._energy import energy_distance
@@ -147,7 +148,7 @@ class Watch(Callback):
 
 
 def run_toy(
-    name: str, recipe: recipes.GANRecipe, alpha: float, seed: int, *, device: str, draws: bool
+    name: str, recipe: GANRecipe, alpha: float, seed: int, *, device: str, draws: bool
 ) -> dict[str, Any]:
     """Train a GAN on a toy set, and measure it at the end and on the way."""
     X, held_out = draw(name, _N_ROWS, seed), draw(name, _N_COMPARED, 1_000_000 + seed)
@@ -206,7 +207,7 @@ def plan(
     tasks = []
     for seed in range(seeds):
         for setting in settings:
-            recipe = recipes.GAN_RECIPES[setting]
+            recipe = GAN_RECIPES[setting]
             if max_iter is not None:
                 recipe = replace(recipe, max_iter=max_iter)
             chosen = alphas if alphas is not None else (0.0, recipes.GAN_ALPHA)

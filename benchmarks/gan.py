@@ -25,6 +25,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import _gan_digits, _gan_tables, _gan_toys, recipes
+from benchmarks._nets.gans import GAN_RECIPES
 from benchmarks._options import add_data_options
 from benchmarks._runs import RunTable, environment, terminal_table, write_markdown
 from sklearn_mixup import MixupGAN
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--parts", nargs="+", choices=list(_PARTS), default=list(_PARTS), help="default: all"
     )
     parser.add_argument(
-        "--settings", nargs="+", choices=list(recipes.GAN_RECIPES), help="of the toys; by scale"
+        "--settings", nargs="+", choices=list(GAN_RECIPES), help="of the toys; by scale"
     )
     parser.add_argument(
         "--data", nargs="+", choices=list(_gan_toys.TITLES), help="toys to run; by scale"
@@ -143,7 +144,7 @@ def _draw(part: str, runs: pd.DataFrame, out: Path) -> list[Path]:
         _PARTS[part].plot(runs, path)
         return [path]
     paths = []
-    settings = [name for name in recipes.GAN_RECIPES if (runs.setting == name).any()]
+    settings = [name for name in GAN_RECIPES if (runs.setting == name).any()]
     for setting in reversed(settings):  # "steady" is gan.png where both are run
         path = out / (f"gan_{setting}.png" if paths else "gan.png")
         if _gan_toys.plot(runs, path, setting):

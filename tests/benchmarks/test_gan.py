@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from benchmarks import _gan_toys as toys
-from benchmarks import recipes
 from benchmarks.__main__ import main
+from benchmarks._nets import gans as recipes
 from benchmarks._runs import RunTable
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import TITLES, find_tables, load_table, make_preprocessor
-from benchmarks._runs import RunTable, Task
-from benchmarks._speed_pictures import judge
+from benchmarks._lab.experiment import Request
+from benchmarks._lab.outcome import Block, Heading, Note, Table
+from benchmarks.speed.rounds import Section, compute_ratio, list_rounds
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
 
 TARGETS = {"fit": 3.0, "predict": 2.0}
@@ -48,9 +49,12 @@ def time_round(
     preprocessor = make_preprocessor(table, "standardised")
     X = preprocessor.fit_transform(table.X.iloc[train])
     X_test, y = preprocessor.transform(table.X.iloc[test]), table.y[train]
-    epochs = {} if max_epochs is None else {"max_epochs": max_epochs}
+    epochs: dict[str, Any] = {} if max_epochs is None else {"max_epochs": max_epochs}
     net = MixupClassifier(device=device, random_state=turn, **epochs)
-    contenders = {"one": net, "eight": FusedBaggingClassifier(net, random_state=turn)}
+    contenders: dict[str, Any] = {
+        "one": net,
+        "eight": FusedBaggingClassifier(net, random_state=turn),
+    }
     found: dict[str, list[float]] = {name: [] for name in contenders}
     seconds = {}
     for contender, estimator in list(contenders.items())[:: -1 if turn % 2 else 1]:
@@ -90,42 +94,40 @@ def ensemble_table(rounds: pd.DataFrame) -> pd.DataFrame:
                     "": work,
                     "one net, ms": f"{1000 * one.median():.1f}",
                     "eight, ms": f"{1000 * eight.median():.1f}",
-                    **judge(eight, one, target),
+                    **compute_ratio(eight, one, target).cells(),
                 }
             )
     return pd.DataFrame(rows)
 
 
-def run_section(
-    run_table: RunTable,
-    scale: Scale,
-    *,
-    n_rounds: int | None,
-    device: str,
-    data_home: str | None,
-    versions: Mapping[str, str],
-) -> list[str | pd.DataFrame]:
-    """Do what is pending and return the parts of the page."""
-    settings = {**asdict(scale), **versions}
+def plan_section(scale: Scale, request: Request) -> Section:
+    """List the rounds on each table."""
+    data_home, n_rounds = request.args.data_home, request.args.seeds or scale.n_rounds
+    settings = {**asdict(scale), **request.versions}
     del settings["n_rounds"]  # More rounds leave those that were done as they are.
-    n_rounds = n_rounds or scale.n_rounds
     tables, _ = find_tables([*scale.tables, "digits"], data_home, download=False)
-    work = partial(time_round, device=device, data_home=data_home)
+    work = partial(time_round, max_epochs=scale.max_epochs, device=request.device)
     tasks = [
-        Task(
-            {"measure": f"ensemble {name}", "round": i},
-            settings,
-            partial(work, name, scale.max_epochs, turn=i),
-        )
+        task
         for name in dict.fromkeys(tables)
-        for i in range(n_rounds)
+        for task in list_rounds(
+            *(f"ensemble {name}", n_rounds, settings),
+            partial(work, name, data_home=data_home),
+            in_turns=True,
+        )
     ]
-    timed = run_table.complete(tasks, title="speed, ensembles", extra=versions)
+    return Section({"ensembles": tasks}, partial(tell, n_rounds))
+
+
+def tell(n_rounds: int, timed: pd.DataFrame) -> list[Block]:
+    """Tell what eight nets cost beside one."""
     timed = timed.assign(table=timed["measure"].str.removeprefix("ensemble "))
     return [
-        "## Eight nets beside one",
-        "`FusedBaggingClassifier` of eight networks and one `MixupClassifier`, both with their "
-        "defaults: the fit, and `predict_proba` of the test rows. Medians, and the median of the "
-        f"ratios, of {n_rounds} rounds.",
-        ensemble_table(timed),
+        Heading("Eight nets beside one"),
+        Note(
+            "`FusedBaggingClassifier` of eight networks and one `MixupClassifier`, both with their "
+            "defaults: the fit, and `predict_proba` of the test rows. Medians, and the median of "
+            f"the ratios, of {n_rounds} rounds."
+        ),
+        Table(ensemble_table(timed)),
     ]

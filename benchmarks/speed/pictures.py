@@ -18,8 +18,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from benchmarks._lab.experiment import Request
+from benchmarks._lab.outcome import Block, Heading, Note, Table
 from benchmarks._nets.vision import import_torchvision
-from benchmarks._runs import RunTable, Task
+from benchmarks.speed.augmentation import augmentation_table, time_augmentation
+from benchmarks.speed.rounds import Section, compute_ratio, list_rounds
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.augmentation import crop_and_flip
 from sklearn_mixup.modules import PreActResNet18
@@ -36,7 +39,7 @@ MIX_TARGETS = {"timm": 1.0, "torchvision": 1.0, "copy": 1.3}
 _OURS = "mix"
 _ALPHA = 1.0
 _BATCH_SIZE = 128
-_SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+_SGD: Mapping[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -176,49 +179,7 @@ def time_mixing(scale: Scale, *, device: str, n_classes: int = 1000) -> dict[str
     return {f"mix_time_s {name}": statistics.median(spent[1:]) for name, spent in seconds.items()}
 
 
-# -- augmentation ----------------------------------------------------------------------------------
-
-
-def time_augmentation(scale: Scale, *, device: str) -> dict[str, Any]:
-    """Time crops and flips on the device and in a DataLoader, in pictures per second."""
-    from benchmarks._speed_augmentation import time_augmentation_round
-
-    rng = np.random.default_rng(0)
-    X = rng.integers(256, size=(4 * scale.n_pictures, 3, 32, 32), dtype=np.uint8)
-    y = np.arange(len(X)) % 10
-    speeds = time_augmentation_round(X, y, mean=(0.5,) * 3, std=(0.25,) * 3, device=device)
-    return {f"pictures_per_s {way}": speed for way, speed in speeds.items()}
-
-
-def augmentation_table(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Write the pictures per second of each way, and how many times as many the first has."""
-    columns = [name for name in rounds if name.startswith("pictures_per_s ")]
-    rows = []
-    for column in columns:
-        low, ratio, high = (rounds[columns[0]] / rounds[column]).quantile([0.25, 0.5, 0.75])
-        is_ours = column == columns[0]
-        row = {
-            "cropped and flipped": column.partition(" ")[2],
-            "pictures a second": f"{rounds[column].median():.0f}",
-            "ours / it": "" if is_ours else f"{ratio:.1f}",
-            "quartiles": "" if is_ours else f"{low:.1f} to {high:.1f}",
-        }
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
 # -- report ---------------------------------------------------------------------------------------
-
-
-def judge(ours: pd.Series, other: pd.Series, target: float) -> dict[str, str]:
-    """Write the median of the ratios within a round beside its target."""
-    low, ratio, high = (ours / other).quantile([0.25, 0.5, 0.75])
-    return {
-        "ratio": f"{ratio:.2f}",
-        "quartiles": f"{low:.2f} to {high:.2f}",
-        "target": f"<= {target:.2f}",
-        "met": "pass" if ratio <= target else "FAIL",
-    }
 
 
 def fit_table(rounds: pd.DataFrame, n_pictures: int) -> pd.DataFrame:
@@ -243,7 +204,7 @@ def fit_table(rounds: pd.DataFrame, n_pictures: int) -> pd.DataFrame:
                 "pictures": pictures,
                 "MixupClassifier, a second": f"{n_pictures / ours.median():.0f}",
                 "bare loop, a second": f"{n_pictures / loop.median():.0f}",
-                **judge(ours, loop, FIT_TARGET),
+                **compute_ratio(ours, loop, FIT_TARGET).cells(),
             }
         )
     return pd.DataFrame(rows)
@@ -269,61 +230,81 @@ def mix_table(rounds: pd.DataFrame) -> pd.DataFrame:
         if f"mix_time_s {name}" in rounds:
             other = rounds[f"mix_time_s {name}"]
             row = {"a minibatch": name, "ms": f"{1000 * other.median():.1f}"}
-            rows.append(row | judge(ours, other, target))
+            rows.append(row | compute_ratio(ours, other, target).cells())
     return pd.DataFrame(rows)
 
 
-def run_section(
-    run_table: RunTable,
-    scale: Scale,
-    *,
-    n_rounds: int | None,
-    device: str,
-    versions: Mapping[str, str],
-) -> list[str | pd.DataFrame]:
-    """Do what is pending and return the parts of the page."""
-    settings = {**asdict(scale), "batch_size": _BATCH_SIZE, "alpha": _ALPHA, **_SGD, **versions}
+def _time_augmentation(scale: Scale, *, device: str) -> dict[str, Any]:
+    """Time the augmentation of as many pictures as four fits have."""
+    return time_augmentation(4 * scale.n_pictures, batch_size=_BATCH_SIZE, device=device)
+
+
+def plan_section(scale: Scale, request: Request) -> Section:
+    """List the rounds of fits, of mixing and, if torchvision is here, of augmentation."""
+    n_rounds, device = request.args.seeds or scale.n_rounds, request.device
+    settings = {
+        **asdict(scale),
+        "batch_size": _BATCH_SIZE,
+        "alpha": _ALPHA,
+        **_SGD,
+        **request.versions,
+    }
     del settings["n_rounds"]  # More rounds leave those that were done as they are.
-    n_rounds = n_rounds or scale.n_rounds
-    fits, mixing, cropping = (
-        [
-            Task({"measure": measure, "round": i}, settings, partial(work, scale, **more(i)))
-            for i in range(n_rounds)
-        ]
-        for measure, work, more in (
-            ("pictures", time_fits, lambda i: {"device": device, "turn": i}),
-            ("mixing", time_mixing, lambda i: {"device": device}),
-            ("augmentation", time_augmentation, lambda i: {"device": device}),
+    works: dict[str, Callable[..., dict[str, Any]]] = {"pictures": time_fits, "mixing": time_mixing}
+    if _has_torchvision():
+        works["augmentation"] = _time_augmentation
+    tasks = {
+        name: list_rounds(
+            *(name, n_rounds, settings, partial(work, scale, device=device)),
+            in_turns=name == "pictures",
         )
-    )
-    time_fits(SCALES["smoke"], device=device)  # Loads what is loaded on first use.
-    timed = run_table.complete(fits, title="speed, pictures", extra=versions)
-    mixed = run_table.complete(mixing, title="speed, mixing", extra=versions)
+        for name, work in works.items()
+    }
+    return Section(tasks, partial(tell, scale, n_rounds))
+
+
+def warm_up(device: str) -> None:
+    """Fit once outside the clock: the first fit in a process loads what all of them use."""
+    time_fits(SCALES["smoke"], device=device)
+
+
+def tell(
+    scale: Scale,
+    n_rounds: int,
+    timed: pd.DataFrame,
+    mixed: pd.DataFrame,
+    cropped: pd.DataFrame | None = None,
+) -> list[Block]:
+    """Tell what pictures take; `cropped` None was not timed."""
     table = mix_table(mixed.dropna(axis="columns", how="all"))
     missing = [name for name in MIX_TARGETS if name not in set(table["a minibatch"])]
     told = f" Not installed: {', '.join(missing)}." if missing else ""
-    augmented: list[str | pd.DataFrame] = []
-    if _has_torchvision():
-        cropped = run_table.complete(cropping, title="speed, augmentation", extra=versions)
-        augmented = [
-            f"Random crops and flips of {4 * scale.n_pictures} pictures of 3 x 32 x 32, minibatch "
-            f"{_BATCH_SIZE}, without a network: `crop_and_flip` on pictures that lie on the "
-            "device, and torchvision's transforms of pictures one by one, in a DataLoader with so "
-            "many workers, the start of which is counted. Medians.",
-            augmentation_table(cropped.dropna(axis="columns", how="all")),
-        ]
     shape = f"{_BATCH_SIZE} x 3 x {scale.size} x {scale.size}"
-    return [
-        "## Pictures",
-        f"An epoch of {scale.n_pictures} pictures of 3 x 32 x 32 by a PreAct ResNet-18 of width "
-        f"{scale.width}, alpha = {_ALPHA:g}, minibatch {_BATCH_SIZE}, SGD with momentum, set-up "
-        f"included: pictures per second, and the median of the ratios of the times in "
-        f"{n_rounds} rounds. The loop draws, augments and mixes minibatch by minibatch.",
-        fit_table(timed, scale.n_pictures),
-        f"Mixing of one minibatch, {shape} float32 numbers and as many labels of 1000 classes, "
-        "the draws included: `mix` of this package, Mixup of timm (which writes to its input and "
-        "mixes it with its mirror image), MixUp of torchvision.transforms.v2 (which mixes "
-        f"neighbours), and a copy of the pictures alone. Medians.{told}",
-        table,
-        *augmented,
+    blocks: list[Block] = [
+        Heading("Pictures"),
+        Note(
+            f"An epoch of {scale.n_pictures} pictures of 3 x 32 x 32 by a PreAct ResNet-18 of "
+            f"width {scale.width}, alpha = {_ALPHA:g}, minibatch {_BATCH_SIZE}, SGD with momentum, "
+            "set-up included: pictures per second, and the median of the ratios of the times in "
+            f"{n_rounds} rounds. The loop draws, augments and mixes minibatch by minibatch."
+        ),
+        Table(fit_table(timed, scale.n_pictures)),
+        Note(
+            f"Mixing of one minibatch, {shape} float32 numbers and as many labels of 1000 classes, "
+            "the draws included: `mix` of this package, Mixup of timm (which writes to its input "
+            "and mixes it with its mirror image), MixUp of torchvision.transforms.v2 (which mixes "
+            f"neighbours), and a copy of the pictures alone. Medians.{told}"
+        ),
+        Table(table),
     ]
+    if cropped is not None:
+        blocks += [
+            Note(
+                f"Random crops and flips of {4 * scale.n_pictures} pictures of 3 x 32 x 32, "
+                f"minibatch {_BATCH_SIZE}, without a network: `crop_and_flip` on pictures that lie "
+                "on the device, and torchvision's transforms of pictures one by one, in a "
+                "DataLoader with so many workers, the start of which is counted. Medians."
+            ),
+            Table(augmentation_table(cropped.dropna(axis="columns", how="all"))),
+        ]
+    return blocks

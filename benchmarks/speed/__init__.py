@@ -1,0 +1,103 @@
+"""Time and memory of a fit with mixup, as ratios taken side by side. Not in the paper.
+
+One fit on Abalone (all 4177 rows; without its files, on random numbers of the same shape), with
+minibatches of 16, 10 epochs, two hidden layers of 128 and one thread, of
+
+- mixup: `MixupClassifier` with alpha = 0.2, and ERM: the same with alpha = 0;
+- bare loop: a hand-written PyTorch loop that draws and mixes minibatch by minibatch, as the code
+  released with the paper does, on resident tensors, with the same fused Adam;
+- skorch: `NeuralNetClassifier` on the same module and optimizer, with that mixing in its step;
+- scikit-learn: `MLPClassifier`, which does not mix.
+
+All take turns, round after round, and the median of the ratios within a round is what counts: what
+else the machine does then weighs on all of them alike. Then the peak memory of a fit, in a process
+of its own, beyond what it took before: at most the data once and one chunk of mixed rows.
+
+Then `MixupGAN` beside a hand-written loop of the same two networks, with the settings of Figure 5.
+
+And many nets at once: `FusedGridSearchCV` beside `GridSearchCV` on four tables, `fit_fused` by the
+number of nets, and where its time goes. `FusedBaggingClassifier` beside one net of its eight.
+
+Last pictures: an epoch beside a hand-written loop, and mixing beside timm, torchvision and a copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmarks._lab.experiment import Experiment, Part, Request
+from benchmarks._lab.options import add_data_options
+from benchmarks._lab.outcome import Block, Outcome
+from benchmarks._lab.runs import Task, one_thread
+from benchmarks.speed import counts, ensembles, fits, nets, pictures, search
+from benchmarks.speed.rounds import KEY, Section
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of each section is run."""
+
+    fits: fits.Scale
+    nets: nets.Scale
+    ensembles: ensembles.Scale
+    pictures: pictures.Scale
+
+
+_SCALES = {
+    name: Scale(fits.SCALES[name], nets.SCALES[name], ensembles.SCALES[name], pictures.SCALES[name])
+    for name in ("smoke", "small", "paper")
+}
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add_data_options(parser, "uci/...", download=None)
+
+
+def _plan(request: Request) -> list[Part]:
+    if request.args.jobs > 1:
+        print("Times are taken one after the other, in this process: --jobs is of no use here.")
+    scale: Scale = request.scale
+    sections = [
+        fits.plan_section(scale.fits, request),
+        search.plan_section(scale.nets, request),
+        counts.plan_section(scale.nets, request),
+        ensembles.plan_section(scale.ensembles, request),
+        pictures.plan_section(scale.pictures, request),
+    ]
+    tasks = {name: tasks for section in sections for name, tasks in section.tasks.items()}
+
+    def warm_up(pending: Sequence[Task]) -> None:
+        if pending:
+            with one_thread():
+                fits.warm_up(request.device)
+                pictures.warm_up(request.device)
+
+    def tell(*runs: pd.DataFrame) -> Outcome:
+        return _tell(sections, dict(zip(tasks, runs, strict=True)))
+
+    return [Part("speed", KEY, tasks, tell, one_by_one=True, prepare=warm_up)]
+
+
+def _tell(sections: Sequence[Section], runs: dict[str, pd.DataFrame]) -> Outcome:
+    """Put the page together."""
+    blocks: list[Block] = []
+    for section in sections:
+        blocks += section.tell(*(runs[name] for name in section.tasks))
+    return Outcome("Time and memory of a fit with mixup, of many, and of pictures", blocks)
+
+
+EXPERIMENT = Experiment(
+    name="speed",
+    paper=None,
+    title="Time and memory",
+    question="What does mixup cost, and what do nets that are trained together save?",
+    small_takes="minutes",
+    doc=__doc__,
+    scales=_SCALES,
+    options=_add_options,
+    plan=_plan,
+)

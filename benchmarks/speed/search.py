@@ -1,0 +1,182 @@
+"""The time of a grid search whose nets are trained as one, beside one by one and skorch."""
+
+from __future__ import annotations
+
+import time
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import parallel_config
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks._data.tables import TITLES
+from benchmarks._lab.experiment import Request
+from benchmarks._lab.outcome import Block, Heading, Note, Table
+from benchmarks.speed.nets import (
+    Scale,
+    by_table,
+    list_on_tables,
+    load_numbers,
+    make_ours,
+    make_skorch,
+)
+from benchmarks.speed.rounds import Section
+from sklearn_mixup import FusedGridSearchCV
+
+TARGET = 5.0  # GridSearchCV over FusedGridSearchCV, both with two jobs
+FUSED, FUSED_ALONE = "fused, 2 jobs", "fused, 1 job"
+GRID, GRID_ALONE, SKORCH = "GridSearchCV, 2 jobs", "GridSearchCV, 1 job", "skorch, 2 jobs"
+_CONTENDERS = (FUSED, GRID, FUSED_ALONE, GRID_ALONE, SKORCH)
+# More than a row or two of a small fold would be another result, whose time says nothing.
+_TOLERANCE = 0.02
+
+
+def time_search_round(
+    name: str, scale: Scale, *, turn: int, device: str, data_home: str | None
+) -> dict[str, Any]:
+    """Time a search by each contender, in seconds; every other turn the last of them is first.
+
+    Raises
+    ------
+    RuntimeError
+        If mean test scores without dropout differ, so that the times are those of other work.
+    """
+    X, y = load_numbers(name, data_home)
+    folds = StratifiedKFold if np.bincount(y).min() >= scale.n_folds else KFold
+    common = {
+        "cv": folds(scale.n_folds, shuffle=True, random_state=0),
+        "refit": False,
+        "error_score": "raise",
+    }
+    settings: dict[str, Any] = {"max_epochs": scale.max_epochs, "device": device}
+    ours = Pipeline([("scale", StandardScaler()), ("net", make_ours(**settings))])
+    theirs = make_skorch(X.shape[1], int(y.max()) + 1, **settings)
+    theirs = Pipeline([("scale", StandardScaler()), ("net", theirs)])
+    alphas, dropouts = list(scale.alphas), list(scale.dropouts)
+    grid = {"net__alpha": alphas, "net__dropout": dropouts}
+    skorch_grid = {"net__alpha": alphas, "net__module__dropout": dropouts}
+    searches = {
+        FUSED: FusedGridSearchCV(ours, grid, n_jobs=2, **common),
+        FUSED_ALONE: FusedGridSearchCV(ours, grid, n_jobs=1, **common),
+        GRID: GridSearchCV(ours, grid, n_jobs=2, **common),
+        GRID_ALONE: GridSearchCV(ours, grid, n_jobs=1, **common),
+        SKORCH: GridSearchCV(theirs, skorch_grid, n_jobs=2, **common),
+    }
+    seconds = {}
+    for contender in _CONTENDERS[:: -1 if turn % 2 else 1]:
+        with (
+            parallel_config("loky", inner_max_num_threads=1)
+            if contender in (GRID, SKORCH)
+            else nullcontext()
+        ):
+            seconds[contender] = _time(searches[contender], X, y)
+    is_exact = np.array(searches[FUSED].cv_results_["param_net__dropout"] == 0, dtype=bool)
+    scores = [
+        searches[c].cv_results_["mean_test_score"][is_exact] for c in (FUSED, FUSED_ALONE, GRID)
+    ]
+    difference = float(np.ptp(scores, axis=0).max())
+    if difference > _TOLERANCE:
+        raise RuntimeError(
+            f"FusedGridSearchCV must score as GridSearchCV does where there is no dropout; mean "
+            f"test scores on {name} differ by up to {difference:.4f}, more than {_TOLERANCE}."
+        )
+    return {
+        **{f"fit_time_s {contender}": seconds[contender] for contender in _CONTENDERS},
+        "largest_difference": difference,
+        "n_rows": len(X),
+        "n_features": X.shape[1],
+    }
+
+
+def _time(search: Any, X: np.ndarray, y: np.ndarray) -> float:
+    """Time a search whose processes are at work already, and have loaded what they need."""
+    few = np.arange(0, len(y), max(len(y) // 64, 1))
+    short = {
+        "param_grid": {"net__alpha": [0.2] * 8},
+        "cv": KFold(2),
+        "estimator__net__max_epochs": 1,
+    }
+    clone(search).set_params(**short).fit(X[few], y[few])
+    start = time.perf_counter()
+    search.fit(X, y)
+    return time.perf_counter() - start
+
+
+def search_tables(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write the seconds of the searches, and how many times faster the fused one is.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        A row for each round, ``measure`` and columns as `time_search_round` names them.
+
+    Returns
+    -------
+    times, ratios : DataFrame
+        Ratios are medians of those within a round; last comes their geometric mean.
+    """
+    times, ratios, found = [], [], []
+    for name, rounds in by_table(runs).items():
+        seconds = {c: rounds[f"fit_time_s {c}"] for c in _CONTENDERS}
+        shape = {
+            "rows": str(rounds["n_rows"].iloc[0]),
+            "columns": str(rounds["n_features"].iloc[0]),
+        }
+        medians = {f"{c} (s)": f"{seconds[c].median():.2f}" for c in _CONTENDERS}
+        times.append({"search": TITLES[name], **shape, **medians, "rounds": str(len(rounds))})
+        low, ratio, high = (seconds[GRID] / seconds[FUSED]).quantile([0.25, 0.5, 0.75])
+        alone = (seconds[GRID_ALONE] / seconds[FUSED_ALONE]).median()
+        skorch = (seconds[SKORCH] / seconds[FUSED]).median()
+        found.append((ratio, alone, skorch))
+        spread = f"{low:.1f} to {high:.1f}"
+        differences = f"{rounds['largest_difference'].max():.4f}"
+        ratios.append([TITLES[name], f"{ratio:.1f}", spread, f"{alone:.1f}", f"{skorch:.1f}"])
+        ratios[-1] += ["", "", differences]
+    ratio, alone, skorch = np.exp(np.log(found).mean(axis=0))
+    ratios.append(["geometric mean", f"{ratio:.1f}", "", f"{alone:.1f}", f"{skorch:.1f}"])
+    ratios[-1] += [f">= {TARGET:g}", "pass" if ratio >= TARGET else "FAIL", ""]
+    columns = ["search", f"over {GRID}", "quartiles", f"over {GRID_ALONE}", f"over {SKORCH}"]
+    columns += ["target", "met", "scores differ by"]
+    return pd.DataFrame(times), pd.DataFrame(ratios, columns=columns)
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+def plan_section(scale: Scale, request: Request) -> Section:
+    """List the rounds on each table that is here."""
+    n_rounds = {name: request.args.seeds or n for name, n in scale.n_rounds.items()}
+    options: dict[str, Any] = {"scale": scale, "request": request, "in_turns": True}
+    tasks = list_on_tables("search", n_rounds, scale.grid, time_search_round, **options)
+    return Section({"search": tasks}, partial(tell, scale))
+
+
+def tell(scale: Scale, searched: pd.DataFrame) -> list[Block]:
+    """Tell how many times faster the fused search is."""
+    times, ratios = search_tables(searched)
+    return [
+        Heading("Searches"),
+        Note(
+            f"{len(scale.alphas)} alphas x {len(scale.dropouts)} values of dropout x "
+            f"{scale.n_folds} folds, each a net in a Pipeline behind StandardScaler, "
+            f"{scale.max_epochs} epochs, minibatches and layers as above, no refit. Each job is "
+            "one thread: of this process in FusedGridSearchCV (fused), a process of its own, "
+            "started before the clock, in GridSearchCV. skorch is GridSearchCV of skorch's "
+            "NeuralNetClassifier, which mixes in its training step. Rounds take turns, every "
+            "other one backwards; tables that take long have fewer."
+        ),
+        Table(times),
+        Note(
+            "How many times faster FusedGridSearchCV is, with as many jobs: medians of the ratios "
+            "within a round. Scores differ by: the most that a mean test score without dropout, "
+            "of FusedGridSearchCV, is off that of GridSearchCV (a run fails above "
+            f"{_TOLERANCE}); with dropout the masks are other ones."
+        ),
+        Table(ratios),
+    ]
