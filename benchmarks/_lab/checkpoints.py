@@ -11,16 +11,21 @@ from pathlib import Path
 from benchmarks._lab.runs import Task
 
 
-def with_checkpoints(task: Task, folder: Path) -> Task:
-    """Tell the work of a task where its checkpoints go: a folder for its key and settings."""
+def _folder_of(task: Task, folder: Path) -> Path:
+    """Name the folder for a key and settings."""
     words = [str(value) for value in task.key.values() if value is not None]
     name = "".join(c if c.isalnum() or c in "-.=" else "_" for c in "-".join(words))
-    return replace(task, work=partial(task.work, checkpoints=folder / f"{name}-{task.fingerprint}"))
+    return folder / f"{name}-{task.fingerprint}"
+
+
+def with_checkpoints(task: Task, folder: Path) -> Task:
+    """Tell the work of a task where its checkpoints go, below `folder`."""
+    return replace(task, work=partial(task.work, checkpoints=_folder_of(task, folder)))
 
 
 def forget_checkpoints(folder: Path, tasks: Sequence[Task]) -> None:
-    """Remove the checkpoints of finished tasks, and their folder when it is empty."""
+    """Remove the checkpoints of finished tasks, and `folder` when it is empty."""
     for task in tasks:
-        shutil.rmtree(task.work.keywords["checkpoints"], ignore_errors=True)
+        shutil.rmtree(_folder_of(task, folder), ignore_errors=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

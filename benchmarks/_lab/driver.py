@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -56,16 +56,17 @@ def _run_part(part: Part, request: Request, name: str) -> None:
     table = RunTable(path, part.key)
     if part.prepare is not None:
         part.prepare(table.pending([task for tasks in part.tasks.values() for task in tasks]))
+    n_jobs = 1 if part.one_by_one else request.args.jobs
     frames = []
     for words, tasks in part.tasks.items():
         title = f"{part.stem}, {words}" if words else part.stem
+        work = tasks
         if part.checkpoints:
             folder = out / f"{name}_checkpoints"
-            tasks = [with_checkpoints(task, folder) for task in tasks]
             pending = {id(task) for task in table.pending(tasks)}
             forget_checkpoints(folder, [task for task in tasks if id(task) not in pending])
-        n_jobs = 1 if part.one_by_one else request.args.jobs
-        frames.append(table.complete(tasks, n_jobs=n_jobs, title=title, extra=request.versions))
+            work = [with_checkpoints(task, folder) for task in tasks]
+        frames.append(table.complete(work, n_jobs=n_jobs, title=title, extra=request.versions))
         if part.checkpoints:
             forget_checkpoints(folder, tasks)
     outcome = part.tell(*frames)
@@ -79,7 +80,7 @@ def write(
     out: Path,
     stem: str,
     frames: Sequence[pd.DataFrame],
-    names: Sequence[str],
+    names: Iterable[str],
 ) -> list[Path]:
     """Write STEM.md, its figures, and STEM.json for the report; give their paths but the last's.
 
@@ -91,7 +92,7 @@ def write(
     stem : str
     frames : sequence of DataFrame
         The runs it was told from.
-    names : sequence of str
+    names : iterable of str
         Their columns that tell what they ran on.
     """
     for figure in outcome.figures:

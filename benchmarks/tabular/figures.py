@@ -65,10 +65,9 @@ def plot(comparison: pd.DataFrame, *, alpha: float) -> Any:
     for ax, side in ((axes[0, 0], "left"), (axes[0, 2], "right")):
         handles, labels = ax.get_legend_handles_labels()
         # Matplotlib lists the paper's markers first; ours go before them.
-        order = sorted(range(len(labels)), key=lambda i, labels=labels: "paper" in labels[i])
+        pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: "paper" in pair[1])
         figure.legend(
-            [handles[i] for i in order],
-            [labels[i] for i in order],
+            *zip(*pairs, strict=True),
             loc=f"outside lower {side}",
             ncols=2,
             frameon=False,

@@ -136,7 +136,6 @@ def list_tasks(
     scale: Scale, *, device: str, versions: Mapping[str, str], data_home: str | None
 ) -> list[Task]:
     """List the runs with the paper's settings, those that are trained together in a row."""
-    where = {"device": device, "data_home": data_home}
     return [
         Task(
             {
@@ -149,7 +148,9 @@ def list_tasks(
                 "split": split,
             },
             _settings(table, versions, **TABLE_4.describe()),
-            partial(run_fixed, table.name, features, max_epochs, **where),
+            partial(
+                run_fixed, table.name, features, max_epochs, device=device, data_home=data_home
+            ),
             group=f"{table.name} {features} {max_epochs} {split // SPLITS_AT_ONCE}",
         )
         for max_epochs in sorted(scale.epochs, reverse=True)
@@ -166,7 +167,6 @@ def list_tuned_tasks(
     """List the runs of the tuned methods and their peers, split by split."""
     searched = {name: list(values) for name, values in scale.grid.items()}
     search = {"grid": searched, "search": "fused"}
-    where = {"device": device, "data_home": data_home}
     return [
         Task(
             {
@@ -181,7 +181,15 @@ def list_tuned_tasks(
             _settings(
                 table, versions, **(search if method in ("mixup", "ERM") else {"grid": None})
             ),
-            partial(run_tuned, table.name, method, split, grid=scale.grid, **where),
+            partial(
+                run_tuned,
+                table.name,
+                method,
+                split,
+                grid=scale.grid,
+                device=device,
+                data_home=data_home,
+            ),
         )
         for split in range(scale.n_tuned_splits)
         for table in load_by_cost(scale.tables, data_home)

@@ -1,5 +1,7 @@
 """What all experiments share: help, files, going on after a kill, missing data, a section."""
 
+import base64
+import html
 import re
 import shutil
 from pathlib import Path
@@ -96,6 +98,22 @@ def test_a_killed_run_goes_on_where_it_was(name, smoke_of, tmp_path, monkeypatch
     assert len(table.read_bytes().splitlines()) == len(lines)
     monkeypatch.setattr(lab_runs, "_do", lambda tasks: pytest.fail(f"ran again: {tasks[0].key}"))
     run_again(name, out)
+
+
+@every
+def test_the_report_shows_all_that_its_pages_tell(name, smoke_of, tmp_path):
+    out = tmp_path / name
+    shutil.copytree(smoke_of(name), out)
+    main(["report", "--out", str(out)])
+    page = html.unescape(re.sub(r"</?code>", "`", (out / "report.html").read_text("utf-8")))
+    for path in smoke_of(name).glob("*.json"):
+        outcome = load(path).outcome
+        for text in (outcome.title, *outcome.conclusions, *outcome.notes):
+            assert text in page
+        for frame in outcome.tables:
+            assert all(f">{cell}<" in page for cell in frame.to_numpy().ravel())
+        for figure in outcome.figures:
+            assert base64.b64encode((out / figure.file).read_bytes()).decode() in page
 
 
 class RunsBeginError(Exception):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 
-from benchmarks import _report_markdown
 from benchmarks import all as run_all
 from benchmarks.__main__ import main
+from benchmarks._lab.driver import write
 from benchmarks._lab.options import REFUSED
-from benchmarks._runs import write_markdown
+from benchmarks._lab.outcome import Conclusions, Figure, Heading, Note, Outcome, Table
 from benchmarks.registry import EXPERIMENTS, QUICK_FIRST
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ class Reader(HTMLParser):
 
 def make_figure(path: Path, width: float = 2) -> bytes:
     """Save a small PNG file; give its bytes."""
-    figure = Figure(figsize=(width, 1))
+    figure = Drawing(figsize=(width, 1))
     figure.subplots().plot([0, width])
     figure.savefig(path)
     return path.read_bytes()
@@ -74,30 +74,37 @@ def report(folder: Path) -> Reader:
     return Reader((folder / "report.html").read_text(encoding="utf-8"))
 
 
+def leave(folder: Path, stem: str, title: str, *blocks, runs: pd.DataFrame | None = None) -> None:
+    """Leave what a run leaves, with small figures."""
+    runs = pd.DataFrame({"seed": [0]}) if runs is None else runs
+    write(Outcome(title, blocks), folder, stem, [runs], [name for name in runs if name != "seed"])
+    for block in blocks:
+        if isinstance(block, Figure):
+            make_figure(folder / block.file, width=1 + len(block.file) / 4)
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Two experiments that ran, one of them in two parts, and one that left a figure alone."""
+    """Two experiments that ran, one of them in two parts."""
     results = pd.DataFrame({"table": ["Iris", "<Wine>"], "ERM": ["1.0 ± 0.1", "2.0 ± 0.2"]})
     others = pd.DataFrame({"lam": ["0.0", "1.0"], "misses": ["0.3", "0.4"]})
-    write_markdown(
-        tmp_path / "tabular.md",
+    leave(
+        tmp_path,
+        "tabular",
         "Table 4: <UCI>",
-        "Settings of sklearn_mixup: more than 16 rows. ERM and mixup have the same splits.",
-        "![Errors](tabular.png)",
-        results,
-        "- Raw features, 2 epochs. Here mixup was ahead in 1 of 2 tables. More follows.",
-        "Beside them:",
-        others,
-        "## Others",
-        others,
+        Note("Settings of sklearn_mixup: more than 16 rows. ERM and `mixup` have the same splits."),
+        Figure("tabular.png", "Errors"),
+        Table(results),
+        Conclusions(["Here mixup was ahead in 1 of 2 tables.", "More follows."], listed=True),
+        Note("Beside them:"),
+        Table(others),
+        Heading("Others"),
+        Table(others),
     )
-    write_markdown(tmp_path / "gan.md", "Figure 5", "![toys](gan.png)", "mixup kept 8 modes.")
-    write_markdown(tmp_path / "gan_digits.md", "Digits", "![digits](gan_digits.png)")
-    for name in ("tabular", "gan", "gan_digits", "gan_measures", "speed"):
-        make_figure(tmp_path / f"{name}.png", width=1 + len(name) / 4)
-    pd.DataFrame({"seed": [0, 1], "device": ["cpu (x)", "cuda (y)"], "torch": "2.9"}).to_csv(
-        tmp_path / "gan.csv", index=False
-    )
+    runs = pd.DataFrame({"seed": [0, 1], "device": ["cpu (x)", "cuda (y)"], "torch": "2.9"})
+    toys = Figure("gan.png", "toys"), Conclusions(["mixup kept 8 modes."])
+    leave(tmp_path, "gan", "Figure 5", *toys, runs=runs)
+    leave(tmp_path, "gan_digits", "Digits", Figure("gan_digits.png", "digits"))
     return tmp_path
 
 
@@ -120,14 +127,14 @@ def test_the_page_fetches_and_runs_nothing(folder):
 def test_every_figure_is_inside_byte_by_byte_with_words_for_it(folder):
     page = report(folder)
     inside = [base64.b64decode(attrs["src"].split(",")[1]) for attrs in page.of("img")]
-    names = ["tabular", "gan", "gan_digits", "gan_measures", "speed"]
+    names = ["tabular", "gan", "gan_digits"]
     files = {name: (folder / f"{name}.png").read_bytes() for name in names}
     assert sorted(inside) == sorted(files.values())
     told = {attrs["src"]: attrs["alt"] for attrs in page.of("img")}
-    assert len(set(told.values())) == 5
+    assert len(set(told.values())) == 3
     assert "Errors. Table 4: <UCI>" in told.values()
     sizes = {(attrs["width"], attrs["height"]) for attrs in page.of("img")}
-    assert ("275", "100") in sizes  # tabular: 2.75 x 1 inches at 100 dpi
+    assert ("375", "100") in sizes  # tabular.png: 3.75 x 1 inches at 100 dpi
 
 
 def test_a_phone_can_hold_it(folder):
@@ -137,7 +144,7 @@ def test_a_phone_can_hold_it(folder):
         "content": "width=device-width, initial-scale=1",
     }
     wide = [(tag, stack) for tag, _, stack in page.elements if tag in ("table", "img")]
-    assert len(wide) == 1 + 3 + 5
+    assert len(wide) == 1 + 3 + 3
     for _, stack in wide:
         assert any("scroll" in attrs.get("class", "") for _, attrs in stack)
         assert any(attrs.get("tabindex") == "0" for _, attrs in stack)  # by keyboard too
@@ -173,15 +180,15 @@ def test_sections_come_in_the_papers_order_and_parts_in_their_experiment(folder)
     assert "#page-gan_digits" in links
 
 
-def test_the_summary_quotes_what_a_page_says_of_mixup(folder):
+def test_the_summary_quotes_what_a_page_concludes_first(folder):
     report(folder)
     summary = pd.read_csv(folder / "report.csv", keep_default_na=False).set_index("experiment")
     assert list(summary.index) == list(EXPERIMENTS)
     said = summary["conclusion"]
-    assert said["tabular"] == "Raw features, 2 epochs. Here mixup was ahead in 1 of 2 tables."
+    assert said["tabular"] == "Here mixup was ahead in 1 of 2 tables."
     assert said["gan"] == "mixup kept 8 modes."
     assert summary.loc["gan", ["n_runs", "device", "pages"]].tolist() == [
-        2,
+        3,
         "cpu (x) and cuda (y)",
         "gan.md gan_digits.md",
     ]
@@ -212,66 +219,63 @@ def test_a_second_report_is_the_same(folder):
 
 def test_what_pages_say_is_text_and_not_html(tmp_path):
     attack = "<script>alert(1)</script>"
-    (tmp_path / "cifar.md").write_text(
-        f'# {attack}\n\nmixup {attack}\n\n![{attack}" onload="x](cifar.png)\n\n'
-        f"[link](javascript:alert(1))\n\n| {attack} |\n|---|\n| {attack} |\n"
+    frame = pd.DataFrame({attack: [attack]})
+    leave(
+        tmp_path,
+        "cifar",
+        attack,
+        Note(f"mixup `{attack}` [link](javascript:alert(1))"),
+        Conclusions([attack]),
+        Heading(attack),
+        Table(frame),
+        runs=pd.DataFrame({"seed": [0], "device": attack}),
     )
-    (tmp_path / "cifar.csv").write_text(f"seed,device\n0,{attack}\n")
-    make_figure(tmp_path / "cifar.png")
+    blocks = Figure("cifar.png", f'{attack}" onload="x')
+    leave(tmp_path, "cifar_budget", "Budget", blocks)
     page = report(tmp_path)
     assert not page.of("script")
     assert not [attrs for _, attrs, _ in page.elements if "onload" in attrs]
     assert not [attrs for attrs in page.of("a") if "javascript" in attrs["href"]]
-    assert page.text("h3") == [attack]
-    assert attack in page.text("dd")
-    assert attack in page.text("td") + page.text("th")
+    assert page.text("h3", within="cifar") == [attack, "Budget"]
+    for tag in ("code", "p", "h4", "dd", "th"):
+        assert attack in page.text(tag, within="cifar")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
 def test_a_missing_or_damaged_figure_is_named(tmp_path, content):
-    (tmp_path / "toy.md").write_text("# Toy\n\n![Regions](toy.png)\n")
+    leave(tmp_path, "toy", "Toy", Figure("toy.png", "Regions"))
+    (tmp_path / "toy.png").unlink()
     if content is not None:
         (tmp_path / "toy.png").write_bytes(content)
     page = report(tmp_path)
     assert not page.of("img")
-    assert "No picture in the file toy.png." in page.text("span", within="toy")
+    assert "No picture in the file toy.png." in page.text("p", within="toy")
 
 
-@pytest.mark.parametrize(
-    "source", ["https://example.org/toy.png", "../secret.png", "//example.org/toy.png", "%2e%2e/a"]
-)
-def test_figures_elsewhere_are_not_taken(tmp_path, source):
+@pytest.mark.parametrize("file", ["../secret.png", "%2e%2e/secret.png", "/secret.png"])
+def test_figures_elsewhere_are_not_taken(tmp_path, file):
     make_figure(tmp_path / "secret.png")
     results = tmp_path / "results"
     results.mkdir()
-    (results / "toy.md").write_text(f"# Toy\n\nSee ![it]({source}) and\n\n![it]({source})\n")
+    leave(results, "toy", "Toy")
+    text = (results / "toy.json").read_text()
+    figure = f'"blocks": [{{"kind": "figure", "file": "{file}", "alt": "it"}}]'
+    (results / "toy.json").write_text(text.replace('"blocks": []', figure))
     page = report(results)
     assert not page.of("img")
-    assert len(page.text("span", within="toy")) == 2
+    assert "No picture in the file secret.png." in page.text("p", within="toy")
 
 
-def test_broken_pages_and_tables_do_not_stop_it(tmp_path):
-    (tmp_path / "toy.md").write_bytes(
-        b"no title, \xff\xfe\n\n| a | b |\n|--|--|\n| 1 |\n\n```\nopen"
-    )
-    (tmp_path / "toy.csv").write_bytes(b"\xff\xfe\x00broken")
-    (tmp_path / "cifar.md").write_text("")
-    (tmp_path / "cifar.csv").write_text("")
-    (tmp_path / "speech.md").mkdir()
+def test_results_that_cannot_be_read_are_told_of_with_what_to_do(tmp_path):
+    (tmp_path / "toy.md").write_text("# Figure 1b\n")  # of a version that left no JSON
+    (tmp_path / "cifar.json").write_bytes(b"\xff\xfe broken")
+    (tmp_path / "speech.json").mkdir()
     page = report(tmp_path)
-    assert "Two classes in the plane" in page.text("h3", within="toy")
-    assert "toy.csv cannot be read" in page.text("dt", within="toy")
-    assert "CIFAR" in page.text("h3", within="cifar")
-    assert "has not run yet" in "".join(page.text(within="speech"))
-
-
-def test_a_figure_beside_words_stays_in_its_place(tmp_path):
-    make_figure(tmp_path / "a.png")
-    title, tokens = _report_markdown.parse("# Title\n\nbefore ![it](a.png) after\n\n- ![it](a.png)")
-    html, shown = _report_markdown.render(tokens, tmp_path, title)
-    assert shown == {"a.png"}
-    assert re.search(r"<p>before <img[^>]+> after</p>", html)
-    assert re.search(r"<li>\s*<figure[^>]*><img[^>]+></figure>\s*</li>", html)
+    assert page.text("p", within="toy")[-1].startswith("toy.md is of an earlier version. Run it")
+    assert page.text("p", within="cifar")[-1].startswith("cifar.json cannot be read. Run it again")
+    assert page.text("p", within="speech")[-1].startswith("speech.json cannot be read. Run it")
+    summary = pd.read_csv(tmp_path / "report.csv", keep_default_na=False).set_index("experiment")
+    assert summary.loc["toy", "finished"] == "not yet"
 
 
 # -- all of them --------------------------------------------------------------------------------

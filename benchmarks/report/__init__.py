@@ -16,8 +16,8 @@ import pandas as pd
 
 from benchmarks._lab.outcome import Figure, Note, Outcome, Table, terminal_table, to_markdown
 from benchmarks._lab.tell import written
-from benchmarks._report_page import name_in_paper, write_page
-from benchmarks._report_sections import Section, read_sections
+from benchmarks.report.page import name_in_paper, write_page
+from benchmarks.report.sections import Section, read_sections
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def summarise(sections: Sequence[Section]) -> pd.DataFrame:
                 "finished": f"{section.finished:%Y-%m-%d %H:%M}" if section.finished else "not yet",
                 "n_runs": str(section.n_runs),
                 "pages": " ".join(f"{page.stem}.md" for page in section.pages),
-                "device": section.facts.get("Device", ""),
+                "device": section.versions.get("device", ""),
                 "conclusion": section.conclusion,
                 "command": section.command,
             }
