@@ -1,8 +1,8 @@
 """Fixtures that the tests of the benchmarks share."""
 
-import functools
 import http.server
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from benchmarks.__main__ import main
 from benchmarks._lab.options import own_options
@@ -43,15 +44,23 @@ def serve(monkeypatch) -> Iterator[Callable[[Path], str]]:
 
 @pytest.fixture(scope="session")
 def smoke_of(tmp_path_factory) -> Callable[[str], Path]:
-    """Run an experiment at the smoke scale without any data; give its folder, to be left as is."""
+    """Run an experiment at the smoke scale without any data; give its folder, to be left as is.
 
-    @functools.cache
+    Once for all tests that read it, those of the other processes of pytest-xdist too.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
     def run(name: str) -> Path:
-        out = tmp_path_factory.mktemp(name)
-        words = ["--scale", "smoke", "--device", "cpu", "--out", str(out)]
-        if "data_home" in own_options(EXPERIMENTS[name].options):
-            words += ["--data-home", str(tmp_path_factory.mktemp("no_data"))]
-        main([name, *words])
+        out, unfinished = shared / f"smoke_{name}", shared / f"unfinished_{name}"
+        with FileLock(shared / f"{name}.lock"):
+            if not out.exists():
+                words = ["--scale", "smoke", "--device", "cpu", "--out", str(unfinished)]
+                if "data_home" in own_options(EXPERIMENTS[name].options):
+                    words += ["--data-home", str(shared / "no_data")]
+                main([name, *words])
+                unfinished.rename(out)
         return out
 
     return run

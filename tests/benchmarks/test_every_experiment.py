@@ -16,19 +16,21 @@ from benchmarks._lab.outcome import load, to_markdown
 from benchmarks._lab.runs import RunTable
 from benchmarks.registry import EXPERIMENTS
 
-every = pytest.mark.parametrize("name", EXPERIMENTS)
 # At the small scale these are nothing without data that are not on every machine.
 NEED_DATA = {"adversarial", "between", "cifar", "corrupted", "imagenet", "speech"}
 
 
-@every
+@pytest.fixture(params=EXPERIMENTS, scope="module")  # all of one experiment after each other
+def name(request) -> str:
+    return request.param
+
+
 def test_it_has_the_common_options(name):
     args = make_parser().parse_args([name, "--scale", "paper", "--seeds", "3", "--jobs", "2"])
     assert (args.scale, args.seeds, args.jobs) == ("paper", 3, 2)
     assert (args.device, args.out) == ("auto", Path("results"))
 
 
-@every
 def test_its_help_says_first_what_it_reproduces(name, capsys):
     with pytest.raises(SystemExit) as stop:
         main([name, "--help"])
@@ -42,7 +44,6 @@ def test_its_help_says_first_what_it_reproduces(name, capsys):
         assert first.startswith(f"{experiment.paper} of [1]: ")
 
 
-@every
 def test_its_smoke_run_leaves_tables_pages_and_their_figures_alone(name, smoke_of):
     out = smoke_of(name)
     pages = sorted(out.glob("*.md"))
@@ -77,7 +78,6 @@ def run_again(name, out) -> None:
     main([name, *words])
 
 
-@every
 def test_a_second_run_does_nothing_and_says_the_same(name, smoke_of, tmp_path, monkeypatch):
     out = copy_tables(name, smoke_of, tmp_path)
     monkeypatch.setattr(lab_runs, "_do", lambda tasks: pytest.fail(f"ran again: {tasks[0].key}"))
@@ -86,7 +86,6 @@ def test_a_second_run_does_nothing_and_says_the_same(name, smoke_of, tmp_path, m
         assert (out / path.name).read_bytes() == path.read_bytes(), path.name
 
 
-@every
 def test_a_killed_run_goes_on_where_it_was(name, smoke_of, tmp_path, monkeypatch):
     out = copy_tables(name, smoke_of, tmp_path)
     table = out / f"{name}.csv"
@@ -100,7 +99,6 @@ def test_a_killed_run_goes_on_where_it_was(name, smoke_of, tmp_path, monkeypatch
     run_again(name, out)
 
 
-@every
 def test_the_report_shows_all_that_its_pages_tell(name, smoke_of, tmp_path):
     out = tmp_path / name
     shutil.copytree(smoke_of(name), out)
@@ -120,7 +118,6 @@ class RunsBeginError(Exception):
     """The data are there."""
 
 
-@every
 def test_missing_data_end_it_with_the_way_to_get_them(name, tmp_path, monkeypatch):
     def reach(*args, **kwargs):
         raise RunsBeginError
