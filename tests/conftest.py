@@ -21,6 +21,8 @@ from sklearn import datasets
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Dataset
 
+from tests.real_data import DATA_HOME, find_or_skip
+
 # Threads that fight over a few busy cores are slower than one.
 if "OMP_NUM_THREADS" not in os.environ:
     torch.set_num_threads(1)
@@ -115,11 +117,8 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 def _load(name: str) -> Any:
     loaders = pytest.importorskip("benchmarks._data.uci")
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    home = os.environ.get("SKLEARN_MIXUP_DATA") or (beside if beside.is_dir() else None)
-    if name not in loaders.available(home):
-        pytest.skip(f"the files of {name} are not here: let SKLEARN_MIXUP_DATA name their folder")
-    return loaders.FETCHERS[name](home, download_if_missing=False)
+    find_or_skip(f"uci/{name}")
+    return loaders.FETCHERS[name](DATA_HOME, download_if_missing=False)
 
 
 @pytest.fixture(scope="session")

@@ -19,26 +19,14 @@ from benchmarks._data import cifar
 from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
 from benchmarks._data.pictures import to_floats
 from benchmarks._nets.vision import import_torchvision
-
-DATA_HOME = Path(
-    os.environ.get("SKLEARN_MIXUP_DATA")
-    or Path(__file__).resolve().parents[2].parent / "shared" / "data"
-)
-
-
-def path_of(file: str) -> Path:
-    """Find a file of the data home; skip the test without it."""
-    if not (DATA_HOME / file).exists():
-        pytest.skip(f"no {DATA_HOME / file}: set SKLEARN_MIXUP_DATA to where the data is")
-    return DATA_HOME / file
-
+from tests.real_data import DATA_HOME, find_or_skip
 
 # -- CIFAR: the packed subset ----------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def subset() -> Bunch:
-    path_of("cifar10/cifar10_subset.npz")
+    find_or_skip("cifar10/cifar10_subset.npz")
     return fetch_cifar10(DATA_HOME, download_if_missing=False, subset=True)
 
 
@@ -55,8 +43,8 @@ def test_subset_has_a_thousand_pictures_of_each_class_and_says_that_it_is_one(su
 
 
 def test_subset_is_near_the_lossless_pictures_in_layout_order_and_label(subset):
-    lossless = np.load(path_of("cifar10/cifar10_lossless200.npz"))
-    packed = np.load(path_of("cifar10/cifar10_subset.npz"))
+    lossless = np.load(find_or_skip("cifar10/cifar10_lossless200.npz"))
+    packed = np.load(find_or_skip("cifar10/cifar10_subset.npz"))
     row_of = {name: row for row, name in enumerate(packed["files_train"].tolist())}
     assert lossless["x"][0, 0, 0].tolist() == [59, 62, 63]
     seen = [0] * 10
@@ -87,7 +75,7 @@ def test_subset_needs_no_torchvision(subset, monkeypatch):
 
 
 def test_damaged_subset_is_refused(tmp_path):
-    content = bytearray(path_of("cifar10/cifar10_subset.npz").read_bytes())
+    content = bytearray(find_or_skip("cifar10/cifar10_subset.npz").read_bytes())
     content[1_000_000] ^= 1
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / "cifar10_subset.npz").write_bytes(content)
@@ -220,7 +208,7 @@ def test_damaged_archive_is_refused_by_name(cifar10):
 
 
 def test_all_of_cifar10_is_preferred_to_the_subset(cifar10):
-    packed = path_of("cifar10/cifar10_subset.npz")
+    packed = find_or_skip("cifar10/cifar10_subset.npz")
     os.symlink(packed, cifar10.root / packed.name)
     assert fetch_cifar10(cifar10.home).name == "CIFAR-10"
     assert fetch_cifar10(cifar10.home, subset=True).is_subset

@@ -31,19 +31,7 @@ from benchmarks._data.imagenet import (
 )
 from benchmarks._data.pictures import to_floats
 from sklearn_mixup import MixupClassifier
-
-DATA_HOME = Path(
-    os.environ.get("SKLEARN_MIXUP_DATA")
-    or Path(__file__).resolve().parents[2].parent / "shared" / "data"
-)
-
-
-def path_of(file: str) -> Path:
-    """Find a file of the data home; skip the test without it."""
-    if not (DATA_HOME / file).exists():
-        pytest.skip(f"no {DATA_HOME / file}: set SKLEARN_MIXUP_DATA to where the data is")
-    return DATA_HOME / file
-
+from tests.real_data import DATA_HOME, find_or_skip
 
 # -- transforms ------------------------------------------------------------------------------------
 
@@ -146,7 +134,7 @@ def test_any_damage_is_a_value_error(content, tmp_path):
 
 
 def test_truncated_jpeg_is_found_however_little_is_missing(tmp_path):
-    original = next(path_of("imagenet_like/train/n01440764").glob("*.jpg"))
+    original = next(find_or_skip("imagenet_like/train/n01440764").glob("*.jpg"))
     (tmp_path / "a").mkdir()
     content = original.read_bytes()
     (tmp_path / "a" / "x.jpg").write_bytes(content[: len(content) * 9 // 10])
@@ -206,7 +194,7 @@ def test_folder_goes_to_a_worker_of_any_kind(tmp_path):
 
 @pytest.fixture(scope="module")
 def imagenette() -> Bunch:
-    path_of("imagenet_like/train")
+    find_or_skip("imagenet_like/train")
     return fetch_imagenette(DATA_HOME)
 
 
@@ -214,7 +202,7 @@ def test_sample_of_imagenette_is_named_as_one(imagenette):
     assert imagenette.name == "Imagenette v2 sample: 450 + 150"
     assert imagenette.is_subset
     assert imagenette.n_classes == 10
-    with path_of("imagenet_like/classes.csv").open() as file:
+    with find_or_skip("imagenet_like/classes.csv").open() as file:
         names = {row["wnid"]: row["name"] for row in csv.DictReader(file)}
     assert names == imagenet._IMAGENETTE_NAMES
     for part, n_pictures in [("train_dir", 45), ("test_dir", 15)]:

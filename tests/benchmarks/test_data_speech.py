@@ -1,13 +1,11 @@
 """Speech Commands: whose clip is where, and wav files of every kind, good and bad."""
 
 import io
-import os
 import sys
 import tarfile
 import wave
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from scipy.io import wavfile
 
 from benchmarks._data import speech as sets
 from benchmarks._data.speech import fetch_speech_commands
+from tests.real_data import find_or_skip
 
 RATE = 16_000
 
@@ -31,10 +30,7 @@ KNOWN = {
 @pytest.fixture(scope="module")
 def home():
     """Give the data home, or skip."""
-    folder = Path(os.environ.get("SKLEARN_MIXUP_DATA") or "nowhere")
-    if not (folder / "speech").exists():
-        pytest.skip("no speech/: set SKLEARN_MIXUP_DATA to where the data is")
-    return folder
+    return find_or_skip("speech").parent
 
 
 def write_wav(path, samples, *, width=2, n_channels=1, rate=RATE):

@@ -1,7 +1,6 @@
 """The loaders against the facts of the published files, and against damaged copies of them."""
 
 import functools
-import os
 import re
 import shutil
 import sys
@@ -16,11 +15,7 @@ from sklearn.utils import Bunch
 
 from benchmarks._data import uci, uci_files
 from benchmarks._data.uci import FETCHERS, available, fetch_iris
-
-DATA_HOME = Path(
-    os.environ.get("SKLEARN_MIXUP_DATA")
-    or Path(__file__).resolve().parents[2].parent / "shared" / "data"
-)
+from tests.real_data import DATA_HOME, find_or_skip
 
 # The file that the damage tests damage, and an edit that leaves rows, columns and classes as they
 # were: one digit, or for the nominal tables one code, of one row.
@@ -43,8 +38,7 @@ def path_of(name: str, home: Path) -> Path:
 @functools.cache
 def load(name: str) -> Bunch:
     """Load one real data set, once for all tests; they only read it."""
-    if not path_of(name, DATA_HOME).exists():
-        pytest.skip(f"no {path_of(name, DATA_HOME)}: set SKLEARN_MIXUP_DATA to where the data is")
+    find_or_skip(f"uci/{name}/{FILES[name][0]}")
     return FETCHERS[name](DATA_HOME, download_if_missing=False)
 
 

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.__main__ import main
 from benchmarks.speed import EXPERIMENT, augmentation, ensembles, pictures, search
 from benchmarks.speed.counts import count_seconds, count_table
 from benchmarks.speed.fits import compute_ratios, load_rows, time_table
@@ -31,14 +30,14 @@ def make_rounds(**seconds: list[float]) -> pd.DataFrame:
     return pd.DataFrame({f"fit_time_s {names.get(k, k)}": v for k, v in seconds.items()})
 
 
-def test_every_contender_is_timed(tmp_path):
-    main(["speed", "--scale", "smoke", "--data-home", str(tmp_path), "--out", str(tmp_path)])
-    runs = pd.read_csv(tmp_path / "speed.csv").set_index("measure")
+def test_every_contender_is_timed(smoke_of):
+    out = smoke_of("speed")
+    runs = pd.read_csv(out / "speed.csv").set_index("measure")
     names = ("mixup", "ERM", "bare loop", "skorch", "scikit-learn")
     assert (runs.loc["time", [f"fit_time_s {name}" for name in names]] > 0).all()
     assert runs.loc["memory", "data_mib"] == 16
     assert runs.loc["memory", "peak_mib"] > 0
-    page = (tmp_path / "speed.md").read_text(encoding="utf-8")
+    page = (out / "speed.md").read_text(encoding="utf-8")
     assert "random numbers in the shape of Abalone" in page
     mixers = ["mix", "copy", *(name for name in ("timm", "torchvision") if find_spec(name))]
     # Three ratios, those of two GANs, the memory, an ensemble's fit and prediction, those of two
