@@ -207,7 +207,10 @@ def test_damaged_archive_is_refused_by_name(cifar10):
         fetch_cifar10(cifar10.home)
 
 
-def test_all_of_cifar10_is_preferred_to_the_subset(cifar10):
+@pytest.mark.parametrize("unpacked", [True, False])
+def test_all_of_cifar10_is_preferred_to_the_subset(cifar10, unpacked):
+    if not unpacked:
+        shutil.rmtree(cifar10.root / cifar10.kind.base_folder)
     packed = find_or_skip("cifar10/cifar10_subset.npz")
     os.symlink(packed, cifar10.root / packed.name)
     assert fetch_cifar10(cifar10.home).name == "CIFAR-10"

@@ -456,17 +456,19 @@ def test_downloads_what_is_missing_and_only_once(served, tmp_path):
 
 
 def test_download_keeps_the_files_that_are_there(served, home_with):
-    home = home_with("website_phishing")
-    file = path_of("website_phishing", home)
-    content = file.read_bytes()
-    file.write_bytes(b"mine")
-    zip_files(served / "379" / "website+phishing.zip", {file.name: content})
-    with pytest.raises(ValueError, match="is damaged"):
-        uci.fetch_website_phishing(home)
-    assert file.read_bytes() == b"mine"
+    home = home_with("arcene")
+    contents = {file.name: file.read_bytes() for file in (home / "uci" / "arcene").iterdir()}
+    zip_files(served / "167" / "arcene.zip", contents)
+    mine, lost = (home / "uci" / "arcene" / f"arcene_{part}.labels" for part in ("train", "valid"))
+    mine.write_bytes(b"mine")
+    lost.unlink()
+    with pytest.raises(ValueError, match=r"arcene_train\.labels' is damaged"):
+        uci.fetch_arcene(home)
+    assert mine.read_bytes() == b"mine"
+    assert lost.read_bytes() == contents[lost.name]
 
-    file.unlink()
-    assert_same(uci.fetch_website_phishing(home), load("website_phishing"))
+    mine.unlink()
+    assert_same(uci.fetch_arcene(home), load("arcene"))
 
 
 def test_downloaded_file_is_checked(served, tmp_path):
