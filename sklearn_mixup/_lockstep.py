@@ -256,7 +256,7 @@ class Group:
         self.n_epochs_done = 0
         self.drawn: dict[int, Tensor] = {}
         # Where and with which alpha the nets mix that draw together.
-        self.places: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self.places: dict[tuple[tuple[int, ...], tuple[float, ...]], tuple[Tensor, Tensor]] = {}
         self.lam: Tensor | None = None
         self.masks, n_dropped = None, 0
         if (self.stack.p_dropout > 0).any():
@@ -440,11 +440,15 @@ class Group:
             self.drawn[i] = self.lanes[i].draw_visits()
         self.visits = pad_sequence(list(self.drawn.values()), batch_first=True)
         if not (mixed := [i for i in alive if self.lanes[i].net._mixes_now()]):
+            self.lam = None
             return
         if self.lam is None:
             dtype = torch.float32 if self.device.type == "mps" else torch.float64
             self.lam = torch.ones_like(self.visits, dtype=dtype)
             self.distance = torch.zeros_like(self.visits)
+        else:  # Whoever mixed before may not mix now.
+            self.lam.fill_(1)
+            self.distance.zero_()
         kinds: dict[Any, list[int]] = {}
         for i in mixed:
             lane = self.lanes[i]
@@ -467,7 +471,8 @@ class Group:
             rng = net._training_.vicinal_rng
             numbers.uniform_(generator=rng)
             order.uniform_(generator=rng)
-        if (key := tuple(members)) not in self.places:
+        key = tuple(members), tuple(net.alpha for net in nets)
+        if key not in self.places:
             alphas = self.lam.new_tensor([[net.alpha] for net in nets])
             self.places[key] = torch.tensor(members, device=self.device), alphas
         places, alphas = self.places[key]

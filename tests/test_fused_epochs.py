@@ -121,3 +121,28 @@ def test_nets_in_other_processes_are_seen_too(iris):
         fit_fused(others, [X] * 2, [y] * 2, on_epoch_end=Note(X), n_jobs=2)
     for net, other in zip(nets, others, strict=True):
         assert_near(other.history[:, "noted"], net.history[:, "noted"])
+
+
+class Mixes(Callback):
+    """Set the alpha of each epoch but the first; a callback keeps a net from being fused."""
+
+    def __init__(self, alphas):
+        self.alphas = alphas
+
+    def on_epoch_end(self, net, **kwargs):
+        net.alpha = [*self.alphas, 0.0][len(net.history)]
+
+
+@pytest.mark.parametrize("alphas", [(0.4, 2.0, 0.1), (0.4, 0.0, 0.0), (0.0, 0.4, 0.0)])
+def test_an_alpha_that_is_set_between_epochs_holds_from_the_next(alphas, iris):
+    params = {"max_epochs": 3, "random_state": 0, "device": "cpu", "lam_per": "sample"}
+    first, mixes = {"alpha": alphas[0] or 1e-300, **params}, Mixes(alphas)
+    alone = MixupClassifier(**first, callbacks=[mixes]).fit(*iris)
+    other = MixupClassifier(alpha=0.2, **params)
+    nets = fit_fused(
+        [MixupClassifier(**first), other],
+        [iris[0]] * 2,
+        [iris[1]] * 2,
+        on_epoch_end=lambda net: net is other or mixes.on_epoch_end(net),
+    )
+    assert_near(nets[0].predict_proba(iris[0]), alone.predict_proba(iris[0]))
