@@ -56,12 +56,5 @@ _ALL = (
         "Does mixup keep a GAN from losing modes?",
         "hours",
     ),
-    Told(
-        "variants",
-        None,
-        "Variants of the recipe",
-        "Do other spaces, partners, schedules or ensembles lower the error on tables?",
-        "half an hour",
-    ),
 )
 TOLD = {told.name: told for told in _ALL}

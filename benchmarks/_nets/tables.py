@@ -1,4 +1,4 @@
-"""The settings of the paper's networks for tables [1]_, as data.
+"""The settings of networks for tables, as data: the paper's [1]_, and our defaults.
 
 References
 ----------
@@ -7,10 +7,13 @@ References
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from sklearn_mixup import MixupClassifier
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,13 @@ class TabularRecipe:
 # Minibatches of 16 are from [1]. Two hidden layers of 128 and Adam at its defaults are understood
 # to be what it used, but were not checked against its text.
 TABLE_4 = TabularRecipe(batch_size=16, hidden_sizes=(128, 128), lr=1e-3)
+
+DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(MixupClassifier).parameters.items()
+}
+
+
+def describe_defaults(*names: str) -> dict[str, Any]:
+    """Give defaults of MixupClassifier as JSON can hold them."""
+    return {name: getattr(DEFAULTS[name], "__name__", DEFAULTS[name]) for name in names}

@@ -31,8 +31,9 @@ from functools import partial
 from benchmarks._data.tables import TITLES, find_tables
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_alphas, add_data_options, add_tables, with_erm
+from benchmarks._nets.tables import DEFAULTS
 from benchmarks.calibration.report import tell
-from benchmarks.calibration.runs import DEFAULTS, KEY, Scale, list_tasks
+from benchmarks.calibration.runs import KEY, Scale, list_tasks
 
 _ALPHAS = (0.0, 0.1, 0.2, 0.4, 1.0)
 _SCALES = {

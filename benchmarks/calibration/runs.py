@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +12,10 @@ from benchmarks._data.tables import load_by_cost, load_table
 from benchmarks._lab.runs import Task
 from benchmarks._lab.scores import N_BINS, measure
 from benchmarks._lab.stacks import SPLITS_AT_ONCE, fit_together
+from benchmarks._nets.tables import describe_defaults
 from sklearn_mixup import MixupClassifier
 
 KEY = ("table", "method", "alpha", "max_epochs", "split")
-DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(MixupClassifier).parameters.items()
-}
 _FEATURES = "standardised"
 
 
@@ -68,11 +64,9 @@ def list_tasks(
     scale: Scale, *, device: str, versions: Mapping[str, str], data_home: str | None
 ) -> list[Task]:
     """List the runs, those that are trained together in a row."""
-    told = ("module", "optimizer", "lr", "batch_size")
-    recipe = {name: getattr(DEFAULTS[name], "__name__", DEFAULTS[name]) for name in told}
     settings = {
         **versions,
-        **recipe,
+        **describe_defaults("module", "optimizer", "lr", "batch_size"),
         "features": _FEATURES,
         "test_share": TEST_SHARE,
         "n_bins": N_BINS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import warnings
 from collections.abc import Callable, Mapping
@@ -21,15 +20,12 @@ from sklearn.pipeline import make_pipeline
 
 from benchmarks._data.splits import make_folds
 from benchmarks._data.tables import Table, make_preprocessor
+from benchmarks._nets.tables import describe_defaults
 from benchmarks._nets.vision import import_torchvision
 from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, MixupClassifier
 
 PYTABKIT = "pytabkit"
 _OWN_ALPHA = 0.2
-_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(MixupClassifier).parameters.items()
-}
 
 
 @dataclass(frozen=True)
@@ -217,7 +213,7 @@ class Method:
 def _tell_net(budget: Budget, **params: Any) -> dict[str, Any]:
     """Tell the settings of a net of this package."""
     names = ("module", "optimizer", "lr", "batch_size", "alpha", "max_epochs")
-    recipe = {name: getattr(_DEFAULTS[name], "__name__", _DEFAULTS[name]) for name in names}
+    recipe = describe_defaults(*names)
     return recipe | budget.epochs() | params
 
 

@@ -1,7 +1,5 @@
 """Variants: partners, the way back from quantiles, schedules, ensembles, statistics, the page."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,25 +10,29 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 from skorch.callbacks import Callback
 
-from benchmarks import variants
-from benchmarks.__main__ import main
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import Table, load_table, make_preprocessor
+from benchmarks._lab.runs import environment
 from benchmarks._lab.scores import measure
-from benchmarks._variants import (
-    VARIANTS,
+from benchmarks.variants.compare import compare, compare_by_table
+from benchmarks.variants.nets import (
     NearestMixup,
     NearMixup,
     QuantileMLP,
     SameClassMixup,
-    erm_at_end,
-    falling,
     near_partner,
     same_class_partner,
-    set_next_alpha,
 )
-from benchmarks._variants_report import compare, compare_by_table, conclude, main_table
-from benchmarks.variants import fit_teams, make_nets, plan, prepare, run_together
+from benchmarks.variants.recipes import VARIANTS, erm_at_end, falling, set_next_alpha
+from benchmarks.variants.report import conclude, main_table
+from benchmarks.variants.runs import (
+    Scale,
+    fit_teams,
+    list_tasks,
+    make_nets,
+    prepare,
+    run_together,
+)
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
 from sklearn_mixup.vicinal import sample_partner
@@ -303,14 +305,8 @@ def test_nets_of_a_bootstrap_count_rows_of_their_own_and_know_all_classes(mixed_
 
 
 def test_plan_has_every_run_once_and_fewer_splits_where_told():
-    tasks = plan(
-        ["iris", "wine"],
-        n_splits=6,
-        few_splits={"wine": 2},
-        max_epochs=1,
-        device="cpu",
-        data_home=None,
-    )
+    scale = Scale(n_splits=6, few_splits={"wine": 2}, max_epochs=1, tables=("iris", "wine"))
+    tasks = list_tasks(scale, device="cpu", versions=environment("cpu"), data_home=None)
     keys = pd.DataFrame([task.key for task in tasks])
     assert len(keys.drop_duplicates()) == len(keys) == (6 + 2) * len(VARIANTS)
     groups = keys.groupby([task.group for task in tasks])
@@ -400,7 +396,7 @@ def test_variants_that_do_not_differ_are_within_noise():
 
 
 def test_a_split_without_its_reference_is_an_error():
-    with pytest.raises(ValueError, match="Each split must have a run of each variant; iris"):
+    with pytest.raises(ValueError, match="Each split must have a run for each variant; iris"):
         compare_by_table(make_runs({}).iloc[1:])
 
 
@@ -434,31 +430,13 @@ def test_sentences_say_what_helps_hurts_and_what_chance_would_do():
 # -- the command --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("smoke")
-    main(["variants", "--scale", "smoke", "--device", "cpu", "--out", str(out)])
-    return out
-
-
-def test_smoke_leaves_a_table_a_page_and_a_figure(smoke):
-    names = sorted(path.name for path in smoke.iterdir() if path.suffix != ".json")
-    assert names == [f"variants.{ext}" for ext in ("csv", "md", "png")]
-    assert (smoke / "variants.png").read_bytes().startswith(b"\x89PNG")
-    page = (smoke / "variants.md").read_text(encoding="utf-8")
-    assert "(variants.png)" in page
+def test_all_variants_run_and_all_do_something(smoke_of):
+    page = (smoke_of("variants") / "variants.md").read_text(encoding="utf-8")
     assert all(variant.change in page for variant in VARIANTS.values())
-    runs = pd.read_csv(smoke / "variants.csv")
+    runs = pd.read_csv(smoke_of("variants") / "variants.csv")
     assert len(runs) == 2 * 2 * len(VARIANTS)
     assert runs[["test_error", "log_loss", "brier", "fit_time_s"]].notna().all(axis=None)
     wide = runs.pivot(index=["table", "split"], columns="variant", values="log_loss")
-    # All variants do something; no mixing in the last eighth of 4 epochs is no change.
+    # No mixing in the last eighth of 4 epochs is no change.
     same = wide.columns[(wide.sub(wide["reference"], axis=0).abs() < 1e-6).all()]
     assert set(same) == {"reference", "erm_last_8th"}
-
-
-def test_a_second_run_does_nothing(smoke, tmp_path, monkeypatch):
-    (tmp_path / "variants.csv").write_bytes((smoke / "variants.csv").read_bytes())
-    monkeypatch.setattr(variants, "fit_fused", lambda *_, **__: pytest.fail("trained again"))
-    main(["variants", "--scale", "smoke", "--device", "cpu", "--out", str(tmp_path)])
-    assert (tmp_path / "variants.md").read_bytes() == (smoke / "variants.md").read_bytes()

@@ -1,13 +1,10 @@
-"""The variants of the recipe, as data, and the nets that some of them need."""
+"""The nets that some variants need: with partners of another kind, or quantiles as inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.preprocessing import QuantileTransformer
 from torch import Tensor
@@ -15,33 +12,7 @@ from torch import Tensor
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
 
-ALPHA = 0.2  # the package's default
-
 _NEAR_BOUND = 2e-7
-
-# The alpha of each epoch, for a number of epochs.
-Schedule = Callable[[int], np.ndarray]
-
-
-# -- alpha over the fit ---------------------------------------------------------------------------
-
-
-def falling(n_epochs: int, *, start: float) -> np.ndarray:
-    """Let alpha fall along a line, to 0 in the last epoch."""
-    return np.linspace(start, 0, n_epochs)
-
-
-def erm_at_end(n_epochs: int, *, share: float) -> np.ndarray:
-    """Mix first, and not in the last epochs, a `share` of all."""
-    n_mixed = n_epochs - round(share * n_epochs)
-    return np.where(np.arange(n_epochs) < n_mixed, ALPHA, 0.0)
-
-
-def set_next_alpha(net: MixupClassifier, alphas: Sequence[float]) -> None:
-    """Give a net the alpha of its next epoch; called after each of its epochs."""
-    n_done = len(net.history)
-    if n_done < len(alphas):
-        net.alpha = float(alphas[n_done])
 
 
 # -- the partner ----------------------------------------------------------------------------------
@@ -178,6 +149,9 @@ class QuantileMLP(MLP):
         of these columns. Between them values are interpolated, beyond them they end.
     """
 
+    columns: Tensor
+    quantiles: Tensor
+
     def __init__(
         self, n_features: int, n_classes: int, columns: Sequence[int], quantiles: Any
     ) -> None:
@@ -202,134 +176,3 @@ class QuantileMLP(MLP):
         """Return the logits, shape (batch_size, n_classes)."""
         values = self.values(X.index_select(1, self.columns))
         return super().forward(X.index_copy(1, self.columns, values))
-
-
-# -- all of them ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One change of the recipe.
-
-    Parameters
-    ----------
-    name : str
-        Its key in the runs.
-    kind : str
-        What it changes; variants of a kind stand together.
-    change : str
-        The change in words.
-    beside : str
-        Name of what it is compared with.
-    params : mapping
-        Of the classifier, where they are not its defaults.
-    classifier : type
-        Nets of subclasses are trained one by one.
-    numbers : {"standardised", "quantiles"}
-        How the numeric columns come.
-    sees_values : bool
-        Whether the net turns quantiles back into standardised values.
-    alphas : callable, default=None
-        ``alphas(n_epochs)``, the alpha of each epoch.
-    n_nets, divisor : int, default=1
-        Nets whose probabilities are averaged, and what their epochs are divided by.
-    bootstrap : bool
-        Whether each net has rows of its own, drawn with replacement.
-    """
-
-    name: str
-    kind: str
-    change: str
-    beside: str = "reference"
-    params: Mapping[str, Any] = field(default_factory=dict)
-    classifier: type[MixupClassifier] = MixupClassifier
-    numbers: str = "standardised"
-    sees_values: bool = False
-    alphas: Schedule | None = None
-    n_nets: int = 1
-    divisor: int = 1
-    bootstrap: bool = False
-
-    def describe(self, max_epochs: int) -> dict[str, Any]:
-        """Write down all that the result depends on, JSON-serialisable."""
-        words = ("name", "kind", "change", "beside", "classifier", "alphas")
-        settings = {key: value for key, value in vars(self).items() if key not in words}
-        alphas = None if self.alphas is None else self.alphas(max_epochs).round(9).tolist()
-        return {**settings, "classifier": self.classifier.__name__, "alphas": alphas}
-
-    @property
-    def is_fused(self) -> bool:
-        """Whether its nets can be trained with those of others."""
-        return self.classifier is MixupClassifier and not self.sees_values
-
-
-_KINDS = ("Space", "Partner", "Alpha over the fit", "Ensemble", "Yardstick")
-_SPACE, _PARTNER, _SCHEDULE, _ENSEMBLE, _YARDSTICK = _KINDS
-
-
-def _last_epochs(name: str, share: float, text: str) -> Variant:
-    """Mix at first, and not in the last epochs."""
-    change = f"no mixing in the last {text} of the epochs"
-    return Variant(name, _SCHEDULE, change, alphas=partial(erm_at_end, share=share))
-
-
-_ALL = (
-    Variant("reference", "", "the recipe"),
-    Variant("quantiles", _SPACE, "quantiles are mixed and seen", numbers="quantiles"),
-    Variant(
-        "quantiles_mixed",
-        _SPACE,
-        "quantiles are mixed, values are seen",
-        numbers="quantiles",
-        sees_values=True,
-    ),
-    Variant("same_class", _PARTNER, "partner of the same class", classifier=SameClassMixup),
-    Variant("nearest", _PARTNER, "nearest row of the minibatch", classifier=NearestMixup),
-    Variant("near_5", _PARTNER, "one of the 5 nearest of the minibatch", classifier=NearMixup),
-    *(
-        Variant(
-            f"falling_{start:g}",
-            _SCHEDULE,
-            f"alpha falls from {start:g} to 0",
-            alphas=partial(falling, start=start),
-        )
-        for start in (0.4, 1.0)
-    ),
-    _last_epochs("erm_last_8th", 1 / 8, "eighth"),
-    _last_epochs("erm_last_4th", 1 / 4, "quarter"),
-    _last_epochs("erm_last_half", 1 / 2, "half"),
-    Variant(
-        "erm_first_4th",
-        _SCHEDULE,
-        "no mixing in the first quarter of the epochs",
-        params={"erm_epochs": 1 / 4},
-    ),
-    Variant(
-        "nets_16",
-        _ENSEMBLE,
-        "16 nets, half the epochs",
-        beside="nets_8",
-        n_nets=16,
-        divisor=2,
-    ),
-    Variant(
-        "nets_32",
-        _ENSEMBLE,
-        "32 nets, a quarter of the epochs",
-        beside="nets_8",
-        n_nets=32,
-        divisor=4,
-    ),
-    Variant(
-        "bootstrap_8",
-        _ENSEMBLE,
-        "8 nets, each on a bootstrap of the rows",
-        beside="nets_8",
-        n_nets=8,
-        bootstrap=True,
-    ),
-    Variant("nets_8", _YARDSTICK, "8 nets, averaged", n_nets=8),
-    Variant("dropout", _YARDSTICK, "dropout 0.2", params={"dropout": 0.2}),
-    Variant("erm", _YARDSTICK, "no mixing at all (ERM)", params={"alpha": 0.0}),
-)
-VARIANTS = {variant.name: variant for variant in _ALL}

@@ -1,75 +1,37 @@
-"""Variants of the recipe: other spaces, partners, schedules and ensembles. Not in [1].
-
-Which change of `MixupClassifier` with its defaults (alpha 0.2 in all epochs, rows mixed as the net
-sees them, partners drawn from the whole minibatch) lowers the error on tables? Each variant
-changes one thing:
-
-- the space in which rows are mixed: normal quantiles of the numeric columns, seen by the net as
-  they are, or turned back into standardised values after the mixing;
-- the partner: of the same class, the nearest row of the minibatch, one of its 5 nearest;
-- alpha over the fit: falling to 0, no mixing in the last epochs or in the first;
-- ensembles of 8 nets (the mean of their probabilities): more nets with fewer epochs, bootstrap;
-- known yardsticks: 8 nets instead of one, dropout, no mixing.
-
-The UCI tables of [1] and three that come with scikit-learn, standardised features, random splits as
-in the benchmark tabular. Variants get the same splits and seeds as the recipe and are compared
-split by split; tables count alike. Nets that differ only in settings are trained together
-(`fit_fused`), those with partners or modules of their own one by one.
-
-References
-----------
-[1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
-"""
+"""The runs of variants: the nets of a change of the recipe on splits of a table."""
 
 from __future__ import annotations
 
-import argparse
-import inspect
-import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import _variants_report as report
 from benchmarks._data.splits import TEST_SHARE, split_rows
-from benchmarks._data.tables import (
-    TITLES,
-    Table,
-    find_tables,
-    load_by_cost,
-    load_table,
-    make_preprocessor,
-    missing_tables_note,
-)
+from benchmarks._data.tables import Table, load_by_cost, load_table, make_preprocessor
+from benchmarks._lab.runs import Task
 from benchmarks._lab.scores import measure
 from benchmarks._lab.stacks import SPLITS_AT_ONCE
-from benchmarks._lab.tell import made_with
-from benchmarks._options import add_data_options
-from benchmarks._runs import RunTable, Task, environment, terminal_table, write_markdown
-from benchmarks._variants import VARIANTS, QuantileMLP, Variant, make_quantiles, set_next_alpha
+from benchmarks._nets.tables import describe_defaults
+from benchmarks.variants.nets import QuantileMLP, make_quantiles
+from benchmarks.variants.recipes import VARIANTS, Variant, set_next_alpha
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
 
-_KEY = ("table", "variant", "max_epochs", "split")
+KEY = ("table", "variant", "max_epochs", "split")
 _MEASURES = ("test_error", "log_loss", "brier", "ece", "n_unseen")
 # Splits of the tables that take long, at a small scale. Of these, splits are trained one by one:
 # the nets of one are enough to fuse, and those of Arcene take 20 MB each.
-_FEW_SPLITS = {"arcene": 4, "htru2": 3, "phishing_websites": 3}
+FEW_SPLITS = {"arcene": 4, "htru2": 3, "phishing_websites": 3}
 _SEED_STEP = 100  # net `i` of an ensemble has the seed of its split and `i` times this
-_DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(MixupClassifier).parameters.items()
-}
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """How much of the benchmark is run."""
+class Scale:
+    """How much of the experiment is run."""
 
     n_splits: int
     few_splits: Mapping[str, int]
@@ -77,18 +39,8 @@ class _Scale:
     tables: tuple[str, ...]
 
 
-_SCALES = {
-    "smoke": _Scale(2, {}, 4, ("iris", "wine")),
-    "small": _Scale(10, _FEW_SPLITS, _DEFAULTS["max_epochs"], tuple(TITLES)),
-    "paper": _Scale(20, {}, _DEFAULTS["max_epochs"], tuple(TITLES)),
-}
-
-
-# -- runs -----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """The rows of a split as a net gets them, and what turns its quantiles back."""
 
     X: np.ndarray
@@ -98,7 +50,7 @@ class _Rows:
     back: Mapping[str, Any]
 
 
-def prepare(table: Table, split: int, numbers: str) -> _Rows:
+def prepare(table: Table, split: int, numbers: str) -> Rows:
     """Standardise a split; with quantiles, make them of the numeric columns."""
     train, test = split_rows(table, split)
     preprocessor = make_preprocessor(table, "standardised")
@@ -113,11 +65,11 @@ def prepare(table: Table, split: int, numbers: str) -> _Rows:
         X[:, columns] = transformer.fit_transform(X[:, columns])
         X_test[:, columns] = transformer.transform(X_test[:, columns])
         back = {"columns": columns, "quantiles": transformer.quantiles_}
-    return _Rows(X, table.y[train], X_test, table.y[test], back)
+    return Rows(X, table.y[train], X_test, table.y[test], back)
 
 
 def make_nets(
-    variant: Variant, rows: _Rows, *, max_epochs: int, seed: int, device: str
+    variant: Variant, rows: Rows, *, max_epochs: int, seed: int, device: str
 ) -> list[tuple[MixupClassifier, np.ndarray | None]]:
     """Make the nets of a variant, each with how often it counts each row (None: once)."""
     params = dict(variant.params)
@@ -184,7 +136,7 @@ def run_together(
 
 def fit_teams(
     variants: Sequence[Variant],
-    data: Sequence[_Rows],
+    data: Sequence[Rows],
     teams: Sequence[Sequence[tuple[MixupClassifier, np.ndarray | None]]],
     *,
     max_epochs: int,
@@ -213,22 +165,16 @@ def fit_teams(
 def _group(table: Table, variant: Variant, split: int) -> str:
     """Name the runs that are trained together: single nets of a few splits, ensembles by kind."""
     nets = "single" if variant.is_fused and variant.n_nets == 1 else variant.name
-    return f"{table.name} {nets} {split // (1 if table.name in _FEW_SPLITS else SPLITS_AT_ONCE)}"
+    return f"{table.name} {nets} {split // (1 if table.name in FEW_SPLITS else SPLITS_AT_ONCE)}"
 
 
-def plan(
-    names: Sequence[str],
-    *,
-    n_splits: int,
-    few_splits: Mapping[str, int],
-    max_epochs: int,
-    device: str,
-    data_home: str | None,
+def list_tasks(
+    scale: Scale, *, device: str, versions: Mapping[str, str], data_home: str | None
 ) -> list[Task]:
     """List the runs, those that are trained together in a row."""
-    told = ("module", "optimizer", "lr", "batch_size", "alpha")
-    recipe = {name: getattr(_DEFAULTS[name], "__name__", _DEFAULTS[name]) for name in told}
-    settings = {**environment(device), **recipe, "test_share": TEST_SHARE}
+    recipe = describe_defaults("module", "optimizer", "lr", "batch_size", "alpha")
+    settings = {**versions, **recipe, "test_share": TEST_SHARE}
+    max_epochs = scale.max_epochs
     return [
         Task(
             {
@@ -241,66 +187,7 @@ def plan(
             partial(run_together, table.name, max_epochs, device=device, data_home=data_home),
             group=_group(table, variant, split),
         )
-        for table in load_by_cost(names, data_home)
-        for split in range(few_splits.get(table.name, n_splits))
+        for table in load_by_cost(scale.tables, data_home)
+        for split in range(scale.few_splits.get(table.name, scale.n_splits))
         for variant in VARIANTS.values()
     ]
-
-
-# -- command line ---------------------------------------------------------------------------------
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that only this benchmark has."""
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="epochs to train; default those of MixupClassifier"
-    )
-    parser.add_argument(
-        "--tables", nargs="+", choices=list(TITLES), metavar="NAME", help=", ".join(TITLES)
-    )
-    add_data_options(parser, "uci/...", download="missing tables from UCI")
-
-
-def run(args: argparse.Namespace) -> None:
-    """Run the benchmark and write its table, page and figure."""
-    scale = _SCALES[args.scale or "small"]
-    tables, missing = find_tables(
-        args.tables or scale.tables, args.data_home, download=args.download
-    )
-    device = MixupClassifier(device=args.device).device  # "auto" resolved
-    out: Path = args.out
-
-    tasks = plan(
-        tables,
-        n_splits=args.seeds or scale.n_splits,
-        few_splits={} if args.seeds else scale.few_splits,
-        max_epochs=args.epochs or scale.max_epochs,
-        device=device,
-        data_home=args.data_home,
-    )
-    run_table = RunTable(out / "variants.csv", _KEY)
-    runs = run_table.complete(tasks, n_jobs=args.jobs, title="variants", extra=environment(device))
-    by_table = report.compare_by_table(runs)
-    comparison = report.compare(by_table)
-    conclusions, notes = report.conclude(runs, comparison), report.notes(runs)
-    table = report.main_table(comparison)
-    print(f"\n{terminal_table(table)}")
-    for paragraph in (notes, *conclusions):
-        print(f"\n{textwrap.fill(paragraph, 100)}")
-    parts: list[Any] = [
-        notes,
-        "![Differences of the variants](variants.png)",
-        "\n".join(f"- {sentence}" for sentence in conclusions),
-        table,
-        "## Test error of each table, % points",
-        report.table_of_tables(by_table, "test_error"),
-        "## Log-loss of each table, nats",
-        report.table_of_tables(by_table, "log_loss"),
-    ]
-    if missing:
-        parts.append(missing_tables_note(missing))
-    parts.append(made_with(runs))
-    write_markdown(out / "variants.md", "Variants of the recipe", *parts)
-    report.plot(by_table, comparison, out / "variants.png")
-    names = (str(out / f"variants.{ext}") for ext in ("csv", "md", "png"))
-    print(f"\nWritten: {', '.join(names)}")

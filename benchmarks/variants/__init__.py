@@ -1,0 +1,76 @@
+"""Variants of the recipe: other spaces, partners, schedules and ensembles. Not in [1].
+
+Which change of `MixupClassifier` with its defaults (alpha 0.2 in all epochs, rows mixed as the net
+sees them, partners drawn from the whole minibatch) lowers the error on tables? Each variant
+changes one thing:
+
+- the space in which rows are mixed: normal quantiles of the numeric columns, seen by the net as
+  they are, or turned back into standardised values after the mixing;
+- the partner: of the same class, the nearest row of the minibatch, one of its 5 nearest;
+- alpha over the fit: falling to 0, no mixing in the last epochs or in the first;
+- ensembles of 8 nets (the mean of their probabilities): more nets with fewer epochs, bootstrap;
+- known yardsticks: 8 nets instead of one, dropout, no mixing.
+
+The UCI tables of [1] and three that come with scikit-learn, standardised features, random splits as
+in the benchmark tabular. Variants get the same splits and seeds as the recipe and are compared
+split by split; tables count alike. Nets that differ only in settings are trained together
+(`fit_fused`), those with partners or modules of their own one by one.
+
+References
+----------
+[1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import partial
+
+from benchmarks._data.tables import TITLES, find_tables
+from benchmarks._lab.experiment import Experiment, Part, Request
+from benchmarks._lab.options import add_data_options, add_tables
+from benchmarks._nets.tables import DEFAULTS
+from benchmarks.variants.report import tell
+from benchmarks.variants.runs import FEW_SPLITS, KEY, Scale, list_tasks
+
+_SCALES = {
+    "smoke": Scale(2, {}, 4, ("iris", "wine")),
+    "small": Scale(10, FEW_SPLITS, DEFAULTS["max_epochs"], tuple(TITLES)),
+    "paper": Scale(20, {}, DEFAULTS["max_epochs"], tuple(TITLES)),
+}
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="epochs to train; default those of MixupClassifier"
+    )
+    add_tables(parser, TITLES)
+    add_data_options(parser, "uci/...", download="missing tables from UCI")
+
+
+def _plan(request: Request) -> list[Part]:
+    args = request.args
+    scale = request.narrow(n_splits="seeds", max_epochs="epochs", tables="tables")
+    tables, missing = find_tables(scale.tables, args.data_home, download=args.download)
+    few_splits = {} if args.seeds else scale.few_splits
+    tasks = list_tasks(
+        replace(scale, tables=tuple(tables), few_splits=few_splits),
+        device=request.device,
+        versions=request.versions,
+        data_home=args.data_home,
+    )
+    return [Part("variants", KEY, {"": tasks}, partial(tell, missing=missing))]
+
+
+EXPERIMENT = Experiment(
+    name="variants",
+    paper=None,
+    title="Variants of the recipe",
+    question="Do other spaces, partners, schedules or ensembles lower the error on tables?",
+    small_takes="half an hour",
+    doc=__doc__,
+    scales=_SCALES,
+    options=_add_options,
+    plan=_plan,
+)
