@@ -49,12 +49,5 @@ _ALL = (
         "Is a network that was trained with mixup harder to fool?",
         "a quarter of an hour",
     ),
-    Told(
-        "gan",
-        "Figure 5",
-        "Generative adversarial networks",
-        "Does mixup keep a GAN from losing modes?",
-        "hours",
-    ),
 )
 TOLD = {told.name: told for told in _ALL}

@@ -1,16 +1,23 @@
-"""Figure 5: the toy sets, what is measured on them, and the command."""
+"""Figure 5: the toy sets, what is measured on them, and the runs of all parts."""
 
 import json
+import pickle
+from contextlib import ExitStack
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.base import clone
 
-from benchmarks import _gan_toys as toys
-from benchmarks.__main__ import main
-from benchmarks._nets import gans as recipes
-from benchmarks._runs import RunTable
+from benchmarks.__main__ import make_parser
+from benchmarks._lab.experiment import Request
+from benchmarks._nets.gans import GAN_PAPER, GAN_RECIPES, GAN_STEADY
+from benchmarks.gan import EXPERIMENT, toys
+from benchmarks.gan.runs import KEY, fit
+from benchmarks.gan.toys_report import conclude, notes, table, tell
+from sklearn_mixup.exceptions import DivergedError
+from tests.small_gans import make_rows, quick
 
 
 def runs_of(name, *, alpha=0.5, setting="steady", **columns):
@@ -34,7 +41,7 @@ def runs_of(name, *, alpha=0.5, setting="steady", **columns):
 
 @pytest.mark.parametrize(("name", "n_modes"), [("ring", 8), ("grid", 25)])
 def test_modes_are_distinct_and_fill_the_square(name, n_modes):
-    centres = toys.modes_of(name)
+    centres = toys.MODES[name]
     assert len(np.unique(centres.round(6), axis=0)) == n_modes
     np.testing.assert_allclose([centres.min(), centres.max()], [-1, 1])
     distances = np.linalg.norm(centres[:, None] - centres[None], axis=2) + 9 * np.eye(n_modes)
@@ -43,14 +50,14 @@ def test_modes_are_distinct_and_fill_the_square(name, n_modes):
 
 
 def test_every_mode_of_the_ring_has_two_neighbours_at_one_distance():
-    centres = toys.modes_of("ring")
+    centres = toys.MODES["ring"]
     steps = np.linalg.norm(centres - np.roll(centres, 1, axis=0), axis=1)
     np.testing.assert_allclose(steps, 2 * np.sin(np.pi / 8))
 
 
 @pytest.mark.parametrize("name", ["ring", "grid"])
 def test_rows_are_gaussian_about_the_modes(name):
-    rows, centres = toys.draw(name, 20_000, seed=0), toys.modes_of(name)
+    rows, centres = toys.draw(name, 20_000, seed=0), toys.MODES[name]
     offsets = (rows[:, None] - centres[None])[np.arange(len(rows)), nearest(rows, centres)]
     # The standard error of a standard deviation of 40,000 numbers is 0.35 %: five of them.
     assert offsets.std() == pytest.approx(toys.STANDARD_DEVIATION, rel=0.018)
@@ -75,21 +82,21 @@ def test_the_roll_lies_in_the_square_and_seeds_differ():
 
 
 def test_samples_on_all_modes_evenly_are_perfect():
-    centres = toys.modes_of("grid")
+    centres = toys.MODES["grid"]
     found = toys.measure_coverage(np.repeat(centres, 4, axis=0), centres)
     assert (found.modes, found.high_quality) == (25, 1.0)
     assert found.reverse_kl == pytest.approx(0, abs=1e-12)
 
 
 def test_samples_on_one_mode_have_the_reverse_kl_of_one_of_all():
-    centres = toys.modes_of("ring")
+    centres = toys.MODES["ring"]
     found = toys.measure_coverage(centres[[3, 3, 3, 3]], centres)
     assert (found.modes, found.high_quality) == (1, 1.0)
     assert found.reverse_kl == pytest.approx(np.log(8))
 
 
 def test_a_sample_counts_within_three_standard_deviations_and_not_beyond():
-    centres = toys.modes_of("ring")
+    centres = toys.MODES["ring"]
     inside = centres[0] + [0, 2.9 * toys.STANDARD_DEVIATION]
     outside = centres[1] + [0, 3.1 * toys.STANDARD_DEVIATION]
     found = toys.measure_coverage(np.array([inside, outside]), centres)
@@ -97,13 +104,13 @@ def test_a_sample_counts_within_three_standard_deviations_and_not_beyond():
 
 
 def test_reverse_kl_is_nan_where_no_sample_is_near_a_mode():
-    found = toys.measure_coverage(np.zeros((5, 2)), toys.modes_of("ring"))
+    found = toys.measure_coverage(np.zeros((5, 2)), toys.MODES["ring"])
     assert (found.modes, found.high_quality) == (0, 0.0)
     assert np.isnan(found.reverse_kl)
 
 
 def test_the_data_themselves_are_of_high_quality():
-    found = toys.measure_coverage(toys.draw("grid", 5000, seed=0), toys.modes_of("grid"))
+    found = toys.measure_coverage(toys.draw("grid", 5000, seed=0), toys.MODES["grid"])
     # Within 3 standard deviations in two dimensions: 1 - exp(-9 / 2) = 98.9 %, five errors wide.
     assert found.high_quality == pytest.approx(1 - np.exp(-4.5), abs=5 * 0.0015)
 
@@ -143,27 +150,27 @@ def test_joined_pairs_mix_real_and_generated_rows_with_lam_below_alpha():
 
 def test_table_counts_the_runs_that_found_all_modes():
     runs = runs_of("ring", modes=[8, 8, 7], high_quality=[0.95, 0.91, 0.99])
-    row = toys.toy_table(runs, "ring").iloc[0]
+    row = table(runs, "ring").iloc[0]
     assert row["all modes in"] == "2 of 3"
     assert row["least, %"] == "91.0"
     assert row["modes of 8"].startswith("7.7 ±")
 
 
 def test_table_has_what_others_published_and_says_that_it_is_theirs():
-    table = toys.toy_table(runs_of("grid", modes=[25], high_quality=[0.95]), "grid")
-    theirs = table[table.GAN.str.contains("PacGAN paper")]
+    told = table(runs_of("grid", modes=[25], high_quality=[0.95]), "grid")
+    theirs = told[told.GAN.str.contains("PacGAN paper")]
     assert theirs["modes of 25"].tolist() == ["17.3", "24.8"]
-    assert "other networks" in toys.notes()
+    assert "other networks" in notes()
 
 
 def test_verdict_asks_for_all_modes_and_for_quality():
     ring = runs_of("ring", modes=[8, 8, 7], high_quality=[0.95, 0.89, 0.99])
     grid = runs_of("grid", modes=[25, 25], high_quality=[0.9, 0.95])
-    assert "ring 1 of 3, grid 2 of 2" in toys.verdict(pd.concat([ring, grid]))
+    assert "ring 1 of 3, grid 2 of 2" in conclude(pd.concat([ring, grid]))[0]
 
 
 def test_every_setting_is_one_that_the_estimator_takes():
-    for recipe in recipes.GAN_RECIPES.values():
+    for recipe in GAN_RECIPES.values():
         gan = toys.MixupGAN(**recipe.params())
         assert gan.max_iter == recipe.max_iter
 
@@ -172,33 +179,76 @@ def test_ours_sees_as_many_rows_as_the_papers():
     def n_rows(recipe):
         return recipe.max_iter * (recipe.n_discriminator_steps + 1) * recipe.batch_size
 
-    assert n_rows(recipes.GAN_PAPER) == 120_000 * 128  # "120,000 minibatches in all"
-    assert n_rows(recipes.GAN_STEADY) == n_rows(recipes.GAN_PAPER)
+    assert n_rows(GAN_PAPER) == 120_000 * 128  # "120,000 minibatches in all"
+    assert n_rows(GAN_STEADY) == n_rows(GAN_PAPER)
 
 
-# -- the command ----------------------------------------------------------------------------------
+# -- runs -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def smoke(tmp_path):
-    arguments = ["gan", "--scale", "smoke", "--parts", "toys", "--device", "cpu"]
-    main([*arguments, "--out", str(tmp_path)])
-    return tmp_path, [*arguments, "--out", str(tmp_path)]
+def plan(*words):
+    """Plan all parts, or those of the words of a command line."""
+    args = make_parser().parse_args(["gan", *words])
+    scale = EXPERIMENT.scale(args.scale)
+    return EXPERIMENT.plan(Request(args, scale, "cpu", {}, ExitStack()))
 
 
-def test_command_leaves_rows_page_and_figures_and_does_nothing_twice(smoke, capsys):
-    folder, arguments = smoke
-    names = {path.name for path in folder.iterdir() if path.suffix != ".json"}
-    assert names == {"gan.csv", "gan.md", "gan.png", "gan_measures.png"}
-    rows = RunTable(folder / "gan.csv", ["seed"]).rows
-    assert {row["method"] for row in rows} == {"ERM", "mixup"}
-    snapshots = json.loads(rows[0]["snapshots"])
+@pytest.mark.parametrize("scale", ["smoke", "small", "paper"])
+def test_a_plan_names_every_run_once(scale, tmp_path):
+    for part in plan("--scale", scale, "--seeds", "3", "--data-home", str(tmp_path)):
+        keys = [tuple(task.key.items()) for task in part.tasks[""]]
+        assert len(set(keys)) == len(keys)
+        for task in part.tasks[""]:
+            assert part.key == tuple(task.key) == KEY
+            assert (task.key["alpha"] > 0) == (task.key["method"] == "mixup")
+            json.dumps(task.settings)
+            assert pickle.loads(pickle.dumps(task)).fingerprint == task.fingerprint
+
+
+def test_fewer_seeds_are_the_first_of_more():
+    for few, many in zip(
+        *(plan("--scale", "smoke", "--seeds", seeds) for seeds in "12"), strict=True
+    ):
+        names = [[(it.key, it.fingerprint) for it in part.tasks[""]] for part in (few, many)]
+        assert names[0] == names[1][: len(names[0])]
+        assert len(names[1]) == 2 * len(names[0])
+
+
+def test_options_choose_parts_settings_sets_and_alphas():
+    words = "--parts toys --settings joined --data swiss_roll grid --alphas 0.3 --seeds 1"
+    (part,) = plan(*words.split())
+    assert part.stem == "gan"
+    keys = [task.key for task in part.tasks[""]]
+    assert [key["data"] for key in keys] == ["swiss_roll", "grid"]
+    assert {(key["setting"], key["method"], key["alpha"]) for key in keys} == {
+        ("joined", "mixup", 0.3)
+    }
+
+
+def test_a_run_keeps_its_samples_by_iteration(smoke_of):
+    runs = pd.read_csv(smoke_of("gan") / "gan.csv")
+    assert set(runs["method"]) == {"ERM", "mixup"}
+    snapshots = json.loads(runs["snapshots"][0])
     assert sorted(map(int, snapshots)) == [10, 100]
     assert all(toys.unpack(text).shape == (500, 2) for text in snapshots.values())
-    page = (folder / "gan.md").read_text()
-    assert "Ring of 8" in page
-    assert "gan.png" in page
-    before = (folder / "gan.csv").read_bytes()
-    main(arguments)
-    assert (folder / "gan.csv").read_bytes() == before
-    assert "all modes" in capsys.readouterr().out
+
+
+def test_steady_gans_are_the_first_figure_and_others_have_their_own(smoke_of):
+    runs = pd.read_csv(smoke_of("gan") / "gan.csv")
+    both = pd.concat([runs, runs.assign(setting="paper")])
+    assert [figure.file for figure in tell(both, versions={}).figures] == [
+        "gan.png",
+        "gan_paper.png",
+        "gan_measures.png",
+    ]
+    without = runs.drop(columns="snapshots")
+    assert [figure.file for figure in tell(without, versions={}).figures] == ["gan_measures.png"]
+
+
+def test_a_gan_that_diverges_is_a_result_of_its_iteration():
+    gan = quick(lr=1e30)
+    with pytest.raises(DivergedError) as caught:
+        clone(gan).fit(make_rows())
+    assert fit(gan, make_rows())[0] == caught.value.n_iter
+    with pytest.raises(ValueError, match="alpha"):
+        fit(quick(alpha=-1), make_rows())

@@ -1,0 +1,222 @@
+"""The figures of all parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks._data.tables import TITLES as TABLE_TITLES
+from benchmarks._lab.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    GRID,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    keep_quiet,
+    new_figure,
+)
+from benchmarks.gan.digits import decode_pictures
+from benchmarks.gan.runs import name_gan
+from benchmarks.gan.tables import CLASSIFIERS, CONTROLS
+from benchmarks.gan.toys import MODES, N_DRAWN, TITLES, draw, name_method, unpack
+
+_N_COLUMNS = 10  # of the digits of a GAN
+_REAL, _REPEATED, _JITTERED = CONTROLS.values()
+_LOOKS = {
+    _REPEATED: ("#999999", "s"),
+    _JITTERED: (BLACK, "^"),
+    name_gan(0.0): (BLUE, "o"),
+    name_gan(0.2): (VERMILLION, "D"),
+    name_gan(0.5): (PURPLE, "v"),
+}
+
+# -- toys -----------------------------------------------------------------------------------------
+
+Samples = Sequence[tuple[str, float, Mapping[str, str]]]
+
+
+def find_samples(runs: pd.DataFrame, setting: str) -> Samples:
+    """Find the samples that the first seed of a setting left, by iteration: set, alpha, samples."""
+    if "snapshots" not in runs:
+        return []
+    drawn = runs[(runs.setting == setting) & (runs.seed == 0)]
+    drawn = drawn[drawn.snapshots.astype(str).str.startswith("{")]
+    return [
+        (name, alpha, json.loads(row.snapshots))
+        for name in TITLES
+        for alpha, row in drawn[drawn.data == name].set_index("alpha").sort_index().iterrows()
+    ]
+
+
+def plot_toys(samples: Samples) -> Any:
+    """Draw Figure 5: rows are methods, columns iterations, data blue, samples orange."""
+    columns = sorted({int(n) for *_, snapshots in samples for n in snapshots})
+    figure = new_figure(1.9 * len(columns) + 0.9, 1.95 * len(samples) + 0.7)
+    panels = figure.subplots(len(samples), len(columns), squeeze=False)
+    for i, (name, alpha, snapshots) in enumerate(samples):
+        data = draw(name, N_DRAWN, 0)
+        for panel, n_iter in zip(panels[i], columns, strict=True):
+            panel.scatter(*data.T, s=7, color=BLUE, linewidths=0)
+            panel.scatter(
+                *unpack(snapshots[str(n_iter)]).T, s=5, color=ORANGE, linewidths=0, alpha=0.75
+            )
+            panel.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), xticks=[], yticks=[], aspect="equal")
+            panel.spines[:].set_color("#bbbbbb")
+            if i == 0:
+                panel.set_title(f"iteration {n_iter:,}", fontsize=10)
+        title = name_gan(alpha) if alpha else "ERM GAN"
+        panels[i, 0].set_ylabel(f"{TITLES[name]}\n{title}", fontsize=10)
+    handles = [
+        panels[0, 0].plot([], [], "o", color=color, markersize=5, label=label)[0]
+        for color, label in ((BLUE, "data"), (ORANGE, "samples of the generator"))
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def plot_measures(runs: pd.DataFrame) -> Any:
+    """Draw modes and high quality of every run, by set and method: the spread over the seeds."""
+    names = [name for name in MODES if (runs.data == name).any()]
+    methods = sorted({(row.setting, row.alpha) for row in runs.itertuples()})
+    figure = new_figure(8.6, 1.1 + 0.34 * len(methods))
+    panels = figure.subplots(1, 2 * len(names), sharey=True, squeeze=False)[0]
+    for i, name in enumerate(names):
+        n_modes = len(MODES[name])
+        for panel, column, label, end, wanted in (
+            (panels[2 * i], "modes", f"modes of {n_modes}", n_modes, n_modes),
+            (panels[2 * i + 1], "high_quality", "high quality, share", 1.0, 0.9),
+        ):
+            for place, (setting, alpha) in enumerate(methods):
+                is_one = (runs.data == name) & (runs.setting == setting) & (runs.alpha == alpha)
+                group = runs[is_one]
+                shift = np.linspace(-0.22, 0.22, max(len(group), 1))[: len(group)]
+                color = ORANGE if alpha else BLUE
+                panel.plot(group[column], place + shift, "o", color=color, markersize=3.5)
+            panel.axvline(wanted, color=BLACK, linewidth=0.8)
+            panel.set_xlim(0, end * 1.06)
+            panel.set_xlabel(label)
+            panel.set_title(TITLES[name], fontsize=10)
+            keep_quiet(panel)
+    labels = [f"{name_method(alpha)}, {setting}" for setting, alpha in methods]
+    panels[0].set_yticks(range(len(methods)), labels)
+    panels[0].invert_yaxis()
+    return figure
+
+
+# -- digits ---------------------------------------------------------------------------------------
+
+
+def plot_digits(groups: Mapping[str, pd.DataFrame]) -> Any:
+    """Draw 100 held-out digits and 100 samples of each GAN of seed 0, side by side.
+
+    Parameters
+    ----------
+    groups : mapping of str to DataFrame
+        Finished runs of each method, those of seed 0 among them.
+    """
+    figure = new_figure(3.1 * len(groups), 4.0)
+    figure.get_layout_engine().set(wspace=0.04)
+    axes = figure.subplots(1, len(groups), squeeze=False)[0]
+    for ax, (title, rows) in zip(axes, groups.items(), strict=True):
+        pictures = decode_pictures(rows.loc[rows["seed"] == 0, "samples"].iloc[0])
+        ax.imshow(tile(pictures), cmap="gray_r", vmin=-1, vmax=1)
+        ax.set_title(title.replace("alpha", r"$\alpha$ ="), fontsize=11, color=BLACK)
+        ax.set_xlabel(
+            f"{100 * rows['recognised'].mean():.0f} % recognised\n"
+            f"energy distance {rows['energy'].mean():.2f}",
+            fontsize=9.5,
+            color=GREY,
+        )
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_color(GRID)
+    n_seeds = max(rows["seed"].nunique() for rows in groups.values())
+    figure.suptitle(
+        f"Digits of scikit-learn, not chosen (seed 0); numbers: means of {n_seeds} seeds",
+        fontsize=12,
+    )
+    return figure
+
+
+def tile(pictures: np.ndarray) -> np.ndarray:
+    """Lay pictures, (n_pictures, 8, 8), out in rows of ten, white between them."""
+    n_rows = -(-len(pictures) // _N_COLUMNS)
+    canvas = np.full((10 * n_rows, 10 * _N_COLUMNS), -1.0)
+    for place, picture in enumerate(pictures):
+        row, column = divmod(place, _N_COLUMNS)
+        canvas[10 * row + 1 : 10 * row + 9, 10 * column + 1 : 10 * column + 9] = picture
+    return canvas
+
+
+# -- tables ---------------------------------------------------------------------------------------
+
+
+def plot_tables(comparison: pd.DataFrame) -> Any:
+    """Draw the difference of each method from the real rows alone, with both intervals."""
+    names = list(dict.fromkeys(comparison["data"]))
+    n_methods = comparison["trained_on"].nunique() - 1
+    figure = new_figure(5.6 * max(len(names), 1.4), 1.9 + 0.56 * n_methods)
+    axes = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+    for ax, name in zip(axes, names, strict=True):
+        _plot_table(ax, comparison[comparison["data"] == name])
+    n_splits = comparison["n_splits"].max()
+    title = f"Each class's rows doubled: {n_splits} random splits"
+    if n_splits > 1:
+        title += "\n95 % intervals of the paired t-test (thick) and of the corrected one (thin)"
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _plot_table(ax: Any, rows: pd.DataFrame) -> None:
+    """Draw the differences of one table: logistic regression above, forest below."""
+    place, labels = 0.0, []
+    real = rows[rows["trained_on"] == _REAL].set_index("classifier")["mean"]
+    for classifier in CLASSIFIERS:
+        ax.text(
+            0.01,
+            place - 0.55,
+            f"{CLASSIFIERS[classifier]}, {100 * real[classifier]:.1f} % on real rows alone",
+            transform=ax.get_yaxis_transform(),
+            fontsize=9,
+            color=GREY,
+            va="bottom",
+        )
+        chosen = rows[(rows["classifier"] == classifier) & (rows["trained_on"] != _REAL)]
+        for row in chosen.itertuples():
+            colour, marker = _LOOKS.get(row.trained_on, (GREEN, "P"))
+            centre = 100 * row.difference
+            for width, line, alpha in (
+                (row.half_width_corrected, 1.0, 0.45),
+                (row.half_width, 3.2, 1.0),
+            ):
+                if not np.isnan(width):
+                    ends = (centre - 100 * width, centre + 100 * width)
+                    ax.plot(ends, (place, place), color=colour, linewidth=line, alpha=alpha)
+            ax.plot(centre, place, marker, color=colour, markersize=7, markeredgecolor="white")
+            labels.append((place, row.trained_on))
+            place += 1
+        place += 1.1
+    ax.axvline(0, color=BLACK, linewidth=0.9, zorder=0)
+    ax.set_yticks([at for at, _ in labels], [label for _, label in labels])
+    ax.set_ylim(place - 1.5, -1.3)
+    once = rows.iloc[0]
+    ax.set_title(
+        f"{TABLE_TITLES[once['data']]}: {once['n_train']} rows to train on, "
+        f"{once['n_test']} to test on",
+        fontsize=10.5,
+    )
+    ax.set_xlabel(
+        "difference in test error from real rows alone (% points)\n"
+        r"$\leftarrow$ new rows help      new rows harm $\rightarrow$"
+    )
+    end = 1.05 * ax.get_xlim()[1], 1.05 * -ax.get_xlim()[0]
+    ax.set_xlim(-max(end), max(end))
+    ax.grid(axis="x", color=GRID, linewidth=0.6)
+    ax.tick_params(axis="y", length=0)
+    keep_quiet(ax, ("top", "right", "left"))

@@ -1,0 +1,146 @@
+"""What came out of the toys, told beside what others published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import pandas as pd
+
+from benchmarks._lab.outcome import Figure, Outcome
+from benchmarks._lab.tell import number, percent
+from benchmarks._nets.gans import GAN_RECIPES
+from benchmarks.gan import figures
+from benchmarks.gan.pages import make_page, mean
+from benchmarks.gan.recipes import GAN_PUBLISHED
+from benchmarks.gan.toys import (
+    MODES,
+    N_COMPARED,
+    N_SAMPLES,
+    STANDARD_DEVIATION,
+    TITLES,
+    draw,
+    measure_coverage,
+    name_method,
+)
+from sklearn_mixup._energy import energy_distance
+
+
+def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
+    """Tell what came out on each set, beside the paper's figure."""
+    return make_page(
+        "Figure 5: GANs with and without mixup",
+        {title: table(runs, name) for name, title in TITLES.items() if (runs.data == name).any()},
+        notes(),
+        _list_figures(runs),
+        versions,
+        conclude(runs),
+    )
+
+
+def _list_figures(runs: pd.DataFrame) -> list[Figure]:
+    """List Figure 5 with each setting ("steady" is gan.png where both are run), and measures."""
+    drawn: list[Figure] = []
+    for setting in [*GAN_RECIPES][::-1]:
+        if samples := figures.find_samples(runs, setting):
+            file = f"gan_{setting}.png" if drawn else "gan.png"
+            drawn.append(Figure(file, "toys", partial(figures.plot_toys, samples)))
+    if not (modal := runs[runs.data.isin(MODES)]).empty:
+        drawn.append(Figure("gan_measures.png", "toys", partial(figures.plot_measures, modal)))
+    return drawn
+
+
+def table(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Set the methods beside each other, and beside what others published, on one set.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Finished runs of the toys.
+    name : str
+        The set.
+
+    Returns
+    -------
+    DataFrame
+        Texts: means with standard errors over the seeds.
+    """
+    centres = MODES.get(name)
+    rows = []
+    for (setting, alpha), group in runs[runs.data == name].groupby(["setting", "alpha"]):
+        row = {"GAN": name_method(alpha), "setting": setting, "seeds": f"{len(group)}"}
+        if centres is not None:
+            complete = int((group.modes == len(centres)).sum())
+            row |= {
+                f"modes of {len(centres)}": mean(group.modes, 1),
+                "all modes in": f"{complete} of {len(group)}",
+                "high quality, %": mean(group.high_quality, 1, factor=100),
+                "least, %": percent(group.high_quality.min()),
+                "reverse KL": mean(group.reverse_kl, 3),
+                "late spread, %": mean(group.late_high_quality_sd, 1, factor=100),
+                "late least modes": number(group.late_modes_least.min(), digits=0),
+            }
+        row |= {
+            "energy distance": mean(group.energy_distance, 4),
+            "fit, s": number(group.fit_time_s.median(), digits=0),
+        }
+        rows.append(row)
+    rows.append(_measure_data(name))
+    for method, published in GAN_PUBLISHED.get(name, {}).items():
+        rows.append(
+            {
+                "GAN": method,
+                f"modes of {len(MODES[name])}": f"{published.modes}",
+                "high quality, %": percent(published.high_quality),
+                "reverse KL": number(published.reverse_kl, digits=2),
+            }
+        )
+    return pd.DataFrame(rows).fillna("")
+
+
+def _measure_data(name: str) -> dict[str, str]:
+    """Measure fresh rows of the data as if they were samples: what a perfect GAN would reach."""
+    samples, others = draw(name, N_COMPARED, 2_000_000), draw(name, N_COMPARED, 1_000_000)
+    distance = number(energy_distance(samples, others), digits=4)
+    row = {"GAN": "the data themselves", "energy distance": distance}
+    if (centres := MODES.get(name)) is not None:
+        found = measure_coverage(samples[:N_SAMPLES], centres)
+        row |= {
+            f"modes of {len(centres)}": number(found.modes, digits=1),
+            "high quality, %": percent(found.high_quality),
+            "reverse KL": number(found.reverse_kl, digits=3),
+        }
+    return row
+
+
+def conclude(runs: pd.DataFrame) -> list[str]:
+    """Say in how many runs all modes were found with at least 90 % of high quality."""
+    told: list[str] = []
+    modal = runs[runs.data.isin(MODES)]
+    for (setting, alpha), group in modal.groupby(["setting", "alpha"]):
+        parts = []
+        for name, some in group.groupby("data", sort=False):
+            good = (some.modes == len(MODES[name])) & (some.high_quality >= 0.9)
+            parts.append(f"{name} {good.sum()} of {len(some)}")
+        told.append(f"{name_method(alpha)} ({setting}): {', '.join(parts)}")
+    if (diverged := runs.diverged_at.notna().sum()) > 0:
+        told.append(f"{diverged} runs diverged, and count as they were at their last good epoch")
+    if not told:
+        return []
+    return [f"Runs with all modes and at least 90 % of high quality: {'; '.join(told)}."]
+
+
+def notes() -> str:
+    """Say how the toys are measured."""
+    return (
+        f"Samples within 3 standard deviations ({STANDARD_DEVIATION} each) of a mode are of high "
+        "quality, and that mode is captured; the reverse KL compares the shares of the modes among "
+        f"them with even ones; {N_SAMPLES} samples. The late spread is the standard deviation of "
+        "the share of high quality over the last half of training; beside it are the fewest "
+        "modes that any run had there. 'The data themselves' are fresh rows, measured as samples "
+        f"are. The energy distance is between {N_COMPARED} fresh rows and as many samples. ± is a "
+        "standard error over the seeds. The setting 'paper' has the networks, the minibatches and "
+        "the constant learning rate of the paper's Figure 5, 'steady' is ours "
+        "(benchmarks/_nets/gans.py). Published figures are for "
+        "other networks and another training."
+    )
