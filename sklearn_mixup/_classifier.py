@@ -39,7 +39,7 @@ from sklearn_mixup._validation import (
     first_output,
     is_dict,
 )
-from sklearn_mixup.callbacks import LRDecay
+from sklearn_mixup.callbacks import LRDecay, QuietLog
 from sklearn_mixup.minibatches import Minibatches
 from sklearn_mixup.modules import MLP
 
@@ -149,6 +149,9 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         Epochs since training began.
     n_outputs_ : int
         Width of the output, a column for each class.
+    slow_because_ : str or None
+        What made the last training take each step through skorch's own methods, which takes about
+        twice as long for a small network; None if nothing did. See the user guide.
 
     Notes
     -----
@@ -260,8 +263,8 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
-        *callbacks, print_log = super()._default_callbacks
-        return [*callbacks, ("lr_decay", LRDecay()), print_log]
+        *callbacks, _ = super()._default_callbacks
+        return [*callbacks, ("lr_decay", LRDecay()), ("print_log", QuietLog())]
 
     # -- training ---------------------------------------------------------------------------
 

@@ -51,16 +51,21 @@ class LeanEpoch(NeuralNet):
                 for parameter in group["params"]:
                     parameter.grad = None
 
-    def _needs_closure(self) -> bool:
-        """Whether a step has to go through skorch's closure: called twice, watched or replaced."""
-        optimizers = [getattr(self, name + "_") for name in self._optimizers]
-        return (
-            any(replaces(cb, "on_grad_computed", Callback) for _, cb in self.callbacks_)
-            or any(replaces(self, method, NeuralNet) for method in _CLOSURE_METHODS)
+    def _why_closure(self) -> str | None:
+        """Say why a step has to go through skorch's closure: called twice, watched or replaced."""
+        for name, callback in self.callbacks_:
+            if replaces(callback, "on_grad_computed", Callback):
+                return f"the callback {name!r} asks for the gradients of each step"
+        for method in _CLOSURE_METHODS:
+            if replaces(self, method, NeuralNet):
+                return f"{type(self).__name__} has a method {method!r} of its own"
+        for name in self._optimizers:
+            optimizer = getattr(self, name + "_")
             # All optimizers of torch but one evaluate a closure once, before the step.
-            or any(type(o).__module__.split(".")[:2] != ["torch", "optim"] for o in optimizers)
-            or any(isinstance(o, torch.optim.LBFGS) for o in optimizers)
-        )
+            is_torch = type(optimizer).__module__.split(".")[:2] == ["torch", "optim"]
+            if not is_torch or isinstance(optimizer, torch.optim.LBFGS):
+                return f"{type(optimizer).__name__} may evaluate the loss more than once a step"
+        return None
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take a step: skorch's, less the closure where nothing needs it."""
@@ -95,14 +100,23 @@ class LeanEpoch(NeuralNet):
         ):
             super()._set_training(training)
 
-    def _is_watched(self, *, training: bool) -> bool:
-        """Whether anybody asks for each minibatch of an epoch, with its loss."""
-        return (
-            any(listens(callback, training=training) for _, callback in self.callbacks_)
-            or any(replaces(self, hook, NeuralNet) for hook in ("on_batch_begin", "on_batch_end"))
-            or is_foreign(self.notify)  # a subclass's own may do more
-            or not isinstance(self.history, History)  # one shared by several processes
-        )
+    def _why_watched(self, *, training: bool) -> str | None:
+        """Say who asks for each minibatch of an epoch, with its loss; None if nobody does."""
+        for name, callback in self.callbacks_:
+            if listens(callback, training=training):
+                return f"the callback {name!r} asks for each minibatch"
+        for hook in ("on_batch_begin", "on_batch_end"):
+            if replaces(self, hook, NeuralNet):
+                return f"{type(self).__name__} has a method {hook!r} of its own"
+        if is_foreign(self.notify):  # a subclass's own may do more
+            return f"{type(self).__name__} has a method 'notify' of its own"
+        if not isinstance(self.history, History):  # one shared by several processes
+            return f"the history is a {type(self.history).__name__}"
+        return None
+
+    def _find_steps(self, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[Any, Any]:
+        """Find what an epoch of training goes through, and what takes a step on each of that."""
+        return iterator, step_fn
 
     def _losses_of(self, prefix: str) -> dict[str, str]:
         """Tell which losses of a step the history holds, and by what names."""
@@ -133,14 +147,15 @@ class LeanEpoch(NeuralNet):
             if not session.fresh or len(self.history) > 1:
                 session.last_good.keep(self, len(self.history) - 1)
         losses: list[list[float]] = []
-        take_steps = (
-            self._take_steps_watched if self._is_watched(training=training) else self._take_steps
-        )
-        interrupt = None
+        watched = self._why_watched(training=training) is not None
+        take_steps = self._take_steps_watched if watched else self._take_steps
+        batches, interrupt = iterator, None
+        if session is not None:
+            batches, step_fn = self._find_steps(iterator, step_fn, fit_params)
         try:
             n_flops = math.inf if self._training_ is None else self._training_.n_flops
             with explain_batch_norm(self.batch_size), threads_for(n_flops, self._place):
-                take_steps(losses, iterator, training, prefix, step_fn, **fit_params)
+                take_steps(losses, batches, training, prefix, step_fn, **fit_params)
         except KeyboardInterrupt as error:
             interrupt = error
         if training and not losses and interrupt is None:

@@ -337,7 +337,7 @@ class NetEstimator(Parametrized, LeanEpoch):
     def _prepare(self) -> None:
         """Note what the steps of this training need to know."""
         training = self._training_
-        training.needs_closure = self._needs_closure()
+        training.needs_closure = self._why_closure() is not None
         training.device, training.dtype = training.shuffle_rng.device, self._module_dtype()
         if rank := self._processes[0]:
             torch.manual_seed(seed_of_process(torch.initial_seed(), rank))

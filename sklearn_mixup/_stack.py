@@ -31,6 +31,8 @@ from sklearn_mixup._targets import LogCoefficients
 from sklearn_mixup.minibatches import Rows, map_tensors
 from sklearn_mixup.modules import MLP
 
+_threshold_backward = torch.ops.aten.threshold_backward.default
+
 # What a layer of dropout multiplies its input with, for each call of one in a step.
 Masks = Sequence[Tensor]
 
@@ -82,20 +84,36 @@ def describe(part: nn.Module) -> str:
 
 def is_plain_mlp(module: nn.Module) -> bool:
     """Whether a module is an MLP as it was made: all of it trained, and nothing replaced."""
+    if type(module) is not MLP:
+        return False
+    layers = (*module.hidden, module.output)
+    parts = (module, module.hidden, module.dropout, *layers)
+    parameters = [parameter for layer in layers for parameter in layer._parameters.values()]
     return (
-        type(module) is MLP
-        and all(type(layer) is nn.Linear for layer in (*module.hidden, module.output))
+        all(type(layer) is nn.Linear for layer in layers)
         and type(module.dropout) is nn.Dropout
-        and all(parameter.requires_grad for parameter in module.parameters())
-        and not has_hooks(module)
+        # A weight and a bias for each layer, none of them shared, and nothing besides.
+        and len({id(parameter) for parameter in parameters}) == 2 * len(layers)
+        and module._modules.keys() == {"hidden", "dropout", "output"}
+        and not module._parameters
+        and not any(layer._modules for layer in layers)
+        and all(parameter is not None and parameter.requires_grad for parameter in parameters)
+        and not any("forward" in vars(part) or _is_hooked(part) for part in parts)
     )
 
 
 def has_hooks(part: nn.Module) -> bool:
     """Whether anybody is called when a module is, or when its gradient is known."""
+    return any(map(_is_hooked, part.modules()))
+
+
+def _is_hooked(part: nn.Module) -> bool:
+    """Whether anybody is called when a module, but not one in it, is, or when its gradient is."""
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(vars(module)[name] for module in part.modules() for name in hooks) or any(
-        parameter._backward_hooks for parameter in part.parameters()
+    parameters = (parameter for parameter in part._parameters.values() if parameter is not None)
+    return any(vars(part)[name] for name in hooks) or any(
+        parameter._backward_hooks or parameter._post_accumulate_grad_hooks
+        for parameter in parameters
     )
 
 
@@ -228,40 +246,49 @@ class StackedMLP(_Stack):
             self.views[start, stop] = [[part[start:stop] for part in parts] for parts in stacked]
         X = X if X.ndim == 3 else X.flatten(2)
         with torch.no_grad():
-            return _mlp_backward(X, targets.rows, masks, *self.views[start, stop])
+            coefficients, *views = targets.rows, *self.views[start, stop]
+            totals = coefficients.sum(-1, keepdim=True)
+            return mlp_backward(X, coefficients, totals, masks, *views)
 
 
-def _mlp_backward(
+def mlp_backward(
     X: Tensor,
     coefficients: Tensor,
+    totals: Tensor,
     masks: Masks,
     weights: Sequence[Tensor],
     biases: Sequence[Tensor],
     weight_grads: Sequence[Tensor],
     bias_grads: Sequence[Tensor],
 ) -> Tensor:
-    """Write the gradients of ``(coefficients * log_softmax(logits)).sum()``; return the losses."""
+    """Write the gradients of ``(coefficients * log_softmax(logits)).sum()``; return the losses.
+
+    All are those of one module, X of shape (batch_size, n_features), or have modules along a first
+    axis. `totals` are the sums of the coefficients of each row.
+    """
+    one = X.ndim == 2
+    add_product, product = (torch.addmm, torch.mm) if one else (torch.baddbmm, torch.bmm)
     inputs = [X]
     for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        X = torch.baddbmm(bias, X, weight.mT)
+        X = add_product(bias, X, weight.mT)
         if i < len(weights) - 1:
             X = X.relu_()
             if masks:
                 X = X.mul_(masks[i])
             inputs.append(X)
     log_p = X.log_softmax(-1)
-    losses = (coefficients * log_p).sum((1, 2))
+    losses = (coefficients * log_p).sum((-2, -1))
     # Of the logits: coefficients - softmax(logits) * coefficients.sum() of the row.
-    grad = torch.addcmul(coefficients, log_p.exp_(), coefficients.sum(-1, keepdim=True), value=-1)
+    grad = torch.addcmul(coefficients, log_p.exp_(), totals, value=-1)
     for i in reversed(range(len(weights))):
-        torch.bmm(grad.mT, inputs[i], out=weight_grads[i])
-        torch.sum(grad, 1, out=bias_grads[i])
+        product(grad.mT, inputs[i], out=weight_grads[i])
+        torch.sum(grad, -2, out=bias_grads[i])
         if i:
-            grad = torch.bmm(grad, weights[i])
+            grad = product(grad, weights[i])
             if masks:
                 grad = grad.mul_(masks[i - 1])
             # What ReLU let through and dropout kept is above zero.
-            grad = torch.ops.aten.threshold_backward(grad, inputs[i], 0)
+            grad = _threshold_backward(grad, inputs[i], 0)
     return losses
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mixup._capture import RECORDERS
+from sklearn_mixup._update import Update, decays_apart
 
 # Optimizers that treat each number of a parameter alone, so that many modules are as one.
 ELEMENTWISE = (
@@ -69,7 +69,7 @@ class StackOptimizer:
         if self.is_scaled:
             (group,) = self.optimizer.param_groups
             # AdamW shrinks the parameters themselves, the others add to the gradient.
-            self.decays_apart = _decays_apart(self.optimizer)
+            self.decays_apart = decays_apart(self.optimizer)
             self.sign = -1 if group.get("maximize") else 1
             group["lr"], group["weight_decay"] = 1.0, 0.0
             if is_recorded and not group.get("fused") and "capturable" in group:
@@ -78,7 +78,6 @@ class StackOptimizer:
             self.lr = first.new_tensor(lr)
             self.weight_decay = first.new_tensor(weight_decay) if any(weight_decay) else None
         self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]
-        self.is_known = False
 
     def _make(
         self, make: Callable[[list[tuple[str, nn.Parameter]]], torch.optim.Optimizer]
@@ -89,20 +88,17 @@ class StackOptimizer:
         for name, param in self.params.items():
             param.grad = self.grads[name]
         self.optimizer = make(list(self.params.items()))
-        self.take_step: Callable[[], Any] = self._take_first_step
+        self.take_step = Update(self.optimizer)
 
     @property
     def takes_tensors(self) -> bool:
         """Whether a factor may be a tensor, which the host need not know."""
-        return self.is_scaled or _has_kernel(self.optimizer)
+        return self.is_scaled or self.take_step.is_plain
 
-    def _take_first_step(self) -> None:
-        """Let the optimizer make its state; for the steps that follow there may be a short way."""
-        self.optimizer.step()
-        self.is_known = True
-        self.take_step = self.optimizer.step
-        if _has_kernel(self.optimizer):
-            self.take_step = _find_kernel(self.optimizer)
+    @property
+    def is_known(self) -> bool:
+        """Whether the optimizer has made its state, in its first step."""
+        return self.take_step.has_begun
 
     def step(self, factor: float | Tensor) -> None:
         """Take a step with the gradients of the stack, and the learning rates times a factor."""
@@ -149,54 +145,6 @@ class StackOptimizer:
                 else:
                     held[name][key] = copy.copy(value)
         return held
-
-
-def _decays_apart(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether weight decay shrinks the parameters, apart from the gradient."""
-    (group, *_) = optimizer.param_groups
-    return bool(group.get("decoupled_weight_decay", type(optimizer) is torch.optim.AdamW))
-
-
-def _has_kernel(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a step ends in the kernel of a fused Adam."""
-    (group, *others) = optimizer.param_groups
-    unusual = ("amsgrad", "maximize", "differentiable", "capturable")
-    return not (
-        others
-        or type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW)
-        or not group["fused"]
-        or any(group[name] for name in unusual)
-        or isinstance(group["lr"], Tensor)
-    )
-
-
-def _find_kernel(optimizer: torch.optim.Optimizer) -> Callable[[], None]:
-    """Find the kernel that a step of a fused Adam ends in; the way there takes as long again."""
-    kernel = torch._fused_adamw_ if _decays_apart(optimizer) else torch._fused_adam_
-    (group,) = optimizer.param_groups
-    states = [optimizer.state[param] for param in group["params"]]
-    steps, averages, squares = (
-        [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
-    )
-    params = [param.detach() for param in group["params"]]
-    grads = [param.grad for param in group["params"]]
-    beta1, beta2 = group["betas"]
-    kernel = functools.partial(
-        kernel,
-        *(params, grads, averages, squares, [], steps),
-        beta1=beta1,
-        beta2=beta2,
-        weight_decay=group["weight_decay"],
-        eps=group["eps"],
-        amsgrad=False,
-        maximize=False,
-    )
-
-    def step() -> None:
-        torch._foreach_add_(steps, 1)
-        kernel(lr=group["lr"])
-
-    return step
 
 
 def _is_stacked(value: Tensor, param: Tensor) -> bool:

@@ -99,7 +99,9 @@ def mix_targets(
 
 def log_coefficient_loss(logits: Tensor, targets: LogCoefficients) -> Tensor:
     """Compute the mean of the weighted cross-entropies of a minibatch."""
-    return torch.dot(F.log_softmax(logits, -1).reshape(-1), targets.rows.reshape(-1))
+    # Under autocast the logits may be of lower precision.
+    log_p = F.log_softmax(logits.to(targets.rows.dtype), -1)
+    return torch.dot(log_p.reshape(-1), targets.rows.reshape(-1))
 
 
 def two_term_loss(

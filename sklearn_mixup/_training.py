@@ -37,6 +37,8 @@ class Training:
     # Whether the net was made for this training: then it knows nothing before it.
     fresh: bool = False
     last_good: LastGood | None = None
+    # What takes its steps, where nobody watches them.
+    steps: Any = None
     # What goes on when skorch, which swallows it, has ended the training.
     interrupt: KeyboardInterrupt | None = None
     # The data sets that are trained and validated on stay on the device; no other does.

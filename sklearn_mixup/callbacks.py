@@ -16,8 +16,10 @@ from skorch.callbacks import (
     BatchScoring,
     Callback,
     EpochScoring,
+    EpochTimer,
     GradientNormClipping,
     LRScheduler,
+    PassthroughScoring,
     PrintLog,
 )
 from skorch.history import History
@@ -98,6 +100,15 @@ class LRDecay(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "groups_": []}
+
+
+class QuietLog(PrintLog):
+    """skorch's log of epochs, which makes no table where nobody reads it."""
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Print the row of an epoch, if it is printed at all."""
+        if net.verbose or self.sink is not print:
+            super().on_epoch_end(net, **kwargs)
 
 
 # What may change between a kill and the next start: it does not change what is learned.
@@ -397,11 +408,20 @@ def listens(callback: Any, *, training: bool) -> bool:
     """Whether a callback asks for each minibatch of an epoch, with its loss."""
     if isinstance(callback, LRDecay):
         return False
+    if type(callback) is EpochScoring and not callback.use_caching:
+        return False
     if type(callback) in (BatchScoring, EpochScoring):
         return callback.on_train == training
     if type(callback) is LRScheduler:
         return training and callback.step_every == "batch"
     return any(replaces(callback, hook, Callback) for hook in ("on_batch_begin", "on_batch_end"))
+
+
+def only_looks(callback: Callback) -> bool:
+    """Whether a callback is known to leave all parts of its net alone."""
+    if type(callback) is EpochScoring:
+        return isinstance(callback.scoring, str)
+    return type(callback) in (EpochTimer, LRDecay, PassthroughScoring, PrintLog, QuietLog)
 
 
 def score_plain_rows(name: str, callback: Callback, *, use_caching: Any) -> Callback:

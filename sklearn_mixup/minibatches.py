@@ -245,14 +245,21 @@ class Minibatches:
 
     def __iter__(self) -> Iterator[tuple[Rows, Rows]]:
         """Yield the minibatches of one epoch."""
+        for X, y, n_rows in self.runs():
+            yield from cut_rows(methodcaller("split", n_rows), (X, y))
+            del X, y  # or the next run would be made beside this one
+
+    def runs(self) -> Iterator[tuple[Rows, Rows, int]]:
+        """Yield the runs of minibatches of one epoch, and how many rows one of each run has."""
         visits = self.draw_visits()
         for start, stop in self.chunks():
-            X, y = self.gather(visits, start, stop)
-            X = augmented(X, self.augment)
-            if self.transform is not None:
-                X, y = self.transform(X, y)
-            yield from cut_rows(methodcaller("split", self.rows_of(stop - start)), (X, y))
-            del X, y  # or the next chunk would be made beside this one
+            yield *self._make(visits, start, stop), self.rows_of(stop - start)
+
+    def _make(self, visits: Tensor | None, start: int, stop: int) -> tuple[Rows, Rows]:
+        """Gather, augment and transform the rows of some consecutive visits."""
+        X, y = self.gather(visits, start, stop)
+        X = augmented(X, self.augment)
+        return (X, y) if self.transform is None else self.transform(X, y)
 
 
 def count_joined(n_rows: int, batch_size: int, joins: bool) -> int:

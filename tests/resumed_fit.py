@@ -41,13 +41,17 @@ class Kill(Callback):
         self.epoch, self.n_minibatches = epoch, n_minibatches
 
     def on_epoch_begin(self, net, **kwargs):
-        self.seen = 0
-        if len(net.history) == self.epoch and not self.n_minibatches:
+        if len(net.history) != self.epoch:
+            return
+        if not self.n_minibatches:
             raise Killed
+        # Whoever listens to minibatches has them taken by another loop.
+        optimizer, self.n_left = getattr(net, net._optimizers[0] + "_"), self.n_minibatches
+        optimizer.register_step_post_hook(self.count_down)
 
-    def on_batch_end(self, net, training, **kwargs):
-        self.seen += 1
-        if len(net.history) == self.epoch and self.seen == self.n_minibatches:
+    def count_down(self, *args):
+        self.n_left -= 1
+        if not self.n_left:
             raise Killed
 
 

@@ -948,8 +948,8 @@ def test_nothing_is_read_from_the_device_per_minibatch(iris, params):
 
 
 def test_the_step_of_a_stack_compiles_whole(iris, monkeypatch):
-    compiled = torch.compile(stack_module._mlp_backward, fullgraph=True, backend="aot_eager")
-    monkeypatch.setattr(stack_module, "_mlp_backward", compiled)
+    compiled = torch.compile(stack_module.mlp_backward, fullgraph=True, backend="aot_eager")
+    monkeypatch.setattr(stack_module, "mlp_backward", compiled)
     nets = [make_net(max_epochs=1, random_state=i) for i in range(2)]
     for pair in fit_both(nets, [iris] * 2):
         assert_same_net(*pair)

@@ -16,6 +16,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 from torch import nn
+from torch.optim import optimizer as torch_optimizer
 
 import sklearn_mixup
 
@@ -63,9 +64,11 @@ OWNERS = {
     ),
     "callbacks of scikit-learn 1.9": attributes_in("sklearn.callback"),
     "a module": nn.Module(),
+    "an optimizer": torch.optim.SGD([nn.Parameter(torch.zeros(1))]),
     "a parameter": nn.Parameter(torch.zeros(1)),
     "a compiled module": torch.compile(nn.Identity(), backend="eager"),
     "torch": torch,
+    "torch.optim.optimizer": torch_optimizer,
     "torch.nn.modules.batchnorm": nn.modules.batchnorm,
     "torch.nn.modules.dropout": nn.modules.dropout,
 }
@@ -122,9 +125,11 @@ TOUCHED = {
         "_modules",
         "_parameters",
     ],
-    "a parameter": ["_backward_hooks"],
+    "an optimizer": ["_optimizer_step_post_hooks", "_optimizer_step_pre_hooks"],
+    "a parameter": ["_backward_hooks", "_post_accumulate_grad_hooks"],
     "a compiled module": ["_orig_mod"],
-    "torch": ["_foreach_add_", "_foreach_copy_", "_fused_adam_", "_fused_adamw_"],
+    "torch": ["_foreach_copy_", "_fused_adam_", "_fused_adamw_"],
+    "torch.optim.optimizer": ["_global_optimizer_post_hooks", "_global_optimizer_pre_hooks"],
     "torch.nn.modules.batchnorm": ["_BatchNorm"],
     "torch.nn.modules.dropout": ["_DropoutNd"],
 }

@@ -821,7 +821,7 @@ def test_no_minibatch_is_read_from_the_device_for_it(iris, tmp_path):
     few, many = (count_reads(n, Resume(tmp_path / str(n))) for n in (50, 5))
     assert few == many
     assert LRDecay is not Resume
-    assert build(Resume(tmp_path / "x")).fit(*iris)._is_watched(training=True) is False
+    assert build(Resume(tmp_path / "x")).fit(*iris).slow_because_ is None
 
 
 def test_a_checkpoint_does_not_grow_with_what_callbacks_saw(tmp_path):
