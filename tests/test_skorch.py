@@ -757,7 +757,7 @@ def test_lbfgs_mixes_once_for_all_evaluations_of_a_step(iris):
     clf = quick(
         module=Recording,
         optimizer=torch.optim.LBFGS,
-        lr=1,
+        lr=0.1,  # At 1, of torch's first steps one in six goes astray.
         batch_size=-1,
         alpha=1.0,
         max_epochs=3,
@@ -839,8 +839,8 @@ def test_an_optimizer_may_be_any_object_that_steps(iris):
             self.optimizer_ = SignSteps(self.module_.parameters())
             return self
 
-    clf = Signed(max_epochs=4, random_state=0).fit(*iris)
-    assert clf.optimizer_.n_steps == clf.optimizer_.n_zeroed == 4 * N_MINIBATCHES
+    clf = Signed(max_epochs=12, random_state=0).fit(*iris)
+    assert clf.optimizer_.n_steps == clf.optimizer_.n_zeroed == 12 * N_MINIBATCHES
     assert clf.score(*iris) > 0.8
 
 
