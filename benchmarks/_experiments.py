@@ -36,13 +36,6 @@ _ALL = (
         "half an hour",
     ),
     Told(
-        "corrupted",
-        "Table 2",
-        "Corrupted labels",
-        "Does mixup keep a network from learning wrong labels by heart?",
-        "50 minutes",
-    ),
-    Told(
         "adversarial",
         "Table 3",
         "Adversarial examples",

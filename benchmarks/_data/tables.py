@@ -85,7 +85,12 @@ def find_tables(
 ) -> tuple[list[str], list[str]]:
     """Part the tables into those that are on this machine and those that are not.
 
-    The latter are told with the way to get them; if there are no others the benchmark ends.
+    The latter are told with the way to get them.
+
+    Raises
+    ------
+    SystemExit
+        If there are no others.
     """
     if download:
         for name in wanted:
@@ -93,10 +98,13 @@ def find_tables(
                 FETCHERS[name](data_home)
     here = {*available(data_home), *SHIPPED}
     missing = [name for name in wanted if name not in here]
+    if len(missing) == len(wanted):
+        raise SystemExit(
+            f"None of the tables asked for is here. {missing_tables_note(missing)}\n"
+            "(--tables breast_cancer does without)"
+        )
     if missing:
         print(textwrap.fill(missing_tables_note(missing), 100) + "\n", flush=True)
-    if len(missing) == len(wanted):
-        raise SystemExit("None of the tables asked for is on this machine.")
     return [name for name in wanted if name in here], missing
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,22 +40,32 @@ def draw_curves(
     factor : float, default=1
         100 to draw shares in percent.
     """
-    from matplotlib.ticker import MaxNLocator
-
     prepare_axes(ax)
     for alpha, (colour, label) in colours.items():
         texts = runs.loc[runs["alpha"] == alpha, column]
         if texts.empty:
             continue
-        curves = factor * np.array([json.loads(text) for text in texts], dtype=float)
-        epochs = np.arange(1, curves.shape[1] + 1)
-        marker = "o" if len(epochs) <= 20 else ""
-        style = {"color": colour, "linewidth": 1.5, "marker": marker, "markersize": 3.5}
-        ax.plot(epochs, curves.mean(0), label=label, **style)
-        ax.set_xlim(0.5, len(epochs) + 0.5)
-        if len(curves) > 1:
-            ends = curves.min(0), curves.max(0)
-            ax.fill_between(epochs, *ends, color=colour, alpha=0.18, linewidth=0)
+        curves = read_curves(texts, factor=factor)
+        n_epochs = curves.shape[1]
+        style = {"color": colour, "linewidth": 1.5, "marker": "o" if n_epochs <= 20 else ""}
+        draw_spread(ax, curves, label=label, markersize=3.5, **style)
+        ax.set_xlim(0.5, n_epochs + 0.5)
+
+
+def read_curves(texts: Iterable[str], *, factor: float = 1.0) -> np.ndarray:
+    """Read JSON lists of a number for each epoch, as rows; 100 draws shares in percent."""
+    return factor * np.array([json.loads(text) for text in texts], dtype=float)
+
+
+def draw_spread(ax: Any, curves: np.ndarray, **style: Any) -> None:
+    """Draw the mean over the rows, and their range where there are several, over the epochs."""
+    from matplotlib.ticker import MaxNLocator
+
+    epochs = np.arange(1, curves.shape[1] + 1)
+    ax.plot(epochs, curves.mean(0), **style)
+    if len(curves) > 1:
+        ends = curves.min(0), curves.max(0)
+        ax.fill_between(epochs, *ends, color=style["color"], alpha=0.18, linewidth=0)
     ax.set_xlabel("epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
 

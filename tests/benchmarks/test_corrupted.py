@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,25 +9,23 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import _corrupted_report as report
-from benchmarks import _corrupted_runs, corrupted
 from benchmarks.__main__ import main
 from benchmarks._data.pictures import load_pictures
-from benchmarks._data.splits import split_rows
+from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import load_table
-from benchmarks.corrupted_recipes import METHODS, PAPER_GRID, TABLE_2, Grid, Method
+from benchmarks._lab.runs import environment
+from benchmarks.corrupted import EXPERIMENT, report, runs
+from benchmarks.corrupted.recipes import METHODS, PAPER_GRID, TABLE_2, Grid, Method
 from sklearn_mixup.robustness import corrupt_labels
 
-PICTURES, TABLES = corrupted._SCALES["smoke"]
+PICTURES, TABLES = EXPERIMENT.scales["smoke"].values()
 SMOKE = ["corrupted", "--scale", "smoke", "--device", "cpu", "--out"]
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    """Run at the smoke scale; give its folder."""
-    out = tmp_path_factory.mktemp("smoke")
-    main([*SMOKE, str(out)])
-    return out
+def plan(scale, data_name="digits"):
+    """List the runs on pictures."""
+    options = {"device": "cpu", "data_home": None, "whole": False}
+    return runs.list_pictures(scale, data_name, versions=environment("cpu"), **options)
 
 
 def make_runs(last, *, data="cifar10", fraction=0.5, **columns) -> pd.DataFrame:
@@ -75,7 +72,7 @@ class Fixed:
 def test_a_net_that_knows_the_truth_errs_on_replaced_labels_only():
     truth = torch.arange(5000) % 10
     y, replaced = corrupt_labels(truth, 0.4, random_state=0)
-    errors = _corrupted_runs.training_errors(Fixed(truth), torch.arange(5000), y, replaced)
+    errors = runs.training_errors(Fixed(truth), torch.arange(5000), y, replaced)
     assert errors["n_replaced"] == 2000
     assert errors["real_error"] == 0
     # A label drawn from all ten classes is the true one in a tenth of the rows.
@@ -85,7 +82,7 @@ def test_a_net_that_knows_the_truth_errs_on_replaced_labels_only():
 def test_a_net_that_has_memorised_errs_on_none():
     truth = torch.arange(500) % 10
     y, replaced = corrupt_labels(truth, 0.4, random_state=0)
-    errors = _corrupted_runs.training_errors(Fixed(y), torch.arange(500), y, replaced)
+    errors = runs.training_errors(Fixed(y), torch.arange(500), y, replaced)
     assert (errors["real_error"], errors["corrupted_error"]) == (0, 0)
 
 
@@ -93,7 +90,7 @@ def test_each_error_is_a_share_of_its_own_rows():
     y = torch.zeros(10, dtype=torch.long)
     replaced = np.arange(10) < 4
     predicted = [1, 0, 0, 0, 1, 1, 1, 0, 0, 0]
-    errors = _corrupted_runs.training_errors(Fixed(predicted), torch.arange(10), y, replaced)
+    errors = runs.training_errors(Fixed(predicted), torch.arange(10), y, replaced)
     assert errors["corrupted_error"] == pytest.approx(1 / 4)
     assert errors["real_error"] == pytest.approx(3 / 6)
 
@@ -113,12 +110,11 @@ def given_to_fit(monkeypatch, tmp_path, method, *, fraction=0.5, seed=3):
         found.classifier, found.X, found.y = classifier, X, y
         raise WatchedError
 
-    monkeypatch.setattr(_corrupted_runs, "fit_resumable", spy)
-    task = corrupted.plan_pictures(PICTURES, data_name="digits", device="cpu")[0]
-    recipe = task.work.args[1]
-    options = {"device": "cpu", "data_home": None, "whole": False, "checkpoints": tmp_path}
+    monkeypatch.setattr(runs, "fit_resumable", spy)
+    work = plan(PICTURES)[0].work
+    options = {**work.keywords, "checkpoints": tmp_path}
     with pytest.raises(WatchedError):
-        _corrupted_runs.run_pictures(PICTURES, recipe, fraction, method, seed, **options)
+        work.func(PICTURES, work.args[1], fraction, method, seed, **options)
     return found
 
 
@@ -150,17 +146,17 @@ def test_nets_of_a_table_have_true_test_labels_and_those_of_their_split(monkeypa
         found.append({split: watcher.y for split, watcher in watchers.items()})
         raise WatchedError
 
-    monkeypatch.setattr(_corrupted_runs, "fit_fused", spy)
-    runs = [
+    monkeypatch.setattr(runs, "fit_fused", spy)
+    nets = [
         {"seed": split, "alpha": method.alpha, "dropout": method.dropout}
         for split in (0, 1)
         for method in TABLES.grid.methods()
     ]
     with pytest.raises(WatchedError):
-        _corrupted_runs.run_tables("breast_cancer", 0.5, 100, 1, runs, device="cpu", data_home=None)
+        runs.run_tables("breast_cancer", 0.5, 100, 1, nets, device="cpu", data_home=None)
     *ys, tests = found
     table = load_table("breast_cancer")
-    for run, y in zip(runs, ys, strict=True):
+    for run, y in zip(nets, ys, strict=True):
         train, test = split_rows(table, run["seed"])
         expected, _ = corrupt_labels(table.y[train[:100]], 0.5, random_state=run["seed"])
         np.testing.assert_array_equal(y, expected)
@@ -168,8 +164,7 @@ def test_nets_of_a_table_have_true_test_labels_and_those_of_their_split(monkeypa
 
 
 def test_the_paper_is_planned_as_it_stands():
-    scale, _ = corrupted._SCALES["paper"]
-    tasks = corrupted.plan_pictures(scale, data_name="CIFAR-10", device="cpu", whole=True)
+    tasks = plan(EXPERIMENT.scales["paper"]["pictures"], "CIFAR-10")
     assert len(tasks) == 3 * (1 + 4 + 4 + 12)
     for task in tasks:
         recipe = task.settings["recipe"]
@@ -198,8 +193,8 @@ def test_published_rows_are_of_the_grids_but_for_one():
 
 
 def test_small_repeats_the_half_three_times_and_compares_whole_seeds_first():
-    scale, tables = corrupted._SCALES["small"]
-    tasks = corrupted.plan_pictures(scale, data_name="a subset", device="cpu")
+    scale, tables = EXPERIMENT.scales["small"].values()
+    tasks = plan(scale, "a subset")
     places = [(task.key["seed"], task.key["fraction"]) for task in tasks]
     firsts = list(dict.fromkeys(places))
     assert firsts == [(0, 0.2), (0, 0.5), (0, 0.8), (1, 0.5), (2, 0.5)]
@@ -212,52 +207,41 @@ def test_small_repeats_the_half_three_times_and_compares_whole_seeds_first():
 # -- the command line -----------------------------------------------------------------------------
 
 
-def test_smoke_leaves_a_table_a_page_and_a_figure_of_each_part(smoke):
-    stems = ("corrupted", "corrupted_tables")
-    assert {path.name for path in smoke.iterdir() if path.suffix != ".json"} == {
-        f"{stem}.{ext}" for stem in stems for ext in ("csv", "md", "png")
-    }
-    for stem in stems:
-        assert (smoke / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
-        page = (smoke / f"{stem}.md").read_text(encoding="utf-8")
-        assert f"![Table 2: corrupted labels, {stem.partition('_')[2] or 'pictures'}]" in page
-        runs = pd.read_csv(smoke / f"{stem}.csv")
-        for name in report.MEASURES:
-            assert runs[name].between(0, 1).all()
-        curves = [json.loads(text) for text in runs["test_curve"]]
-        np.testing.assert_allclose(runs["test_error"], [curve[-1] for curve in curves], atol=1e-6)
-        np.testing.assert_allclose(runs["best_test_error"], [min(c) for c in curves], atol=1e-6)
-        np.testing.assert_array_equal(
-            runs["n_replaced"], [round(share) for share in runs["fraction"] * runs["n_train"]]
-        )
-        assert set(runs["method"]) == set(METHODS)
+@pytest.mark.parametrize("stem", ["corrupted", "corrupted_tables"])
+def test_errors_are_those_of_the_curve_and_the_replaced_are_as_many_as_asked_for(stem, smoke_of):
+    table = pd.read_csv(smoke_of("corrupted") / f"{stem}.csv")
+    for name in report.MEASURES:
+        assert table[name].between(0, 1).all()
+    curves = [json.loads(text) for text in table["test_curve"]]
+    np.testing.assert_allclose(table["test_error"], [curve[-1] for curve in curves], atol=1e-6)
+    np.testing.assert_allclose(table["best_test_error"], [min(c) for c in curves], atol=1e-6)
+    wanted = (table["fraction"] * table["n_train"]).round()
+    np.testing.assert_array_equal(table["n_replaced"], wanted)
+    assert set(table["method"]) == set(METHODS)
 
 
-def test_a_second_run_does_nothing(smoke, monkeypatch):
-    before = {path.name: path.read_bytes() for path in smoke.glob("*.csv")}
-    for name in ("fit_resumable", "fit_fused"):
-        monkeypatch.setattr(
-            _corrupted_runs, name, lambda *args, **kwargs: pytest.fail("trained again")
-        )
-    main([*SMOKE, str(smoke)])
-    assert {path.name: path.read_bytes() for path in smoke.glob("*.csv")} == before
-
-
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(smoke, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(
+    smoke_of, tmp_path, monkeypatch
+):
     def killed(*args):
         raise KeyboardInterrupt
 
     options = [*SMOKE, str(tmp_path), "--parts", "pictures", "--fractions", "0.2"]
     with monkeypatch.context() as patch:
-        patch.setattr(_corrupted_runs, "training_errors", killed)
+        patch.setattr(runs, "training_errors", killed)
         with pytest.raises(KeyboardInterrupt):
             main(options)
-    assert list((tmp_path / "corrupted_checkpoints").iterdir())
+    checkpoints = tmp_path / "corrupted_checkpoints"
+    (before,) = checkpoints.iterdir()
+    one_table = ["--parts", "tables", "--fractions", "0.2", "--seeds", "1", "--fresh"]
+    main([*SMOKE, str(tmp_path), *one_table])  # another part leaves it alone
+    assert list(checkpoints.iterdir()) == [before]
     main(options)
-    assert not (tmp_path / "corrupted_checkpoints").exists()
-    ours, whole = (pd.read_csv(folder / "corrupted.csv") for folder in (tmp_path, smoke))
+    assert not checkpoints.exists()
+    folders = tmp_path, smoke_of("corrupted")
+    ours, whole = (pd.read_csv(folder / "corrupted.csv") for folder in folders)
     whole = whole[whole["fraction"] == 0.2].reset_index(drop=True)
-    same = [*corrupted._KEY, *report.MEASURES, "test_curve", "n_replaced"]
+    same = [*runs.KEY, *report.MEASURES, "test_curve", "n_replaced"]
     pd.testing.assert_frame_equal(ours[same], whole[same])
 
 
@@ -270,10 +254,10 @@ def test_options_take_the_place_of_the_grids(tmp_path):
             *("--fractions", "0.3", "--alphas", "0", "2", "4", "--dropouts", "0.25"),
         ]
     )
-    runs = pd.read_csv(tmp_path / "corrupted_tables.csv")
-    cells = list(zip(runs["method"], runs["alpha"], runs["dropout"], strict=True))
+    table = pd.read_csv(tmp_path / "corrupted_tables.csv")
+    cells = list(zip(table["method"], table["alpha"], table["dropout"], strict=True))
     assert cells == [tuple(m) for m in Grid((2, 4), (0.25,), (2, 4), (0.25,)).methods()]
-    assert set(runs["fraction"]) == {0.3}
+    assert set(table["fraction"]) == {0.3}
     page = (tmp_path / "corrupted_tables.md").read_text(encoding="utf-8")
     assert "picked on the test set" in page
 
@@ -293,11 +277,6 @@ def test_missing_data_are_named_with_the_way_to_get_them(part, message, tmp_path
         main(["corrupted", "--parts", part, "--data-home", str(tmp_path), "--out", str(tmp_path)])
 
 
-def test_help_says_what_is_reproduced_and_where_it_departs():
-    assert re.match(r"Table 2 of \[1\].*\n", corrupted.__doc__)
-    assert "Departs from the paper" in corrupted.__doc__
-
-
 # -- the report -----------------------------------------------------------------------------------
 
 FOUR = {
@@ -309,23 +288,23 @@ FOUR = {
 
 
 def test_difference_is_paired_by_seed_whatever_the_order():
-    runs = make_runs(FOUR)
-    for rows in (runs, runs.sample(frac=1, random_state=0)):
-        found = report.compare(rows, on_tables=False).set_index("method").loc["mixup"]
+    rows = make_runs(FOUR)
+    for shuffled in (rows, rows.sample(frac=1, random_state=0)):
+        found = report.compare(shuffled).set_index("method").loc["mixup"]
         assert found.difference == pytest.approx(-0.1)
         assert found.difference_se == pytest.approx(np.std([10, 9, 11], ddof=1) / 100 / 3**0.5)
         assert found.half_width == pytest.approx(4.3027 * found.difference_se, rel=1e-4)
-    wider = report.compare(runs, on_tables=True).set_index("method").loc["mixup"]
+    wider = report.compare(rows, test_share=TEST_SHARE).set_index("method").loc["mixup"]
     assert wider.half_width == pytest.approx(found.half_width * (1 + 3 / 4) ** 0.5)
 
 
 def test_a_seed_without_its_pair_is_an_error():
-    with pytest.raises(ValueError, match="Each seed must have a run of ERM"):
-        report.compare(make_runs(FOUR).iloc[1:], on_tables=False)
+    with pytest.raises(ValueError, match="Each seed must have a run for each setting, ERM"):
+        report.compare(make_runs(FOUR).iloc[1:])
 
 
 def test_sentence_puts_each_method_on_its_side():
-    (sentence,) = report.conclude(report.compare(make_runs(FOUR), on_tables=False))
+    (sentence,) = report.conclude(report.compare(make_runs(FOUR)))
     below, above, same = re.search(r"points, (below.*); (above.*); (not told.*)", sentence).groups()
     assert "mixup (alpha 1) -10.00 ± 0.58" in below
     assert "mixup + dropout (alpha 1, p 0.3) +10.00" in above
@@ -338,13 +317,13 @@ def test_sentence_puts_each_method_on_its_side():
         cell: [0.88 - error for error in errors] if cell[0] != "ERM" else errors
         for cell, errors in FOUR.items()
     }
-    (sentence,) = report.conclude(report.compare(make_runs(swapped), on_tables=False))
+    (sentence,) = report.conclude(report.compare(make_runs(swapped)))
     assert "mixup (alpha 1)" in re.search("above it(.*?)(; not|$)", sentence)[1]
 
 
 def test_one_seed_is_told_without_a_standard_error():
     one = {cell: errors[:1] for cell, errors in FOUR.items()}
-    comparison = report.compare(make_runs(one), on_tables=False)
+    comparison = report.compare(make_runs(one))
     (sentence,) = report.conclude(comparison)
     assert "below it (one seed, no standard error): mixup (alpha 1) -10.00;" in sentence
     table = report.table_2(comparison)
@@ -352,27 +331,27 @@ def test_one_seed_is_told_without_a_standard_error():
 
 
 def test_best_of_a_grid_is_told_beside_all_of_it():
-    runs = make_runs({**FOUR, ("mixup", 8.0, 0.0): [0.31, 0.30, 0.35]})
-    comparison = report.compare(runs, on_tables=False)
+    rows = make_runs({**FOUR, ("mixup", 8.0, 0.0): [0.31, 0.30, 0.35]})
+    comparison = report.compare(rows)
     picked = report.pick(comparison)
     assert picked.set_index("method").loc["mixup", "alpha"] == 8
     assert len(comparison) == 5
-    assert "picked on the test set" in report.notes(runs, comparison)[0]
+    assert "picked on the test set" in report.describe(rows, comparison)
     (sentence,) = report.conclude(comparison)
     assert "mixup (alpha 1)" in sentence
     assert "mixup (alpha 8)" in sentence
     four = make_runs(FOUR)
-    assert "picked" not in report.notes(four, report.compare(four, on_tables=False))[0]
+    assert "picked" not in report.describe(four, report.compare(four))
 
 
 def test_table_has_the_papers_numbers_for_its_own_data_and_fractions_only():
-    row = report.table_2(report.compare(make_runs(FOUR), on_tables=False)).set_index("method")
+    row = report.table_2(report.compare(make_runs(FOUR))).set_index("method")
     assert list(row.loc["ERM"].filter(like="paper")) == ["18.8", "44.6", "0.26", "0.64"]
     assert list(row.loc["mixup"].filter(like="paper")) == ["11.3", "12.7", "5.84", "85.71"]
     assert row.loc["mixup", "last - ERM"] == "-10.00 ± 0.58"
     assert row.loc["ERM", "last"] == "44.0 ± 2.3"
-    other = report.table_2(report.compare(make_runs(FOUR, fraction=0.3), on_tables=False))
+    other = report.table_2(report.compare(make_runs(FOUR, fraction=0.3)))
     assert set(other["paper last"]) == {""}
-    tables = report.table_2(report.compare(make_runs(FOUR, data="htru2"), on_tables=True))
+    tables = report.table_2(report.compare(make_runs(FOUR, data="htru2"), test_share=TEST_SHARE))
     assert not any("paper" in name for name in tables)
     assert set(tables["data"]) == {"HTRU2"}

@@ -1,9 +1,10 @@
-"""A run with corrupted labels: on pictures, or many nets of a table together."""
+"""The runs with corrupted labels: on pictures, or many nets of a table together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,20 @@ import torch
 from torch import Tensor
 
 from benchmarks._data.pictures import load_pictures
-from benchmarks._data.splits import split_rows
+from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import TITLES, load_table, make_preprocessor
-from benchmarks._nets import recipes as picture_recipes
-from benchmarks._nets.pictures import count_errors
+from benchmarks._lab.pictures import CHANNELS_LAST
+from benchmarks._lab.runs import Task
+from benchmarks._lab.stacks import SPLITS_AT_ONCE
+from benchmarks._nets.pictures import count_errors, name_network
+from benchmarks._nets.recipes import CIFAR_RECIPES, PictureRecipe
 from benchmarks._nets.training import TestErrors, fit_resumable, make_classifier, summarise
-from benchmarks.corrupted_recipes import TABLES_RECIPE, Grid, Method
+from benchmarks.corrupted.recipes import TABLES_RECIPE, Grid, Method
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.robustness import corrupt_labels
 
+KEY = ("data", "network", "fraction", "method", "alpha", "dropout", "max_epochs", "seed")
 FAMILY = "preact_resnet18"
-CHANNELS_LAST = True  # faster on a CPU, see `make_network`
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def tell_results(
 
 def run_pictures(
     scale: PictureScale,
-    recipe: picture_recipes.PictureRecipe,
+    recipe: PictureRecipe,
     fraction: float,
     method: Method,
     seed: int,
@@ -117,7 +121,7 @@ def run_pictures(
     checkpoints: Path,
 ) -> dict[str, Any]:
     """Train one network on pictures with corrupted labels; `seed` draws these labels too."""
-    pictures = load_pictures(scale.data, data_home, whole)
+    pictures = load_pictures(scale.data, data_home=data_home, whole=whole)  # as the plan
     X = pictures.X_train[: scale.n_rows]
     y, replaced = corrupt_labels(pictures.y_train[: scale.n_rows], fraction, random_state=seed)
     classifier = make_classifier(
@@ -188,6 +192,85 @@ def run_tables(
         results = tell_results(classifier, results, X, torch.from_numpy(y), replaced, n_test)
         told.append({"data_name": TITLES[name], **results})
     return told
+
+
+# -- plans ----------------------------------------------------------------------------------------
+
+
+def list_pictures(
+    scale: PictureScale, data_name: str, *, versions: Mapping[str, str], **where: Any
+) -> list[Task]:
+    """List the runs on pictures, seed by seed, so that a kill leaves whole comparisons.
+
+    Parameters
+    ----------
+    scale : PictureScale
+        What is run.
+    data_name : str
+        What the data call themselves.
+    versions : mapping of str to str
+        Of what it runs on.
+    **where
+        ``device``, ``data_home`` and ``whole`` of `run_pictures`.
+
+    Returns
+    -------
+    list of Task
+        Their work lacks ``checkpoints``, see `with_checkpoints`.
+    """
+    recipe = CIFAR_RECIPES[FAMILY].shortened(scale.max_epochs)
+    network = name_network(FAMILY, {"width": scale.width})
+    return [
+        Task(
+            _key(scale.data, network, fraction, method, recipe.max_epochs, seed),
+            {
+                **versions,
+                "recipe": replace(recipe, alpha=method.alpha).describe(),
+                "augment": scale.augment,
+                "channels_last": CHANNELS_LAST,
+                "data_name": name_pictures(data_name, scale),
+            },
+            partial(run_pictures, scale, recipe, fraction, method, seed, **where),
+        )
+        for seed in range(max(scale.n_seeds.values()))
+        for fraction, n_seeds in scale.n_seeds.items()
+        if seed < n_seeds
+        for method in scale.grid.methods()
+    ]
+
+
+def list_tables(
+    scale: TableScale,
+    fractions: Sequence[float],
+    *,
+    versions: Mapping[str, str],
+    data_home: str | None,
+    device: str,
+) -> list[Task]:
+    """List the runs on tables, those that are trained together in a row."""
+    network = f"MLP {' x '.join(map(str, TABLES_RECIPE['module__hidden_sizes']))}"
+    common = {**versions, **TABLES_RECIPE, "n_rows": scale.n_rows, "test_share": TEST_SHARE}
+    where: dict[str, Any] = {"device": device, "data_home": data_home}
+    return [
+        Task(
+            _key(name, network, fraction, method, scale.max_epochs, split),
+            {**common, "source": load_table(name, data_home).source},
+            partial(run_tables, name, fraction, scale.n_rows, scale.max_epochs, **where),
+            group=f"{name} {fraction} {split // SPLITS_AT_ONCE}",
+        )
+        for name in scale.tables
+        for fraction in fractions
+        for split in range(scale.n_splits)
+        for method in scale.grid.methods()
+    ]
+
+
+def _key(
+    data: str, network: str, fraction: float, method: Method, max_epochs: int, seed: int
+) -> dict[str, Any]:
+    """Tell a run from all others, by `KEY`."""
+    cell = (method.name, method.alpha, method.dropout)
+    return dict(zip(KEY, (data, network, fraction, *cell, max_epochs, seed), strict=True))
 
 
 def name_pictures(name: str, scale: PictureScale) -> str:
