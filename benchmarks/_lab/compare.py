@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks._lab.statistics import mean_and_standard_error
+
 
 def pair(
     runs: pd.DataFrame,
@@ -60,3 +62,18 @@ def pair(
             f"{wide.notna().to_dict()}."
         )
     return wide
+
+
+def set_beside(erm: pd.Series, mixup: pd.Series) -> dict[str, float]:
+    """Describe two methods, pair by pair: means over the pairs, each with its standard error.
+
+    Examples
+    --------
+    >>> told = set_beside(pd.Series([0.3, 0.5]), pd.Series([0.2, 0.2]))
+    >>> [f"{name} {value:.2f}" for name, value in told.items() if "mixup" not in name]
+    ['erm 0.40', 'erm_se 0.10', 'difference -0.20', 'difference_se 0.10']
+    """
+    told = {}
+    for name, values in (("erm", erm), ("mixup", mixup), ("difference", mixup - erm)):
+        told[name], told[f"{name}_se"] = mean_and_standard_error(values)
+    return told

@@ -13,15 +13,7 @@ _COLOURS = {"ERM": BLUE, "mixup": VERMILLION}
 
 
 def plot(curves: Mapping[tuple[str, str], pd.DataFrame], runs: pd.DataFrame) -> Any:
-    """Draw misses, gradients of the loss and gradients of the logits, side by side.
-
-    Parameters
-    ----------
-    curves : mapping
-        From `curves_of`.
-    runs : DataFrame
-        What they are from.
-    """
+    """Draw misses, gradients of the loss and gradients of the logits, side by side."""
     from sklearn_mixup.inspection import BetweenSamplesDisplay
 
     figure = new_figure(11.5, 4.5)

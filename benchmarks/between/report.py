@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks._lab.compare import pair
+from benchmarks._lab.compare import pair, set_beside
 from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
 from benchmarks._lab.statistics import mean_and_standard_error
 from benchmarks._lab.tell import made_on, number
@@ -66,22 +66,8 @@ def _values(runs: pd.DataFrame, measure: str) -> pd.DataFrame:
 def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """Set mixup beside ERM, paired by seed; each measure is averaged over lam first.
 
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs, one with ``method`` ``"ERM"`` and one with ``"mixup"`` for each ``seed``.
-
-    Returns
-    -------
-    DataFrame
-        A row for each measure, and one for the test error: ``erm``, ``mixup`` and ``difference``
-        (mixup - ERM), means over the seeds, each with ``_se``, its standard error; ``n_lower``,
-        the seeds in which mixup is lower, of ``n_seeds``.
-
-    Raises
-    ------
-    ValueError
-        If some seed has one of the two and not the other.
+    A row for each measure, and for the errors, has what `set_beside` tells, and ``n_lower``, the
+    seeds in which mixup is lower, of ``n_seeds``.
     """
     measured = {name: _values(runs, name).mean(axis=1) for name in MEASURES}
     measured |= {"test_error": runs["test_error"], "train_error": runs["train_error"]}
@@ -91,23 +77,15 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
             runs.assign(value=values), "value", by="seed", columns="method", wanted=METHODS
         )
         erm, mixup = by_seed["ERM"], by_seed["mixup"]
-        row: dict[str, Any] = {"measure": name, "n_seeds": len(by_seed)}
-        row["n_lower"] = int((mixup < erm).sum())
-        for key, column_values in (("erm", erm), ("mixup", mixup), ("difference", mixup - erm)):
-            row[key], row[f"{key}_se"] = mean_and_standard_error(column_values)
-        rows.append(row)
+        n_lower = int((mixup < erm).sum())
+        rows.append(
+            {"measure": name, "n_seeds": len(erm), "n_lower": n_lower, **set_beside(erm, mixup)}
+        )
     return pd.DataFrame(rows)
 
 
 def curves_of(runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
-    """Average the curves over the seeds.
-
-    Returns
-    -------
-    dict
-        For each measure and method a DataFrame with the columns ``lam``, ``mean`` and
-        ``standard_error``.
-    """
+    """Average the curves of each measure and method over the seeds, for each ``lam``."""
     curves = {}
     for measure in MEASURES:
         for method in METHODS:

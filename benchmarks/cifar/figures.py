@@ -14,13 +14,7 @@ from benchmarks._lab.statistics import mean_and_standard_error
 
 
 def plot_curves(runs: pd.DataFrame) -> Any:
-    """Draw Figure 3b, the test error over the epochs: a panel for each network, a row for data.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs, with ``test_curve``: JSON lists of a share for each epoch.
-    """
+    """Draw Figure 3b, the test error over the epochs: a panel for each network, a row for data."""
     lines = list(dict.fromkeys(runs["data"]))
     networks = list(dict.fromkeys(runs["network"]))
     figure = new_figure(max(3.6 * len(networks), 6.4), 3.1 * len(lines) + 0.9)
@@ -36,15 +30,7 @@ def plot_curves(runs: pd.DataFrame) -> Any:
 
 
 def plot_budget(runs: pd.DataFrame, comparison: pd.DataFrame) -> Any:
-    """Draw the error of the last epoch over the number of epochs, and mixup - ERM beside it.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs of one network.
-    comparison : DataFrame
-        From `compare`.
-    """
+    """Draw the error of the last epoch over the number of epochs, and mixup - ERM beside it."""
     figure = new_figure(9.6, 4.0)
     left, right = figure.subplots(1, 2)
     colours = method_colours(list(runs["alpha"].unique()))
@@ -61,7 +47,7 @@ def plot_budget(runs: pd.DataFrame, comparison: pd.DataFrame) -> Any:
         if alpha > 0:
             rows = compared[compared["alpha"] == alpha].sort_values("max_epochs")
             differences = [
-                (100 * row.difference_test_error, 100 * row.difference_test_error_se)
+                (100 * row.test_error_difference, 100 * row.test_error_difference_se)
                 for row in rows.itertuples()
             ]
             _draw_means(right, list(rows["max_epochs"]), differences, colour, label)

@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks._lab.compare import pair
+from benchmarks._lab.compare import pair, set_beside
 from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
-from benchmarks._lab.statistics import mean_and_standard_error
 from benchmarks._lab.tell import listed, made_on, percent, points
 from benchmarks._nets.training import N_LAST_EPOCHS
 from benchmarks.cifar import figures
@@ -64,23 +63,8 @@ def tell_budget(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
 def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """Set mixup beside ERM, paired by seed, for each data, network, budget and alpha.
 
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs: ``data``, ``data_name``, ``network``, ``family``, ``alpha``,
-        ``max_epochs``, ``seed``, and errors as shares.
-
-    Returns
-    -------
-    DataFrame
-        A row for each alpha > 0 of a group. For each of the errors ``NAME``: ``erm_NAME`` and
-        ``mixup_NAME``, means over the seeds, ``difference_NAME``, mixup - ERM, and each of them
-        with ``_se``, its standard error.
-
-    Raises
-    ------
-    ValueError
-        If some seed has one of the two and not the other.
+    A row for each alpha > 0 of a group has, for each of the errors ``NAME``, what `set_beside`
+    tells, as ``NAME_erm`` and so on.
     """
     rows = []
     for group, members in runs.groupby(_GROUP, sort=False):
@@ -90,11 +74,8 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
             row |= {"alpha": alpha, "data_name": first["data_name"], "family": first["family"]}
             for measure in _MEASURES:
                 by_seed = pair(members, measure, by="seed", wanted=(0.0, alpha), where=group)
-                erm, mixup = by_seed[0.0], by_seed[alpha]
-                row["n_seeds"] = len(by_seed)
-                for name, values in (("erm", erm), ("mixup", mixup), ("difference", mixup - erm)):
-                    mean, error = mean_and_standard_error(values)
-                    row |= {f"{name}_{measure}": mean, f"{name}_{measure}_se": error}
+                told = set_beside(by_seed[0.0], by_seed[alpha])
+                row |= {f"{measure}_{name}": value for name, value in told.items()}
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -104,13 +85,13 @@ def conclude(comparison: pd.DataFrame) -> list[str]:
     sentences = []
     for (name, alpha), rows in comparison.groupby(["data_name", "alpha"], sort=False):
         lower, higher = (
-            [row.network for row in rows.itertuples() if sign * row.difference_test_error > 1e-9]
+            [row.network for row in rows.itertuples() if sign * row.test_error_difference > 1e-9]
             for sign in (-1, 1)
         )
         clear = [
             row.network
             for row in rows.itertuples()
-            if abs(row.difference_test_error) > 2 * row.difference_test_error_se
+            if abs(row.test_error_difference) > 2 * row.test_error_difference_se
         ]
         less, more, apart = (listed(networks, "; ") for networks in (lower, higher, clear))
         epochs = ", ".join(map(str, sorted(rows["max_epochs"].unique())))
@@ -130,8 +111,8 @@ def conclude_budget(comparison: pd.DataFrame) -> list[str]:
         ["data_name", "network", "alpha"], sort=False
     ):
         rows = rows.sort_values("max_epochs")
-        wins = rows["difference_test_error"] < 0
-        clear = wins & (rows["difference_test_error"].abs() > 2 * rows["difference_test_error_se"])
+        wins = rows["test_error_difference"] < 0
+        clear = wins & (rows["test_error_difference"].abs() > 2 * rows["test_error_difference_se"])
         start, clear_start = (_from_which(rows["max_epochs"], won) for won in (wins, clear))
         told = ", ".join(f"{epochs}" for epochs in rows["max_epochs"])
         sentence = f"{name}, {network}, trained for {told} epochs: "
@@ -163,9 +144,8 @@ def _from_which(epochs: pd.Series, won: pd.Series) -> int | None:
 
 def _cells(row: Any, measure: str) -> dict[str, str]:
     """Write ERM, mixup and their difference of a row of a comparison."""
-    named = row._asdict()
     erm, mixup, difference = (
-        (named[f"{name}_{measure}"], named[f"{name}_{measure}_se"])
+        (getattr(row, f"{measure}_{name}"), getattr(row, f"{measure}_{name}_se"))
         for name in ("erm", "mixup", "difference")
     )
     return {"ERM": percent(*erm), "mixup": percent(*mixup), "difference": points(*difference)}

@@ -11,14 +11,7 @@ from benchmarks._lab.figures import method_colours, new_figure
 
 
 def plot_losses(runs: pd.DataFrame) -> Any:
-    """Draw the training loss and the top-1 error over the epochs, a row for each network.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs, with ``loss_curve`` and ``test_curve``: JSON lists of a number for each
-        epoch.
-    """
+    """Draw the training loss and the top-1 error over the epochs, a row for each network."""
     groups = list(dict.fromkeys(zip(runs["network"], runs["max_epochs"], strict=True)))
     figure = new_figure(8.8, 3.0 * len(groups) + 0.9)
     axes = figure.subplots(len(groups), 2, squeeze=False)

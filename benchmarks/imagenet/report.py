@@ -34,15 +34,7 @@ def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
 def table(runs: pd.DataFrame) -> pd.DataFrame:
     """Write top-1 and top-5 errors of the last epoch in percent, and those of the paper's Table 1.
 
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs on ImageNet, or on pictures like it; the paper's stand beside both.
-
-    Returns
-    -------
-    DataFrame
-        A row for each network, number of epochs and alpha.
+    The paper's are of ImageNet, and stand beside pictures like it too.
     """
     rows = []
     groups = ["data_name", "network", "family", "max_epochs", "alpha"]

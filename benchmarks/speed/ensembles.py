@@ -73,17 +73,7 @@ def time_round(
 
 
 def ensemble_table(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Write the times, and the ratios of eight nets to one.
-
-    Parameters
-    ----------
-    rounds : DataFrame
-        A row for each table and round, columns as `time_round` names them, and ``table``.
-
-    Returns
-    -------
-    DataFrame
-    """
+    """Write the times, and the ratios of eight nets to one, for the rounds of each table."""
     rows = []
     for name, timed in rounds.groupby("table", sort=False):
         for work, target in TARGETS.items():

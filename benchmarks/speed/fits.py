@@ -196,17 +196,7 @@ def warm_up(device: str) -> None:
 
 
 def compute_ratios(rounds: pd.DataFrame) -> dict[str, Ratio]:
-    """Set the times of mixup beside those of the others.
-
-    Parameters
-    ----------
-    rounds : DataFrame
-        A row for each round, a column ``fit_time_s NAME`` for each contender.
-
-    Returns
-    -------
-    dict of str to Ratio
-    """
+    """Set the times of mixup beside those of the others."""
     ours = rounds["fit_time_s mixup"]
     return {
         other: compute_ratio(ours, rounds[f"fit_time_s {other}"], target)

@@ -92,19 +92,7 @@ def time_gan_round(n_iter: int, *, device: str, turn: int = 0) -> dict[str, Any]
 
 
 def gan_table(rounds: pd.DataFrame, n_iter: int) -> pd.DataFrame:
-    """Write the times, and the median of the ratios within a round.
-
-    Parameters
-    ----------
-    rounds : DataFrame
-        A row for each round, columns as `time_gan_round` names them.
-    n_iter : int
-        Generator iterations of a fit.
-
-    Returns
-    -------
-    DataFrame
-    """
+    """Write the times of `time_gan_round`, and the median of the ratios within a round."""
     rows = []
     for setting in SETTINGS:
         ours, loop = (

@@ -183,19 +183,7 @@ def time_mixing(scale: Scale, *, device: str, n_classes: int = 1000) -> dict[str
 
 
 def fit_table(rounds: pd.DataFrame, n_pictures: int) -> pd.DataFrame:
-    """Write the pictures per second, and the ratio of the times.
-
-    Parameters
-    ----------
-    rounds : DataFrame
-        A row for each round, columns as `time_fits` names them.
-    n_pictures : int
-        Pictures of a fit.
-
-    Returns
-    -------
-    DataFrame
-    """
+    """Write the pictures per second of `time_fits`, and the ratio of the times."""
     rows = []
     for pictures in _AUGMENTS:
         ours, loop = (rounds[f"fit_time_s {pictures} {contender}"] for contender in _FITS)
@@ -211,18 +199,7 @@ def fit_table(rounds: pd.DataFrame, n_pictures: int) -> pd.DataFrame:
 
 
 def mix_table(rounds: pd.DataFrame) -> pd.DataFrame:
-    """Write the times of mixing a minibatch, and the ratios of ours to those of the others.
-
-    Parameters
-    ----------
-    rounds : DataFrame
-        A row for each round, columns as `time_mixing` names them.
-
-    Returns
-    -------
-    DataFrame
-        A row for ours and for each of the others that was timed.
-    """
+    """Write the times of `time_mixing`, and the ratios of ours to those of the others."""
     ours = rounds[f"mix_time_s {_OURS}"]
     blank = dict.fromkeys(("ratio", "quartiles", "target", "met"), "")
     rows = [{"a minibatch": _OURS, "ms": f"{1000 * ours.median():.1f}", **blank}]

@@ -111,15 +111,7 @@ def _time(search: Any, X: np.ndarray, y: np.ndarray) -> float:
 def search_tables(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write the seconds of the searches, and how many times faster the fused one is.
 
-    Parameters
-    ----------
-    runs : DataFrame
-        A row for each round, ``measure`` and columns as `time_search_round` names them.
-
-    Returns
-    -------
-    times, ratios : DataFrame
-        Ratios are medians of those within a round; last comes their geometric mean.
+    Ratios are medians of those within a round; last comes their geometric mean.
     """
     times, ratios, found = [], [], []
     for name, rounds in by_table(runs).items():

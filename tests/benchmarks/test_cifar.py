@@ -24,9 +24,9 @@ TWO = {(0.0, 5): [0.30, 0.40, 0.50], (1.0, 5): [0.20, 0.33, 0.40]}
 
 def test_difference_is_paired_by_seed():
     row = report.compare(runs_of(TWO)).iloc[0]
-    assert row.difference_test_error == pytest.approx(-0.09)
+    assert row.test_error_difference == pytest.approx(-0.09)
     # Differences -0.10, -0.07, -0.10; the errors themselves vary by ten points.
-    assert row.difference_test_error_se == pytest.approx(
+    assert row.test_error_difference_se == pytest.approx(
         np.std([10, 7, 10], ddof=1) / 300**0.5 / 10
     )
     table = report.errors_table(report.compare(runs_of(TWO)))
@@ -40,8 +40,8 @@ def test_pairs_are_of_one_seed_whatever_the_order():
     runs = runs_of({(0.0, 5): [0.3, 0.4], (1.0, 5): [0.4, 0.3]})
     for rows in (runs, runs.iloc[::-1]):
         row = report.compare(rows).iloc[0]
-        assert row.difference_test_error == pytest.approx(0)
-        assert row.difference_test_error_se == pytest.approx(0.1)  # +0.1 and -0.1
+        assert row.test_error_difference == pytest.approx(0)
+        assert row.test_error_difference_se == pytest.approx(0.1)  # +0.1 and -0.1
 
 
 def test_a_seed_without_its_pair_is_an_error():
