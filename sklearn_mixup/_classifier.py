@@ -28,7 +28,7 @@ from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._prediction import in_double
 from sklearn_mixup._settings import check_fit_params
 from sklearn_mixup._tables import take
-from sklearn_mixup._targets import MixedTargets, check_criterion, takes_logits, unwrap
+from sklearn_mixup._targets import UNMIXED, check_criterion, takes_logits, unwrap
 from sklearn_mixup._validation import (
     check_floating,
     check_outputs,
@@ -448,7 +448,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
                 f"(batch_size, {n_outputs}); {type(self.module_).__name__} returned shape "
                 f"{tuple(logits.shape)}. A module that names a parameter `n_classes` is told it."
             )
-        targets = y_true.y if isinstance(y_true, MixedTargets) else y_true
+        targets = y_true.y if isinstance(y_true, UNMIXED) else y_true
         if isinstance(targets, Tensor):
             check_criterion(self.criterion_, targets)
         if isinstance(y_true, Tensor) and y_true.ndim > 1:  # a loader may yield whole numbers

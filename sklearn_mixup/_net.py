@@ -18,8 +18,8 @@ from sklearn_mixup._loaders import MappedLoader
 from sklearn_mixup._settings import is_foreign, taken_by
 from sklearn_mixup._step import make_steps
 from sklearn_mixup._targets import (
+    UNMIXED,
     LogCoefficients,
-    MixedTargets,
     log_coefficient_loss,
     mix_targets,
     two_term_loss,
@@ -53,7 +53,6 @@ class _WeightedTraining(Training):
 
     sample_weight: np.ndarray | None = None
     class_weight: np.ndarray | None = None
-    weighs_loss: bool = False
 
     @property
     def weighted(self) -> bool:
@@ -147,7 +146,6 @@ class VicinalNet(NetEstimator):
             rows = rows[training.ranks[id(y)][rows].argsort()]
         rows, weight = self._weigh(rows, y)
         kwargs["batch_size"] = count_rows(kwargs["batch_size"], rows)
-        training.weighs_loss = weight is not None
         if weight is not None:
             y = (y, self._to_device(weight))
         n_bytes = sum(bytes_per_row(rows) for rows in (X, y))
@@ -242,6 +240,7 @@ class VicinalNet(NetEstimator):
             partner,
             lam,
             batch_size=batch_size,
+            shares_lam=self.lam_per == "minibatch",
             n_outputs=getattr(self, "n_outputs_", None),
             dtype=self._module_dtype(),
         )
@@ -304,8 +303,7 @@ class VicinalNet(NetEstimator):
         """Compute the loss of a minibatch, vicinal or plain."""
         if isinstance(y_true, LogCoefficients):
             return log_coefficient_loss(y_pred, y_true)
-        if isinstance(y_true, MixedTargets):
+        if isinstance(y_true, UNMIXED):
             loss = partial(super().get_loss, *args, **kwargs)
-            shared = self.lam_per == "minibatch" and not self._training_.weighs_loss
-            return two_term_loss(self.criterion_, loss, y_pred, y_true, shared_lam=shared)
+            return two_term_loss(self.criterion_, loss, y_pred, y_true)
         return super().get_loss(y_pred, y_true, *args, **kwargs)

@@ -68,6 +68,7 @@ class WrittenSteps(Steps):
                 y = mix_targets(
                     *(net.criterion_, y, None, itself, ones),
                     batch_size=n_rows,
+                    shares_lam=True,
                     n_outputs=net.n_outputs_,
                     dtype=X.dtype,
                 )

@@ -35,6 +35,20 @@ class MixedTargets(NamedTuple):
     weight: Tensor
 
 
+class SharedTargets(NamedTuple):
+    """Targets of a minibatch before mixing whose rows share ``lam`` and weigh alike.
+
+    A criterion may average their losses in its own way. All have an entry for each row.
+    """
+
+    y: Tensor
+    partner: Tensor
+    lam: Tensor
+
+
+# A tuple, since torch 2.4 compiles no union.
+UNMIXED = MixedTargets, SharedTargets
+
 # What torch's losses compare the logits with; one of somebody's own is not known.
 # Tuples, since torch 2.4 compiles no look into a set.
 _OF_LABELS = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
@@ -73,12 +87,14 @@ def mix_targets(
     lam: Tensor,
     *,
     batch_size: int,
+    shares_lam: bool,
     n_outputs: int | None,
     dtype: torch.dtype,
 ) -> Any:
     """Prepare the targets of consecutive minibatches of `batch_size` rows.
 
-    `n_outputs` is the width of the output; None where nobody has said what the classes are.
+    `shares_lam` tells whether the rows of a minibatch have one lam. `n_outputs` is the width of the
+    output; None where nobody has said what the classes are.
     """
     criterion = unwrap(criterion)
     if is_plain_cross_entropy(criterion) and n_outputs is not None:
@@ -94,6 +110,8 @@ def mix_targets(
         check_criterion(criterion, y)
         return mix(y, partner, lam=lam)
     start = torch.arange(len(y), device=y.device) // batch_size * batch_size
+    if weight is None and shares_lam:
+        return SharedTargets(y, partner - start, lam)
     return MixedTargets(y, partner - start, lam, torch.ones_like(lam) if weight is None else weight)
 
 
@@ -108,19 +126,17 @@ def two_term_loss(
     criterion: Any,
     loss: Callable[[Tensor, Tensor], Tensor],
     y_pred: Tensor,
-    targets: MixedTargets,
-    *,
-    shared_lam: bool,
+    targets: MixedTargets | SharedTargets,
 ) -> Tensor:
     """Compute the mean of the weighted losses against own and partner's targets.
 
-    `loss` calls `criterion`. A `shared_lam` without weights leaves it its own way to average.
+    `loss` calls `criterion`.
     """
     criterion = unwrap(criterion)
-    y, partner = targets.y, targets.partner
-    lam, weight = targets.lam.to(y_pred), targets.weight.to(y_pred)
-    if shared_lam:
+    y, partner, lam = targets.y, targets.partner, targets.lam.to(y_pred)
+    if isinstance(targets, SharedTargets):
         return mixed_loss(loss, y_pred, y, partner, lam=lam[0])
+    weight = targets.weight.to(y_pred)
     if not hasattr(criterion, "reduction"):
         raise ValueError(
             'Weights and lam_per="sample" need the losses of the rows, so a criterion with a '
