@@ -29,13 +29,6 @@ class Told:
 
 _ALL = (
     Told(
-        "speech",
-        "Figure 4",
-        "Spoken commands",
-        "Does mixup lower the error on words that new speakers say?",
-        "half an hour",
-    ),
-    Told(
         "adversarial",
         "Table 3",
         "Adversarial examples",

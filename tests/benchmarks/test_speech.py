@@ -1,7 +1,7 @@
-"""Figure 4: spectrograms by hand, splits by speaker, honest sentences, and the command."""
+"""Figure 4: splits by speaker, what is mixed, and honest sentences."""
 
 import json
-import os
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,76 +10,33 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.testing import assert_close
 
-from benchmarks import _speech_report as report
-from benchmarks import speech
 from benchmarks.__main__ import main
-from benchmarks._data.speech import make_tones
-from benchmarks._nets.spectrograms import Spectrograms, compute_spectrograms, to_waveforms
-from benchmarks.speech_recipes import FIGURE_4_ERRORS, SPEECH_RECIPE, SPEECH_SIZES
+from benchmarks._nets.spectrograms import to_waveforms
+from benchmarks.speech.data import Source, load_speech, split_clips
+from benchmarks.speech.figures import plot_errors
+from benchmarks.speech.recipes import FIGURE_4_ERRORS, SPEECH_RECIPE, SPEECH_SIZES
+from benchmarks.speech.report import (
+    compare,
+    compare_mixes,
+    conclude,
+    conclude_mixes,
+    errors_table,
+)
+from benchmarks.speech.runs import MIXES, Scale, list_tasks, train
 from sklearn_mixup import MixupClassifier
+from tests.real_data import DATA_HOME, find_or_skip
 
-# -- spectrograms ---------------------------------------------------------------------------------
-
-
-def spectrogram_by_hand(x):
-    """Compute frame by frame: window, discrete Fourier transform, logarithm, normalisation."""
-    n = np.arange(320)
-    window = 0.54 - 0.46 * np.cos(2 * np.pi * n / 320)
-    waves = np.exp(-2j * np.pi * np.outer(np.arange(160), n) / 320)  # 0, 50, ..., 7950 Hz
-    padded = np.concatenate([x[160:0:-1], x, x[-2:-162:-1]])
-    frames = np.stack([padded[start : start + 320] for start in range(0, len(x) + 1, 160)], 1)
-    S = np.log1p(abs(waves @ (window[:, None] * frames)))
-    return (S - S.mean()) / S.std()
-
-
-def test_spectrogram_is_the_fourier_transform_by_hand():
-    X = np.random.default_rng(0).normal(scale=0.1, size=(3, 16_000))
-    ours = Spectrograms().double()(torch.from_numpy(X))
-    assert ours.shape == (3, 1, 160, 101)
-    assert_close(
-        ours[:, 0],
-        torch.from_numpy(np.stack([spectrogram_by_hand(x) for x in X])),
-        rtol=0,
-        atol=1e-5,
-    )
-
-
-def test_spectrogram_of_any_length_has_a_frame_each_ten_milliseconds():
-    for n_samples, n_frames in ((161, 2), (8_000, 51), (16_159, 101), (16_160, 102)):
-        assert Spectrograms()(torch.zeros(1, n_samples)).shape == (1, 1, 160, n_frames)
-
-
-def test_silence_is_zeros_and_its_gradient_is_finite():
-    X = torch.zeros(2, 16_000)
-    X[1] = 0.1 * torch.randn(16_000, generator=torch.manual_seed(0))
-    X.requires_grad_()
-    S = Spectrograms()(X)
-    assert not S[0].any()
-    assert_close(S[1].mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
-    assert_close(S[1].std(unbiased=False), torch.tensor(1.0))
-    S.square().sum().backward()
-    assert X.grad.isfinite().all()
-
-
-def test_spectrograms_do_not_depend_on_how_many_are_computed_at_once():
-    samples = torch.from_numpy(make_tones(7).waveforms)
-    whole = compute_spectrograms(samples)
-    assert whole.dtype == torch.float32
-    for batch_size in (1, 3):
-        assert_close(compute_spectrograms(samples, batch_size=batch_size), whole)
-    assert_close(whole, Spectrograms()(samples.float() / 32768))
-
+TONES = Source("tones")
 
 # -- data -----------------------------------------------------------------------------------------
 
 
 def test_random_split_is_by_speaker():
-    tones = speech.load_speech("tones")
+    tones = load_speech(TONES)
     seen = []
     for seed in (0, 0, 1):
-        rows = speech.split_clips(tones, seed)
+        rows = split_clips(tones, seed)
         assert sorted(np.concatenate(list(rows.values()))) == list(range(200))
         speakers = [set(tones.speakers[row]) for row in rows.values()]
         assert [len(group) for group in speakers] == [14, 3, 3]
@@ -92,7 +49,7 @@ def test_published_split_is_taken_as_it_is():
     split = np.array(["testing", "training", "validation", "training"])
     data = SimpleNamespace(split=split, has_parts=True, name="four clips")
     for seed in (0, 1):
-        rows = speech.split_clips(data, seed)
+        rows = split_clips(data, seed)
         assert {part: row.tolist() for part, row in rows.items()} == {
             "training": [1, 3],
             "validation": [2],
@@ -100,7 +57,17 @@ def test_published_split_is_taken_as_it_is():
         }
     data.split = split[:2]
     with pytest.raises(ValueError, match="of four clips none are for validation"):
-        speech.split_clips(data, 0)
+        split_clips(data, 0)
+
+
+def test_small_scale_prefers_the_subset():
+    find_or_skip("speech/speech_subset.npz")
+    found = load_speech(Source("speech_commands", str(DATA_HOME), n_clips=90))
+    assert found.name.endswith("159 speakers, 90 clips of them")
+    assert not found.has_parts
+    assert found.waveforms.shape == (90, 16_000)
+    assert len(set(found.target)) == 10
+    assert to_waveforms(torch.from_numpy(found.waveforms)).abs().max() <= 1
 
 
 # -- training -------------------------------------------------------------------------------------
@@ -121,8 +88,8 @@ def test_recipe_is_the_papers(digits):
 
 def run_tones(mix, alpha, **changes):
     recipe = replace(SPEECH_RECIPE, max_epochs=3, batch_size=30, erm_epochs=0, **changes)
-    work = {"device": "cpu", "data_home": None, "whole": False, "n_clips": 60}
-    return speech.run_one("tones", "lenet", {"width": 2}, recipe, mix, alpha, 0, **work)
+    source = replace(TONES, n_clips=60)
+    return train(source, "lenet", {"width": 2}, recipe, mix, alpha, 0, device="cpu")
 
 
 def losses(row):
@@ -146,6 +113,15 @@ def test_an_interrupted_fit_is_no_finished_run(monkeypatch):
     monkeypatch.setattr(MixupClassifier, "validation_step", stop)
     with pytest.raises(KeyboardInterrupt):
         run_tones("nothing", 0.0)
+
+
+def test_the_network_learns_tones_of_other_speakers():
+    recipe = replace(SPEECH_RECIPE.shortened(6), batch_size=20)
+    row = train(TONES, "lenet", {"width": 4}, recipe, "waveforms", 0.2, 0, device="cpu")
+    assert row["testing_error"] < 0.3  # by chance 0.9
+    assert row["validation_error"] == pytest.approx(
+        json.loads(row["validation_curve"])[-1], abs=1e-6
+    )
 
 
 # -- reports --------------------------------------------------------------------------------------
@@ -188,7 +164,7 @@ ERRORS = {
 def test_differences_are_paired_by_seed_and_allow_for_shared_clips():
     runs = runs_of(ERRORS)
     for rows in (runs, runs.iloc[::-1], runs.sample(frac=1, random_state=0)):
-        by_way = report.compare(rows).set_index(["mix", "alpha"])
+        by_way = compare(rows).set_index(["mix", "alpha"])
         row = by_way.loc[("spectrograms", 0.1)]
         assert row.difference == pytest.approx(-0.07 / 3)
         spread = np.std([2, 3, 2], ddof=1) / 100
@@ -200,34 +176,34 @@ def test_differences_are_paired_by_seed_and_allow_for_shared_clips():
         # freedom Student's t has p = 1 - |t| / sqrt(2 + t^2).
         for split, share in (("random", 1 / 3 + 150 / 700), ("published", 1 / 3)):
             t = row.difference / (spread * share**0.5)
-            found = report.compare(runs_of(ERRORS, split=split)).set_index(["mix", "alpha"])
+            found = compare(runs_of(ERRORS, split=split)).set_index(["mix", "alpha"])
             expected = 1 - abs(t) / (2 + t**2) ** 0.5
             assert found.loc[("spectrograms", 0.1), "p_value"] == pytest.approx(expected)
         assert np.isnan(by_way.loc[("nothing", 0.0), "difference"])
 
 
 def test_a_seed_without_its_pair_is_an_error():
-    with pytest.raises(ValueError, match=r"Each seed must have a run of both.* \[0, 1\]"):
-        report.compare(runs_of(ERRORS).iloc[:-1])
+    with pytest.raises(ValueError, match="Each seed must have a run for each method, ERM"):
+        compare(runs_of(ERRORS).iloc[:-1])
 
 
 def test_sentences_say_both_ways_and_what_the_paper_has():
-    on_spectrograms, on_waveforms = report.conclude(report.compare(runs_of(ERRORS)))
+    on_spectrograms, on_waveforms = conclude(compare(runs_of(ERRORS)))
     assert "alpha = 0.1: mixup ahead (-2.33 ± 0.33 points, p = " in on_spectrograms
     assert "alpha = 0.2: mixup behind (+2.00 ± 1.53 points, p = " in on_spectrograms
     assert "The paper has alpha = 0.1: mixup ahead; alpha = 0.2: mixup ahead." in on_spectrograms
     assert on_spectrograms.endswith("goes against it: 0.2.")
     assert on_waveforms.startswith("VGG-11 (width 8), mixed on waveforms, 30 epochs.")
     assert "The paper" not in on_waveforms
-    lenet = report.conclude(report.compare(runs_of(ERRORS, family="lenet", network="LeNet")))
+    lenet = conclude(compare(runs_of(ERRORS, family="lenet", network="LeNet")))
     assert lenet[0].endswith("goes against it: 0.1.")  # where the paper has mixup behind
-    (mixes,) = report.conclude_mixes(report.compare_mixes(runs_of(ERRORS)))
+    (mixes,) = conclude_mixes(compare_mixes(runs_of(ERRORS)))
     assert "VGG-11 (width 8), alpha = 0.2: ahead (-4.00 ± 0.58 points, p = " in mixes
     assert "Of 1 differences" in mixes
 
 
 def test_tables_stand_beside_the_papers():
-    table = report.errors_table(report.compare(runs_of(ERRORS)))
+    table = errors_table(compare(runs_of(ERRORS)))
     assert table["method"].tolist() == [
         "ERM",
         "mixup 0.1, spectrograms",
@@ -241,102 +217,54 @@ def test_tables_stand_beside_the_papers():
     assert {family for family, _ in FIGURE_4_ERRORS} == set(SPEECH_SIZES)
 
 
-# -- the command ----------------------------------------------------------------------------------
+def test_every_way_to_train_is_drawn_on_a_line_of_its_own():
+    (ax,) = plot_errors(compare(runs_of(ERRORS))).axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "ERM",
+        "mixup 0.1\nspectrograms",
+        "mixup 0.2\nspectrograms",
+        "mixup 0.2\nwaveforms",
+    ]
+
+
+# -- the plan and the smoke run ------------------------------------------------------------------
 
 
 def test_plan_has_erm_once_for_both_ways_to_mix():
-    tasks = speech.plan(
-        "tones",
-        "tones",
-        SPEECH_SIZES,
-        recipe=SPEECH_RECIPE,
-        mixes=("spectrograms", "waveforms"),
-        alphas=(0.1, 0.2),
-        n_seeds=2,
-        device="cpu",
-    )
+    scale = Scale(2, SPEECH_SIZES, MIXES)
+    tasks = list_tasks(TONES, scale, alphas=(0.1, 0.2), device="cpu", versions={})
     assert len(tasks) == 2 * 2 * (1 + 2 * 2)
     ways = [(task.key["mix"], task.key["alpha"]) for task in tasks[:5]]
-    assert ways == [
-        ("nothing", 0.0),
-        *(("spectrograms", a) for a in (0.1, 0.2)),
-        *(("waveforms", a) for a in (0.1, 0.2)),
-    ]
+    assert ways == [("nothing", 0.0), *((mix, alpha) for mix in MIXES for alpha in (0.1, 0.2))]
     assert [task.key["seed"] for task in tasks] == [0] * 10 + [1] * 10
+    assert {task.key["max_epochs"] for task in tasks} == {30}
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("smoke")
-    arguments = ["speech", "--scale", "smoke", "--device", "cpu", "--out", str(folder)]
-    main([*arguments, "--data-home", str(folder / "nothing")])
-    return folder, arguments
-
-
-def test_command_leaves_rows_page_and_figure(smoke):
-    folder, _ = smoke
-    runs = pd.read_csv(folder / "speech.csv")
+def test_smoke_run_without_speech_is_of_tones_and_says_so(smoke_of):
+    runs = pd.read_csv(smoke_of("speech") / "speech.csv")
     assert len(runs) == 2 * 5
     assert set(runs["data_name"]) == {"200 generated tones (no speech), 120 clips of them"}
     assert runs["testing_error"].between(0, 1).all()
     # As many losses as epochs, and another training for each way to mix.
     assert runs["loss_curve"].map(json.loads).map(len).eq(2).all()
     assert runs["loss_curve"].nunique() == 10
-    page = (folder / "speech.md").read_text()
-    for text in ("no speech", "LeNet (width 2)", "mixup 0.2, waveforms", "![", "paper test"):
+    page = (smoke_of("speech") / "speech.md").read_text()
+    for text in ("no speech", "LeNet (width 2)", "mixup 0.2, waveforms", "paper test"):
         assert text in page
-    assert (folder / "speech.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_finished_runs_are_not_done_again_and_others_are_added(smoke, monkeypatch, capsys):
-    folder, arguments = smoke
-    arguments = [*arguments, "--data-home", str(folder / "nothing")]
-    before = (folder / "speech.csv").read_bytes()
-
-    def fail(*args, **kwargs):
-        raise AssertionError("a finished run was done again")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(MixupClassifier, "fit", fail)
-        main([*arguments, "--networks", "lenet", "--mix", "waveforms"])
-        assert (folder / "speech.csv").read_bytes() == before
-        with pytest.raises(AssertionError, match="done again"):
-            main([*arguments, "--alphas", "0.4"])
+def test_options_choose_among_runs_that_are_there(smoke_of, tmp_path, monkeypatch, capsys):
+    shutil.copy(smoke_of("speech") / "speech.csv", tmp_path)
+    monkeypatch.setattr(MixupClassifier, "fit", lambda *args: pytest.fail("done again"))
+    words = ["--scale", "smoke", "--device", "cpu", "--out", str(tmp_path)]
+    words += ["--data-home", str(tmp_path)]
+    main(["speech", *words, "--networks", "lenet", "--mix", "waveforms"])
     told = capsys.readouterr().out
     assert "mixed on waveforms" in told
     assert "mixed on spectrograms" not in told
-
-
-def test_the_network_learns_tones_of_other_speakers():
-    work = {"device": "cpu", "data_home": None, "whole": False, "n_clips": None}
-    recipe = replace(SPEECH_RECIPE.shortened(6), batch_size=20)
-    row = speech.run_one("tones", "lenet", {"width": 4}, recipe, "waveforms", 0.2, 0, **work)
-    assert row["testing_error"] < 0.3  # by chance 0.9
-    assert row["validation_error"] == pytest.approx(
-        json.loads(row["validation_curve"])[-1], abs=1e-6
-    )
 
 
 def test_missing_data_are_named(tmp_path):
     with pytest.raises(SystemExit, match="speech_commands_v0") as error:
         main(["speech", "--data-home", str(tmp_path), "--out", str(tmp_path / "out")])
     assert "--download" in str(error.value)
-
-
-@pytest.mark.parametrize("option", [["--networks", "mlp"], ["--mix", "words"], ["--seeds", "0"]])
-def test_bad_options_are_refused(option, capsys):
-    with pytest.raises(SystemExit):
-        main(["speech", *option])
-    assert option[0] in capsys.readouterr().err
-
-
-def test_small_scale_prefers_the_subset():
-    home = os.environ.get("SKLEARN_MIXUP_DATA")
-    if not home or not os.path.exists(f"{home}/speech/speech_subset.npz"):
-        pytest.skip("no speech/speech_subset.npz: set SKLEARN_MIXUP_DATA to where the data is")
-    found = speech.load_speech("speech_commands", home, False, 90)
-    assert found.name.endswith("159 speakers, 90 clips of them")
-    assert not found.has_parts
-    assert found.waveforms.shape == (90, 16_000)
-    assert len(set(found.target)) == 10
-    assert to_waveforms(torch.from_numpy(found.waveforms)).abs().max() <= 1

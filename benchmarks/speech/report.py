@@ -1,19 +1,37 @@
-"""How the runs on spoken words are compared, told and drawn."""
+"""How the runs on spoken words are compared and told."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks._lab.tell import percent, points
-from benchmarks._runs import PairedDifference, mean_and_standard_error, paired_difference
-from benchmarks.speech_recipes import FIGURE_4_ERRORS
+from benchmarks._lab.compare import pair
+from benchmarks._lab.outcome import Block, Conclusions, Figure, Note, Outcome, Table
+from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
+from benchmarks._lab.tell import SIGNIFICANCE, listed, made_on, p_equals, p_value, percent, points
+from benchmarks.speech import figures
+from benchmarks.speech.recipes import FIGURE_4_ERRORS
+from benchmarks.speech.runs import MIXES
 
 _GROUP = ["data_name", "network", "family", "max_epochs"]
-_SIGNIFICANCE = 0.05
+
+
+def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
+    """Tell what came out, beside the paper's, and which of the ways to mix is better."""
+    title = "Figure 4: errors of ERM and mixup on spoken words"
+    comparison, mixes = compare(runs), compare_mixes(runs)
+    blocks: list[Block] = [
+        Conclusions([*conclude(comparison), *conclude_mixes(mixes)]),
+        Figure("speech.png", title, partial(figures.plot_errors, comparison)),
+        Table(errors_table(comparison)),
+    ]
+    if len(mixes):
+        blocks.append(Table(mixes_table(mixes)))
+    return Outcome(title, [*blocks, Note(notes(runs)), Note(made_on(versions))])
 
 
 # -- comparison -----------------------------------------------------------------------------------
@@ -38,14 +56,20 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If some seed has no run of ERM.
+        If some seed lacks ERM or a way to mix.
     """
+    ways = zip(runs["mix"], runs["alpha"], strict=True)
+    runs = runs.assign(
+        method=[f"mixup {alpha:g}, {mix}" if alpha else "ERM" for mix, alpha in ways]
+    )
     rows = []
     for group, members in runs.groupby(_GROUP, sort=False):
-        erm = members[members["alpha"] == 0]
-        for (mix, alpha), ours in members.groupby(["mix", "alpha"], sort=False):
-            row = {**dict(zip(_GROUP, group, strict=True)), "mix": mix, "alpha": alpha}
-            row["n_seeds"] = len(ours)
+        by_seed = pair(
+            members, "testing_error", by="seed", columns="method", wanted=("ERM",), where=group
+        )
+        for (method, mix, alpha), ours in members.groupby(["method", "mix", "alpha"], sort=False):
+            row = {**dict(zip(_GROUP, group, strict=True)), "method": method}
+            row |= {"mix": mix, "alpha": alpha, "n_seeds": len(ours)}
             for part in ("validation", "testing"):
                 mean, error = mean_and_standard_error(ours[f"{part}_error"])
                 row |= {f"{part}_error": mean, f"{part}_error_se": error}
@@ -53,10 +77,11 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
             if mix != "waveforms":
                 known = FIGURE_4_ERRORS.get((row["family"], alpha), known)
             row |= {"paper_validation": known[0], "paper_testing": known[1]}
-            rows.append(row | (_differences(ours, erm) if alpha > 0 else {}))
-    columns = ["difference", "difference_se", "p_value"]
+            row |= _differences(by_seed[method], by_seed["ERM"], ours)
+            rows.append(row)
     frame = pd.DataFrame(rows)
-    return frame.reindex(columns=[*dict.fromkeys([*frame.columns, *columns])])
+    frame.loc[frame["alpha"] == 0, ["difference", "difference_se", "p_value"]] = np.nan
+    return frame
 
 
 def compare_mixes(runs: pd.DataFrame) -> pd.DataFrame:
@@ -69,32 +94,30 @@ def compare_mixes(runs: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for group, members in runs.groupby([*_GROUP, "alpha"], sort=False):
-        ways = {mix: ours for mix, ours in members.groupby("mix")}
-        if {"waveforms", "spectrograms"} <= ways.keys():
+        if {*MIXES} <= {*members["mix"]}:
+            by_seed = pair(
+                members, "testing_error", by="seed", columns="mix", wanted=MIXES, where=group
+            )
             row = dict(zip([*_GROUP, "alpha"], group, strict=True))
-            for mix in ("spectrograms", "waveforms"):
-                mean, error = mean_and_standard_error(ways[mix]["testing_error"])
+            for mix in MIXES:
+                mean, error = mean_and_standard_error(by_seed[mix])
                 row |= {mix: mean, f"{mix}_se": error}
-            rows.append(row | _differences(ways["waveforms"], ways["spectrograms"]))
+            rows.append(row | _differences(by_seed["waveforms"], by_seed["spectrograms"], members))
     return pd.DataFrame(rows)
 
 
-def _differences(ours: pd.DataFrame, theirs: pd.DataFrame) -> dict[str, float]:
-    """Compute ours - theirs of the test error, and how sure it is."""
-    a, b = (runs.set_index("seed")["testing_error"].sort_index() for runs in (ours, theirs))
-    if not a.index.equals(b.index):
-        raise ValueError(
-            "Each seed must have a run of both methods that are compared; got the seeds "
-            f"{a.index.tolist()} and {b.index.tolist()}."
-        )
-    n_test, n_train = ours["n_testing"].mean(), ours["n_training"].mean()
-    found: PairedDifference = paired_difference(a, b, test_share=n_test / (n_test + n_train))
+def _differences(ours: pd.Series, theirs: pd.Series, runs: pd.DataFrame) -> dict[str, float]:
+    """Compute ours - theirs, by seed, and how sure it is; the runs tell how clips were split."""
+    n_test, n_train = runs["n_testing"].mean(), runs["n_training"].mean()
     # Random splits share clips; on the published parts the seeds are independent.
-    is_random = (ours["split"] == "random").all()
+    is_random = (runs["split"] == "random").all()
+    found = paired_difference(
+        ours, theirs, test_share=n_test / (n_test + n_train) if is_random else 0.0
+    )
     return {
         "difference": found.mean,
         "difference_se": found.standard_error,
-        "p_value": found.p_corrected if is_random else found.p_value,
+        "p_value": found.p_corrected,
     }
 
 
@@ -117,7 +140,7 @@ def conclude(comparison: pd.DataFrame) -> list[str]:
         if len(paper):
             erm = FIGURE_4_ERRORS[family, 0.0][1]
             is_against = np.sign(paper["difference"].round(9)) * (paper["paper_testing"] - erm) < 0
-            against = ", ".join(f"{alpha:g}" for alpha in paper.loc[is_against, "alpha"]) or "none"
+            against = listed(f"{alpha:g}" for alpha in paper.loc[is_against, "alpha"])
             known = "; ".join(
                 f"alpha = {row.alpha:g}: mixup {_direction(row.paper_testing - erm)}"
                 for row in paper.itertuples()
@@ -138,10 +161,10 @@ def conclude_mixes(comparison: pd.DataFrame) -> list[str]:
         f"{row.network}, alpha = {row.alpha:g}: {_direction(row.difference)} ({_sure(row)})"
         for row in comparison.itertuples()
     )
-    clear = comparison["p_value"] < _SIGNIFICANCE
+    clear = comparison["p_value"] < SIGNIFICANCE
     return [
         f"Mixing on waveforms, against mixing on spectrograms: {told}. Of {len(comparison)} "
-        f"differences in test error {int(clear.sum())} are significant (p < {_SIGNIFICANCE:g})."
+        f"differences in test error {int(clear.sum())} are significant (p < {SIGNIFICANCE:g})."
     ]
 
 
@@ -154,8 +177,8 @@ def _direction(difference: float) -> str:
 
 def _sure(row: Any) -> str:
     """Write a difference and its p value."""
-    p_value = "" if np.isnan(row.p_value) else f", p = {row.p_value:.2g}"
-    return f"{points(row.difference, row.difference_se)} points{p_value}"
+    p = "" if np.isnan(row.p_value) else f", {p_equals(row.p_value)}"
+    return f"{points(row.difference, row.difference_se)} points{p}"
 
 
 def notes(runs: pd.DataFrame) -> str:
@@ -193,11 +216,11 @@ def errors_table(comparison: pd.DataFrame) -> pd.DataFrame:
         [
             {
                 "network": row.network,
-                "method": _method(row),
+                "method": row.method,
                 "validation": percent(row.validation_error, row.validation_error_se),
                 "test": percent(row.testing_error, row.testing_error_se),
-                "test - ERM's": _or_nothing(points, row.difference, row.difference_se),
-                "p": _or_nothing("{:.2g}".format, row.p_value),
+                "test - ERM's": points(row.difference, row.difference_se),
+                "p": p_value(row.p_value),
                 "paper validation": percent(row.paper_validation),
                 "paper test": percent(row.paper_testing),
             }
@@ -216,93 +239,8 @@ def mixes_table(comparison: pd.DataFrame) -> pd.DataFrame:
                 "spectrograms": percent(row.spectrograms, row.spectrograms_se),
                 "waveforms": percent(row.waveforms, row.waveforms_se),
                 "difference": points(row.difference, row.difference_se),
-                "p": _or_nothing("{:.2g}".format, row.p_value),
+                "p": p_value(row.p_value),
             }
             for row in comparison.itertuples()
         ]
     )
-
-
-def _method(row: Any) -> str:
-    """Name a way to train."""
-    return f"mixup {row.alpha:g}, {row.mix}" if row.alpha else "ERM"
-
-
-def _or_nothing(write: Any, value: float, *others: float) -> str:
-    """Write a number, or nothing for NaN."""
-    return "" if np.isnan(value) else write(value, *others)
-
-
-# -- figure ---------------------------------------------------------------------------------------
-
-
-def plot_errors(comparison: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Draw validation and test errors, a panel for each network, the paper's beside ours.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        From `compare`.
-    path : path-like
-        The PNG to write.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    groups = list(comparison.groupby(["network", "max_epochs"], sort=False))
-    figure = Figure(figsize=(4.6 * max(len(groups), 1.4), 4.2), dpi=160, layout="constrained")
-    axes = figure.subplots(1, len(groups), squeeze=False)[0]
-    for ax, ((network, max_epochs), rows) in zip(axes, groups, strict=True):
-        _draw_rows(ax, rows)
-        ax.set_title(f"{network}, {max_epochs} epochs", fontsize=10.5)
-    n_seeds = comparison["n_seeds"].max()
-    spread = f"mean ± standard error of {n_seeds} seeds" if n_seeds > 1 else "one seed"
-    names = "; ".join(dict.fromkeys(comparison["data_name"]))
-    figure.suptitle(f"Errors on spoken words, {spread}\n{names}", fontsize=11)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    FigureCanvasAgg(figure).print_png(path)
-
-
-def _draw_rows(ax: Any, rows: pd.DataFrame) -> None:
-    """Draw a network's errors, a line for each way to train."""
-    heights = np.arange(len(rows))[::-1]
-    parts = (
-        ("validation", "#0072B2", "o", 0.14),  # blue and vermillion of Okabe and Ito
-        ("testing", "#D55E00", "s", -0.14),
-    )
-    for part, colour, marker, shift in parts:
-        name = "test" if part == "testing" else part
-        ax.errorbar(
-            100 * rows[f"{part}_error"],
-            heights + shift,
-            xerr=100 * rows[f"{part}_error_se"].fillna(0),
-            fmt=marker,
-            color=colour,
-            markersize=5.5,
-            capsize=2.5,
-            elinewidth=1.2,
-            label=f"{name} error, ours",
-        )
-        ax.plot(
-            100 * rows[f"paper_{part}"],
-            heights + shift,
-            marker,
-            markerfacecolor="none",
-            markeredgecolor=colour,
-            markersize=5.5,
-            label=f"{name} error, the paper's (65,000 clips)",
-        )
-    ax.set_yticks(heights, [_line(row) for row in rows.itertuples()])
-    ax.set_ylim(-0.6, len(rows) - 0.4)
-    ax.set_xlim(left=0)
-    ax.set_xlabel("error (%)")
-    ax.grid(axis="x", color="#dddddd", linewidth=0.6)
-    ax.set_axisbelow(True)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-
-
-def _line(row: Any) -> str:
-    """Name a way to train, on two lines."""
-    return f"mixup {row.alpha:g}\n{row.mix}" if row.alpha else "ERM"

@@ -9,7 +9,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -71,10 +71,6 @@ class SpeechRecipe:
             "erm_epochs": self.erm_epochs,
             "callbacks": [("lr", drops)],
         }
-
-    def describe(self) -> dict[str, Any]:
-        """Give the settings as JSON can hold them."""
-        return asdict(self)
 
 
 # Adam and the first epochs without mixing are not in the text of [1] that we have.
