@@ -54,15 +54,15 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
     max_features : int or float in (0, 1], default=1.0
         How many features are drawn for each network, or which share of them; X must be 2-D.
     bootstrap : bool, default=False
-        Whether rows are drawn with replacement. Without, and with all rows, the networks differ in
-        what `random_state` governs alone: they need no other rows to differ enough.
+        Whether rows are drawn with replacement. Without it, and with all rows, the networks differ
+        in their random numbers alone, which is enough.
     bootstrap_features : bool, default=False
         Whether features are drawn with replacement.
     oob_score : bool, default=False
         Whether to measure the accuracy on the rows that were not drawn; needs `bootstrap`.
     warm_start : bool, default=False
-        Whether another ``fit`` keeps the networks that are there and adds what `n_estimators` has
-        more.
+        Whether another ``fit`` keeps the networks that are there and adds those that are missing to
+        `n_estimators`.
     n_jobs : int, default=None
         How many stacks are trained at the same time, as in :class:`FusedGridSearchCV`.
     random_state : int, RandomState instance or None, default=None
@@ -75,7 +75,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
     Attributes
     ----------
     estimators_ : list of MixupClassifier or Pipeline
-        The fitted networks. Unlike scikit-learn's they know the labels as `y` has them. Pipelines
+        The fitted networks. They know the labels as `y` has them, unlike scikit-learn's. Pipelines
         share their transformers where all would learn the same.
     estimators_samples_ : list of ndarray of int
         The rows drawn for each.
@@ -90,7 +90,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X was a DataFrame.
     oob_score_ : float
-        Accuracy on rows that were not drawn, by the networks that do not know them.
+        Accuracy on each row, of the networks that were not trained on it.
     oob_decision_function_ : ndarray of shape (n_samples, n_classes)
         Their mean probabilities; NaN for a row that all networks know.
 

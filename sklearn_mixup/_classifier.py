@@ -50,16 +50,16 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     """A neural network classifier trained with mixup [1]_.
 
     Every minibatch is moved toward a permutation of itself, inputs and targets by the same
-    random weight ``lam``, drawn from Beta(alpha, alpha). What results is a classifier like any of
-    scikit-learn's, and a skorch net: skorch's parameters, callbacks and history work as they do
-    in :class:`skorch.NeuralNetClassifier`. Standardise the features before it.
+    random weight ``lam``, drawn from Beta(alpha, alpha). The result is a scikit-learn classifier
+    and a skorch net: skorch's parameters, callbacks and history work as they do in
+    :class:`skorch.NeuralNetClassifier`. Standardise the features before it.
 
     Parameters
     ----------
     module : torch.nn.Module class or instance, default=MLP
-        Network that returns logits, shape (batch_size, n_classes). One that names parameters
-        ``n_features`` (numbers in a row of X) or ``n_classes`` is told them in ``fit``. An
-        instance is copied, never trained in place.
+        Network that returns logits, shape (batch_size, n_classes). ``fit`` fills in parameters
+        named ``n_features`` (numbers in a row of X) and ``n_classes``. An instance is copied, never
+        trained in place.
     alpha : float in [0, inf], default=0.2
         Concentration of Beta(alpha, alpha), dimensionless. 0 is ERM: nothing is drawn or mixed.
         The closer to 0, the less is mixed; infinity gives ``lam = 1/2`` always.
@@ -92,8 +92,8 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     iterator_train, iterator_valid : iterator class, default=Minibatches
         Where minibatches come from. The default keeps the data on the device and cuts slices from
         chunks that it has gathered and mixed; ``iterator_train__chunk_bytes`` bounds their memory.
-        A torch Dataset goes through a ``DataLoader``. Each shuffles the rows to train on, unless it
-        is told an order: ``iterator_train__shuffle=False``, or a sampler.
+        A torch Dataset goes through a ``DataLoader``. Each shuffles the rows to train on, unless
+        you set an order: ``iterator_train__shuffle=False``, or a sampler.
     dataset : Dataset class, default=skorch.dataset.Dataset
         See skorch.
     train_split : callable, default=None
@@ -130,7 +130,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X was a DataFrame.
     target_type_ : {"multiclass", "multilabel-indicator", "probabilities"}
-        What `y` was.
+        The kind of `y`.
     module_ : torch.nn.Module
         The trained network.
     history_ : skorch.history.History

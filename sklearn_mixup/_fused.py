@@ -391,14 +391,14 @@ def fit_fused(
         How many nets are trained together at most. "auto" goes by the memory that is free, and on
         a CPU by the cache. It makes no difference to the result.
     n_jobs : int, default=None
-        How many stacks are trained at the same time, each by one thread. On a GPU leave it. A
+        How many stacks are trained at the same time, each by one thread. Leave it alone on a GPU.
         ``joblib.parallel_config`` sends them to processes, or to the workers of a cluster.
     verbose : int, default=0
         1 shows a progress bar.
     on_epoch_end : callable, default=None
         ``on_epoch_end(net)`` is called after each epoch of each net, in its thread or process, when
         the net can predict with what it has learned so far. It may note what it finds, as by
-        ``net.history.record("test_error", 0.1)``; the weights are only to be looked at.
+        ``net.history.record("test_error", 0.1)``; it must not change the weights.
 
     Returns
     -------
@@ -417,7 +417,7 @@ def fit_fused(
     Warns
     -----
     UserWarning
-        If nets cannot be fused, with the reasons; these are fitted one by one. So it is with
+        If nets cannot be fused, with the reasons; these are fitted one by one. Reasons are
         callbacks, `train_split`, torch Datasets, subclasses, optimizers like LBFGS, and modules
         that :func:`torch.func.vmap` does not take.
 

@@ -58,9 +58,9 @@ class MixupGAN(NetEstimator):
     """A generative adversarial network (GAN), trained with mixup of data and samples [1]_.
 
     A generator turns noise into rows, a discriminator tells them from data. Here the discriminator
-    sees neither, but points between a row of data and a generated one, and learns how far between
-    they lie, lest the generator collapse onto a part of the data. Fitted, it samples as
-    :class:`sklearn.neighbors.KernelDensity` does; it is a skorch net too, with two modules and two
+    sees points between a row of data and a generated one, and learns how far between they lie; that
+    keeps the generator from collapsing onto a part of the data. A fitted GAN samples as
+    :class:`sklearn.neighbors.KernelDensity` does. It is a skorch net with two modules and two
     optimizers. Standardise the features before it.
 
     Parameters
@@ -86,12 +86,12 @@ class MixupGAN(NetEstimator):
     batch_size : int, default=128
         Rows of a minibatch; -1 takes all. Rows repeat where there are fewer.
     saturating : bool, default=False
-        Whether the generator maximises the loss of its samples taken for samples, as in the
-        ordinary GAN's formula. If not, it minimises their loss taken for data, whose gradient does
-        not vanish where the discriminator is sure [2]_.
+        Whether the generator maximises the loss of its samples with the target of samples, as in
+        the ordinary GAN's formula. If not, it minimises their loss with the target of data, whose
+        gradient does not vanish where the discriminator is sure [2]_.
     average : float in [0, 1), default=0
-        Decay of the moving average of the generator's weights, an iteration each, that is sampled
-        from; 0.999 averages over about the last 1,000. 0 samples from the weights as they are.
+        Samples come from a moving average of the generator's weights, with this decay an iteration:
+        0.999 averages over about the last 1,000. 0 samples from the weights as they are.
     iter_per_epoch : int, default=100
         Generator iterations of an epoch: a row of the history, for callbacks to act on.
     random_state : int, RandomState instance or None, default=None

@@ -219,8 +219,8 @@ class FusedGridSearchCV(_FusedSearch, GridSearchCV):
         ``joblib.parallel_config`` names another backend. Scoring, transformers and other
         estimators stay in this thread.
     refit : bool, str or callable, default=True
-        Whether to refit the best candidate on all rows; by which score, if there are several; or a
-        function of ``cv_results_`` that returns the index of the best.
+        Whether to refit the best candidate on all rows. A name says by which of several scores; a
+        function of ``cv_results_`` returns the index of the best.
     cv : int, cross-validation generator or iterable, default=None
         The splits; None is 5 stratified folds.
     verbose : int, default=0
@@ -327,7 +327,7 @@ class FusedGridSearchCV(_FusedSearch, GridSearchCV):
 class FusedRandomizedSearchCV(_FusedSearch, RandomizedSearchCV):
     """:class:`~sklearn.model_selection.RandomizedSearchCV` that trains all nets at once.
 
-    What :class:`FusedGridSearchCV` is to GridSearchCV: same parameters, same draws, same results.
+    Same parameters, same draws, same results, less time: see :class:`FusedGridSearchCV`.
 
     Parameters
     ----------
