@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from benchmarks._data.picture_sets import Loaded
+from benchmarks._data.pictures import Loaded
 from benchmarks._nets.pictures import count_errors
 from sklearn_mixup._checkpoint import load_checkpoint
 from sklearn_mixup.robustness import fgsm, iterative_fgsm

@@ -46,7 +46,8 @@ from benchmarks._adversarial_nets import (
     split_rows,
 )
 from benchmarks._data.cifar import fetch_cifar10
-from benchmarks._data.picture_sets import PictureSet, find_folders, find_in_memory
+from benchmarks._data.imagenet import find_folders
+from benchmarks._data.pictures import PictureSet, find_in_memory
 from benchmarks._lab.checkpoints import with_checkpoints
 from benchmarks._lab.options import add_data_options, add_dry_run, missing_data_end_it
 from benchmarks._lab.pictures import CHANNELS_LAST, KEY, Training, list_tasks, tell_cost

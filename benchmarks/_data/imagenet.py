@@ -1,13 +1,20 @@
 """ImageNet and Imagenette: where their folders of pictures are, and whether all are there."""
 
+from __future__ import annotations
+
 import csv
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
 from benchmarks._data.home import HOME_HAS, DataHome, find_data_home
+from benchmarks._data.pictures import Loaded, PictureSet
 from benchmarks._nets.vision import import_torchvision
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -178,3 +185,85 @@ def _class_names(root: Path) -> dict[str, str]:
         return _IMAGENETTE_NAMES
     with path.open(newline="", encoding="utf-8") as file:
         return {row["wnid"]: row["name"] for row in csv.DictReader(file)}
+
+
+# -- as pictures to train on -----------------------------------------------------------------------
+
+
+def find_folders(
+    name: str, data_home: str | None = None, *, pixels: int, n_workers: int, dry: bool = False
+) -> PictureSet:
+    """Find ImageNet or Imagenette; a `dry` run can do without ImageNet.
+
+    Parameters
+    ----------
+    name : {"imagenet", "imagenette"}
+    data_home : str, default=None
+        Where to look, as in `fetch_imagenet`.
+    pixels : int
+        Height and width of a picture as the network sees it.
+    n_workers : int
+        Processes that read pictures.
+    dry : bool, default=False
+        Whether the numbers are all that is wanted.
+
+    Raises
+    ------
+    OSError
+        If the folders are missing.
+    """
+    try:
+        found = (fetch_imagenet if name == "imagenet" else fetch_imagenette)(data_home)
+    except OSError:
+        if not (dry and name == "imagenet"):
+            raise
+        title, nowhere = f"{IMAGENET.title}, which is not on this machine", Path("nowhere")
+        counts = IMAGENET.n_train, IMAGENET.n_test, IMAGENET.n_classes
+        return _of_folders(name, title, (nowhere, nowhere), counts, pixels, n_workers)
+    folders = found.train_dir, found.test_dir
+    counts = found.n_train, found.n_test, found.n_classes
+    return _of_folders(name, found.name, folders, counts, pixels, n_workers)
+
+
+def write_digits(root: Path, *, pixels: int, n_workers: int) -> PictureSet:
+    """Write 60 digits of scikit-learn as grey PNG files: folders on a machine that has none."""
+    from PIL import Image
+
+    bunch = load_digits()
+    for part, rows in (("train", range(40)), ("val", range(40, 60))):
+        for row in rows:
+            folder = root / part / str(bunch.target[row])
+            folder.mkdir(parents=True, exist_ok=True)
+            grey = (bunch.images[row] * 15).astype(np.uint8)  # 0 to 16 becomes 0 to 240
+            Image.fromarray(grey).resize((32, 32)).save(folder / f"{row}.png")
+    folders = root / "train", root / "val"
+    return _of_folders("digits", "digits of scikit-learn", folders, (40, 20, 10), pixels, n_workers)
+
+
+def _of_folders(
+    name: str,
+    title: str,
+    folders: tuple[Path, Path],
+    counts: tuple[int, int, int],
+    pixels: int,
+    n_workers: int,
+) -> PictureSet:
+    """Describe pictures that are read as they are needed."""
+    load = partial(_load_folders, *folders, pixels, n_workers)
+    return PictureSet(name, title, (3, pixels, pixels), *counts, load)
+
+
+def _load_folders(
+    train_dir: Path, test_dir: Path, pixels: int, n_workers: int, device: str
+) -> Loaded:
+    """Open the folders: augmented to train on, cut to the centre to test on."""
+    from benchmarks._data.folders import PictureFolder, test_transform, train_transform
+
+    train = PictureFolder(train_dir, train_transform(pixels))
+    test = PictureFolder(test_dir, test_transform(pixels))
+    params: dict[str, Any] = {"iterator_valid__num_workers": n_workers}
+    reading: dict[str, Any] = {"num_workers": n_workers}
+    if n_workers:
+        reading |= {"persistent_workers": True, "pin_memory": device.startswith("cuda")}
+    params |= {f"iterator_train__{name}": value for name, value in reading.items()}
+    return Loaded((train, None), (test, test.targets), params, IMAGENET_MEAN, IMAGENET_STD)

@@ -1,87 +1,147 @@
-"""Pictures in memory: CIFAR, or digits for a machine that has nothing else, as tensors."""
+"""Pictures to train and to test a network on, as one value; those that fit into memory."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from torch import Tensor
 
 from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
 from sklearn_mixup.augmentation import crop_and_flip
 
+_CIFAR = {"cifar10": ("CIFAR-10", 10), "cifar100": ("CIFAR-100", 100)}
+_CIFAR_ROWS = (50_000, 10_000)
+
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures to train and to test on: float32 (n_rows, n_channels, height, width), and labels.
+class Loaded:
+    """Pictures as a run takes them.
 
-    `augment` is the augmentation to train with: of rows on the device. `mean` and `std`, a number
-    for each channel, are what pixels between 0 and 1 were standardised with.
+    Parameters
+    ----------
+    train : (X, y)
+        Tensors, or a torch Dataset and None.
+    test : (X, y)
+        Tensors, X on the device, or a torch Dataset and its labels.
+    params : mapping
+        What ``MixupClassifier`` is told about them: how they are augmented, or read.
+    mean, std : sequence of float
+        Of each channel of pixels between 0 and 1, what they were standardised with.
     """
 
-    name: str
-    X_train: Tensor
-    y_train: Tensor
-    X_test: Tensor
-    y_test: Tensor
-    augment: Callable[[Tensor], Tensor]
+    train: tuple[Any, Any]
+    test: tuple[Any, Any]
+    params: Mapping[str, Any]
     mean: Sequence[float]
     std: Sequence[float]
 
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return int(self.y_train.max()) + 1
+
+@dataclass(frozen=True)
+class PictureSet:
+    """What a plan has to know about pictures, and how a run gets them.
+
+    Parameters
+    ----------
+    name : str
+        That tells it from others, such as ``"cifar10"``.
+    title : str
+        What they call themselves: a result for a subset is none for the whole.
+    shape : (n_channels, height, width)
+        Of a picture.
+    n_train, n_test, n_classes : int
+    load : callable
+        ``load(device) -> Loaded``; pickled to other processes.
+    n_resident : int, default=0
+        Pictures that stay on the device; 0 if they are streamed.
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    n_train: int
+    n_test: int
+    n_classes: int
+    load: Callable[[str], Loaded] = field(repr=False)
+    n_resident: int = 0
 
 
-@functools.cache
-def load_pictures(name: str, data_home: str | None = None, whole: bool = False) -> Pictures:
-    """Load pictures that are on this machine, once in each process.
+# -- in memory -------------------------------------------------------------------------------------
+
+
+def find_in_memory(
+    name: str, data_home: str | None = None, *, whole: bool = False, dry: bool = False
+) -> PictureSet:
+    """Find pictures that are on this machine, and small enough to stay in memory.
 
     Parameters
     ----------
     name : {"cifar10", "cifar100", "digits"}
         The digits come with scikit-learn: they are for a machine that has nothing else.
     data_home : str, default=None
-        Where to look, as in `cifar.fetch_cifar10`.
+        Where to look, as in `fetch_cifar10`.
     whole : bool, default=False
         Whether CIFAR-10 has to be all of it, and not the subset that the folder may have.
-
-    Returns
-    -------
-    Pictures
+    dry : bool, default=False
+        Whether the numbers are all that is wanted: those of CIFAR are known without it.
 
     Raises
     ------
     OSError
-        If its files are missing.
+        If the files are missing.
     """
+    load = partial(_load, name, data_home, whole)
+    try:
+        title, loaded = _read(name, data_home, whole)
+    except OSError:
+        if not dry:
+            raise
+        title, n_classes = _CIFAR[name]
+        title += ", which is not on this machine"
+        n_resident = sum(_CIFAR_ROWS)
+        return PictureSet(name, title, (3, 32, 32), *_CIFAR_ROWS, n_classes, load, n_resident)
+    (X, y), (X_test, _) = loaded.train, loaded.test
+    counts = len(X), len(X_test), int(y.max()) + 1
+    return PictureSet(name, title, tuple(X.shape[1:]), *counts, load, len(X) + len(X_test))
+
+
+@functools.cache
+def _read(name: str, data_home: str | None, whole: bool) -> tuple[str, Loaded]:
+    """Read pictures once in each process, and what they call themselves."""
     if name == "digits":
         bunch = load_digits()
         pixels = np.repeat(bunch.images[:400, None].astype(np.float32) / 16, 3, axis=1)
         mean, std = pixels.mean(), pixels.std()
         X, y = torch.from_numpy((pixels - mean) / std), torch.from_numpy(bunch.target[:400])
         crop = partial(crop_and_flip, padding=1, flip=False)
-        parts = X[:300], y[:300], X[300:], y[300:]
-        return Pictures("digits of scikit-learn", *parts, crop, 3 * [mean], 3 * [std])
+        parts = (X[:300], y[:300]), (X[300:], y[300:])
+        loaded = Loaded(*parts, {"iterator_train__augment": crop}, 3 * [mean], 3 * [std])
+        return "digits of scikit-learn", loaded
     if name == "cifar10":
         bunch = fetch_cifar10(data_home, False, subset=False if whole else "auto")
     else:
         bunch = fetch_cifar100(data_home, False)
+    mean, std = bunch.mean, bunch.std
+    # The authors crop before they standardise: what a picture is padded with is black.
+    black = tuple(-m / s for m, s in zip(mean, std, strict=True))
+    params = {"iterator_train__augment": partial(crop_and_flip, padding=4, fill=black)}
     X_train, X_test = (
-        torch.from_numpy(to_floats(X, bunch.mean, bunch.std)) for X in (bunch.X_train, bunch.X_test)
+        torch.from_numpy(to_floats(X, mean, std)) for X in (bunch.X_train, bunch.X_test)
     )
     y_train, y_test = torch.from_numpy(bunch.y_train), torch.from_numpy(bunch.y_test)
-    black = tuple(-m / s for m, s in zip(bunch.mean, bunch.std, strict=True))
-    # The authors crop before they standardise: what a picture is padded with is black.
-    augment = partial(crop_and_flip, padding=4, fill=black)
-    parts = X_train, y_train, X_test, y_test
-    return Pictures(bunch.name, *parts, augment, bunch.mean, bunch.std)
+    return bunch.name, Loaded((X_train, y_train), (X_test, y_test), params, mean, std)
+
+
+def _load(name: str, data_home: str | None, whole: bool, device: str) -> Loaded:
+    """Give the pictures; those to test on go to the device."""
+    _, loaded = _read(name, data_home, whole)
+    X, y = loaded.test
+    return replace(loaded, test=(X.to(device), y))
 
 
 def to_floats(X: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:

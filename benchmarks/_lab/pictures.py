@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks._data.picture_sets import Loaded, PictureSet
+from benchmarks._data.pictures import Loaded, PictureSet
 from benchmarks._lab.cost import PlannedRuns, compute_cost, tell_plan
 from benchmarks._lab.runs import Task
 from benchmarks._nets.pictures import make_network, name_network

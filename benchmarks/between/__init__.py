@@ -23,7 +23,7 @@ import argparse
 from functools import partial
 
 from benchmarks._data.cifar import fetch_cifar10
-from benchmarks._data.picture_sets import find_in_memory
+from benchmarks._data.pictures import find_in_memory
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_data_options, missing_data_end_it
 from benchmarks._lab.pictures import KEY

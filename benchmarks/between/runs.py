@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._data.picture_sets import PictureSet
+from benchmarks._data.pictures import PictureSet
 from benchmarks._lab.pictures import Training, list_tasks, train
 from benchmarks._lab.runs import Task
 from benchmarks._nets.recipes import CIFAR_RECIPES

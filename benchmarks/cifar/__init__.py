@@ -24,7 +24,7 @@ import argparse
 from functools import partial
 
 from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
-from benchmarks._data.picture_sets import PictureSet, find_in_memory
+from benchmarks._data.pictures import PictureSet, find_in_memory
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import (
     add_alphas,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks._data.picture_sets import PictureSet
+from benchmarks._data.pictures import PictureSet
 from benchmarks._lab.pictures import Training
 from benchmarks._nets.recipes import CIFAR_RECIPES
 

@@ -34,7 +34,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks._data.cifar import fetch_cifar10
-from benchmarks._data.pictures import load_pictures
+from benchmarks._data.pictures import find_in_memory
 from benchmarks._data.tables import TITLES, find_tables
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_alphas, add_data_options, add_tables, missing_data_end_it
@@ -115,14 +115,11 @@ def _plan_pictures(request: Request) -> Part:
         for fraction in args.fractions or scale.n_seeds
     }
     scale = replace(scale, n_seeds=n_seeds, grid=_narrow(scale.grid, args))
-    where: dict[str, Any] = {"data_home": args.data_home, "whole": args.scale == "paper"}
     with missing_data_end_it("(--download gets it; --data digits or --parts tables do without)"):
         if args.download and scale.data == "cifar10":
             fetch_cifar10(args.data_home)
-        data_name = load_pictures(scale.data, **where).name
-    tasks = list_pictures(
-        scale, data_name, versions=request.versions, device=request.device, **where
-    )
+        pictures = find_in_memory(scale.data, args.data_home, whole=args.scale == "paper")
+    tasks = list_pictures(scale, pictures, versions=request.versions, device=request.device)
     tell_page = partial(tell_pictures, augment=scale.augment, versions=request.versions)
     return Part("corrupted", KEY, {"": tasks}, tell_page, checkpoints=True)
 

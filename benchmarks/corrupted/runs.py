@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks._data.pictures import load_pictures
+from benchmarks._data.pictures import PictureSet
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import TITLES, load_table, make_preprocessor
 from benchmarks._lab.pictures import CHANNELS_LAST
@@ -110,20 +110,19 @@ def tell_results(
 
 def run_pictures(
     scale: PictureScale,
+    pictures: PictureSet,
     recipe: PictureRecipe,
     fraction: float,
     method: Method,
     seed: int,
     *,
     device: str,
-    data_home: str | None,
-    whole: bool,
     checkpoints: Path,
 ) -> dict[str, Any]:
     """Train one network on pictures with corrupted labels; `seed` draws these labels too."""
-    pictures = load_pictures(scale.data, data_home=data_home, whole=whole)  # as the plan
-    X = pictures.X_train[: scale.n_rows]
-    y, replaced = corrupt_labels(pictures.y_train[: scale.n_rows], fraction, random_state=seed)
+    loaded = pictures.load(device)
+    X, y = (part[: scale.n_rows] for part in loaded.train)
+    y, replaced = corrupt_labels(y, fraction, random_state=seed)
     classifier = make_classifier(
         recipe,
         FAMILY,
@@ -133,12 +132,12 @@ def run_pictures(
         seed=seed,
         device=device,
         sizes={"width": scale.width, "dropout": method.dropout, "channels_last": CHANNELS_LAST},
-        callbacks=[("test_errors", TestErrors(pictures.X_test.to(device), pictures.y_test))],
-        **({"iterator_train__augment": pictures.augment} if scale.augment else {}),
+        callbacks=[("test_errors", TestErrors(*loaded.test))],
+        **(loaded.params if scale.augment else {}),
     )
     results = fit_resumable(classifier, X, y, checkpoints)
-    told = tell_results(classifier, results, X, y, replaced, len(pictures.X_test))
-    return {"data_name": name_pictures(pictures.name, scale), **told}
+    told = tell_results(classifier, results, X, y, replaced, pictures.n_test)
+    return {"data_name": name_pictures(pictures.title, scale), **told}
 
 
 def run_tables(
@@ -198,25 +197,11 @@ def run_tables(
 
 
 def list_pictures(
-    scale: PictureScale, data_name: str, *, versions: Mapping[str, str], **where: Any
+    scale: PictureScale, pictures: PictureSet, *, versions: Mapping[str, str], device: str
 ) -> list[Task]:
     """List the runs on pictures, seed by seed, so that a kill leaves whole comparisons.
 
-    Parameters
-    ----------
-    scale : PictureScale
-        What is run.
-    data_name : str
-        What the data call themselves.
-    versions : mapping of str to str
-        Of what it runs on.
-    **where
-        ``device``, ``data_home`` and ``whole`` of `run_pictures`.
-
-    Returns
-    -------
-    list of Task
-        Their work lacks ``checkpoints``, see `with_checkpoints`.
+    Their work lacks ``checkpoints``, see `with_checkpoints`.
     """
     recipe = CIFAR_RECIPES[FAMILY].shortened(scale.max_epochs)
     network = name_network(FAMILY, {"width": scale.width})
@@ -228,9 +213,9 @@ def list_pictures(
                 "recipe": replace(recipe, alpha=method.alpha).describe(),
                 "augment": scale.augment,
                 "channels_last": CHANNELS_LAST,
-                "data_name": name_pictures(data_name, scale),
+                "data_name": name_pictures(pictures.title, scale),
             },
-            partial(run_pictures, scale, recipe, fraction, method, seed, **where),
+            partial(run_pictures, scale, pictures, recipe, fraction, method, seed, device=device),
         )
         for seed in range(max(scale.n_seeds.values()))
         for fraction, n_seeds in scale.n_seeds.items()

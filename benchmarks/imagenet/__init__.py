@@ -28,7 +28,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks._data.picture_sets import PictureSet, find_folders, write_digits
+from benchmarks._data.imagenet import find_folders, write_digits
+from benchmarks._data.pictures import PictureSet
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_alphas, add_data_options, add_dry_run, missing_data_end_it
 from benchmarks._lab.pictures import KEY, list_tasks, tell_cost

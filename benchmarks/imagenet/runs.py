@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks._data.picture_sets import PictureSet
+from benchmarks._data.pictures import PictureSet
 from benchmarks._lab.checkpoints import with_checkpoints
 from benchmarks._lab.experiment import Request
 from benchmarks._lab.pictures import KEY, Training

@@ -15,8 +15,8 @@ from benchmarks import _adversarial_report as report
 from benchmarks import adversarial
 from benchmarks.__main__ import main
 from benchmarks._adversarial_nets import clean_column, column
-from benchmarks._data.picture_sets import PictureSet, find_in_memory, write_digits
-from benchmarks._data.pictures import load_pictures
+from benchmarks._data.imagenet import write_digits
+from benchmarks._data.pictures import PictureSet, find_in_memory
 from benchmarks._lab import pictures as pictures_as_runs
 from sklearn_mixup.robustness import fgsm, iterative_fgsm
 from tests.picture_rows import read_plan
@@ -216,15 +216,15 @@ def test_errors_are_those_of_attacks_by_hand():
 def assert_pixels_are_whole(pictures, n_levels):
     """Check that mean and std lead back to pixel values of 0 to n_levels."""
     mean, std = (np.reshape(part, (-1, 1, 1)) for part in (pictures.mean, pictures.std))
-    pixels = n_levels * (std * pictures.X_test.numpy() + mean)
+    pixels = n_levels * (std * pictures.test[0].numpy() + mean)
     np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-3)
     assert (pixels.min(), pixels.max()) == pytest.approx((0, n_levels), abs=1e-3)
 
 
 def test_pictures_tell_what_they_were_standardised_with():
-    assert_pixels_are_whole(load_pictures("digits"), 16)
+    assert_pixels_are_whole(find_in_memory("digits").load("cpu"), 16)
     try:
-        pictures = load_pictures("cifar10")
+        pictures = find_in_memory("cifar10").load("cpu")
     except OSError:
         pytest.skip("CIFAR-10 is not here: let SKLEARN_MIXUP_DATA name its folder")
     assert_pixels_are_whole(pictures, 255)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.__main__ import main
-from benchmarks._data.picture_sets import PictureSet
+from benchmarks._data.pictures import PictureSet
 from benchmarks.between import EXPERIMENT
 from benchmarks.between.report import (
     MEASURES,

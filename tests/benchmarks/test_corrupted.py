@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
-from benchmarks._data.pictures import load_pictures
+from benchmarks._data.pictures import find_in_memory
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import load_table
 from benchmarks._lab.runs import environment
@@ -22,10 +23,10 @@ PICTURES, TABLES = EXPERIMENT.scales["smoke"].values()
 SMOKE = ["corrupted", "--scale", "smoke", "--device", "cpu", "--out"]
 
 
-def plan(scale, data_name="digits"):
-    """List the runs on pictures."""
-    options = {"device": "cpu", "data_home": None, "whole": False}
-    return runs.list_pictures(scale, data_name, versions=environment("cpu"), **options)
+def plan(scale, title="digits"):
+    """List the runs on pictures, of the digits under whatever title."""
+    pictures = replace(find_in_memory("digits"), title=title)
+    return runs.list_pictures(scale, pictures, versions=environment("cpu"), device="cpu")
 
 
 def make_runs(last, *, data="cifar10", fraction=0.5, **columns) -> pd.DataFrame:
@@ -114,25 +115,26 @@ def given_to_fit(monkeypatch, tmp_path, method, *, fraction=0.5, seed=3):
     work = plan(PICTURES)[0].work
     options = {**work.keywords, "checkpoints": tmp_path}
     with pytest.raises(WatchedError):
-        work.func(PICTURES, work.args[1], fraction, method, seed, **options)
+        work.func(*work.args[:3], fraction, method, seed, **options)
     return found
 
 
 def test_all_methods_of_a_seed_train_with_the_same_labels_and_test_with_true_ones(
     monkeypatch, tmp_path
 ):
-    pictures = load_pictures("digits")
-    expected, replaced = corrupt_labels(pictures.y_train, 0.5, random_state=3)
+    pictures = find_in_memory("digits").load("cpu")
+    y, (X_test, y_test) = pictures.train[1], pictures.test
+    expected, replaced = corrupt_labels(y, 0.5, random_state=3)
     for method in PICTURES.grid.methods():
         found = given_to_fit(monkeypatch, tmp_path, method)
         assert torch.equal(found.y, expected)
-        assert torch.equal(found.y[~replaced], pictures.y_train[~replaced])
+        assert torch.equal(found.y[~replaced], y[~replaced])
         assert found.classifier.alpha == method.alpha
         assert found.classifier.module__dropout == method.dropout
         assert "iterator_train__augment" not in found.classifier.get_params(deep=False)
         (watcher,) = (step for name, step in found.classifier.callbacks if name == "test_errors")
-        assert torch.equal(watcher.y, pictures.y_test)
-        assert torch.equal(watcher.X, pictures.X_test)
+        assert torch.equal(watcher.y, y_test)
+        assert torch.equal(watcher.X, X_test)
     other = given_to_fit(monkeypatch, tmp_path, Method("ERM", 0.0, 0.0), seed=4)
     assert not torch.equal(other.y, expected)
 
