@@ -24,6 +24,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from sklearn_mixup._one_pass import mix_in_one_pass, takes
+
 __all__ = ["mix", "mix_with", "mixed_loss", "sample_lam", "sample_partner"]
 
 
@@ -233,6 +235,8 @@ def mix(rows: Tensor, partner: Tensor, *, lam: float | Tensor) -> Tensor:
             f"got shape {tuple(partner.shape)}."
         )
     lam = _check_lam(rows, lam)
+    if takes(rows, partner, lam):
+        return mix_in_one_pass(rows, partner, lam)
     others = rows.index_select(0, partner)
     if isinstance(lam, Tensor) and lam.requires_grad:
         return torch.lerp(others, rows, lam)

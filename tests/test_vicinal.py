@@ -10,6 +10,7 @@ from scipy import stats
 from torch import nn
 from torch.testing import assert_close
 
+import sklearn_mixup._one_pass as one_pass
 from sklearn_mixup.vicinal import mix, mix_with, mixed_loss, sample_lam, sample_partner
 
 SHAPES = [(1,), (1, 3), (2, 3), (7, 3), (5, 2, 4), (3, 1, 4, 4)]
@@ -390,3 +391,38 @@ def test_draws_and_mixtures_stay_on_a_cuda_device():
     partner = sample_partner(8, batch_size=4, rng=generator)
     mixed = mix(torch.randn(8, 3, device="cuda"), partner, lam=lam)
     assert {t.device.type for t in (lam, partner, mixed)} == {"cuda"}
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["number", "one", "each"])
+def test_large_rows_are_mixed_in_one_pass_as_small_ones(dtype, kind):
+    pytest.importorskip("triton")
+    n_rows, n_columns = 97, 11_003
+    generator = torch.Generator("cuda").manual_seed(0)
+    X = torch.randn(n_rows, n_columns, device="cuda", generator=generator).to(dtype)
+    partner = sample_partner(n_rows, rng=generator)
+    lam = {"number": 0.3, "one": torch.tensor(0.7, device="cuda")}.get(kind)
+    lam = torch.linspace(0, 1, n_rows, device="cuda") if lam is None else lam
+    assert one_pass.takes(X, partner, lam)
+    mixed = mix(X, partner, lam=lam)
+    weight = torch.as_tensor(lam, device="cuda").to(dtype).expand(n_rows).unsqueeze(1)
+    expected = torch.lerp(X[partner], X, weight)
+    # Both round once from float32, or a sum of two products in float64.
+    torch.testing.assert_close(mixed, expected, rtol=2 * torch.finfo(dtype).eps, atol=1e-7)
+
+
+@pytest.mark.cuda
+def test_a_partner_that_is_not_there_is_never_read():
+    pytest.importorskip("triton")
+    X = torch.ones(2, one_pass.FEWEST // 2, device="cuda")
+    mixed = mix(X, torch.tensor([0, 2], device="cuda"), lam=0.5)
+    assert torch.equal(mixed[0], X[0])
+    assert mixed[1].isnan().all()
+
+
+@pytest.mark.cuda
+def test_large_rows_whose_gradient_is_asked_for_have_one():
+    X = torch.ones(2, one_pass.FEWEST // 2, device="cuda", requires_grad=True)
+    mix(X, torch.tensor([1, 0], device="cuda"), lam=0.25).sum().backward()
+    torch.testing.assert_close(X.grad, torch.ones_like(X))
