@@ -34,9 +34,8 @@ def _find_kernel() -> Any:
     return triton.jit(_mix_rows)
 
 
-def _mix_rows(
-    rows: Any, partner: Any, lam: Any, mixed: Any, n_rows: Any, n_columns: Any, block: tl.constexpr
-) -> None:
+# Triton takes every annotation for a type of its own.
+def _mix_rows(rows, partner, lam, mixed, n_rows, n_columns, block: tl.constexpr):  # type: ignore  # noqa
     """Mix a block of columns of one row; a kernel for Triton."""
     row = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * block + tl.arange(0, block)
