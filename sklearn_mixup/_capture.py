@@ -12,6 +12,7 @@ References
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -31,14 +32,18 @@ _TOLERANCE = 1e-3
 FEWEST = 32
 
 _one_records = threading.Lock()
+_logger = logging.getLogger("sklearn_mixup")
 
 
 def _record_cuda(step: Callable[[], None]) -> Callable[[], None]:
     """Record a step as a CUDA graph; return what replays it."""
-    graph = torch.cuda.CUDAGraph()
-    # Other threads may go on with their own work meanwhile.
-    with _one_records, torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        step()
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        # Other threads may go on with their own work meanwhile.
+        with _one_records, torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            step()
+    finally:
+        torch.cuda.set_stream(stream)  # Where recording fails torch leaves its own in force.
     return graph.replay
 
 
@@ -68,6 +73,8 @@ class RepeatedStep:
     ----------
     why_eager : str or None
         Why the steps are not replayed, None as long as nothing speaks against it.
+    is_trusted : bool
+        Whether the recorded step was found to do what the step does.
     """
 
     def __init__(
@@ -83,14 +90,14 @@ class RepeatedStep:
         self.describe_host = describe_host or (lambda: None)
         self.device = device
         self.why_eager: str | None = None
+        self.is_trusted = False
         self._step = self._take_one = step
         self._replay: Callable[[], None] | None = None
         self._n_to_compare = _N_COMPARED if records else 0
 
-    @property
-    def is_replayed(self) -> bool:
-        """Whether the steps are replayed from now on."""
-        return self._replay is not None and not self._n_to_compare
+    def close(self) -> None:
+        """Let go of what was recorded, and of its memory, which waits for no garbage collector."""
+        self._replay, self._take_one, self._n_to_compare = None, self._step, 0
 
     def take(self, n_steps: int) -> None:
         """Take so many steps."""
@@ -124,9 +131,10 @@ class RepeatedStep:
                 why = f"recording a step failed: {type(error).__name__}: {error}"
         if why is None:
             if self._replay is not None and self._n_to_compare == 0:
-                self._take_one = self._replay
+                self._take_one, self.is_trusted = self._replay, True
             return
         self.why_eager, self._replay, self._n_to_compare = why, None, 0
+        _logger.info("Steps are taken one by one, not replayed: %s.", why)
         _restore(state, eager)
         _set_random_state(self.device, random_after)
 
@@ -191,6 +199,8 @@ class ChunkedSteps:
         ``list_state()`` lists the tensors that a step changes.
     losses : Tensor of shape (n_steps, n_modules)
         Room for the losses of the longest chunk.
+    describe_host : callable, default=None
+        As for :class:`RepeatedStep`.
     """
 
     def __init__(
@@ -198,8 +208,10 @@ class ChunkedSteps:
         step: Callable[[int, Any], Tensor],
         list_state: Callable[[], Sequence[Tensor]],
         losses: Tensor,
+        describe_host: Callable[[], Any] | None = None,
     ) -> None:
         self.step = step
+        self.describe_host = describe_host
         self.list_state = list_state
         self.losses = losses
         self.place = torch.zeros(1, dtype=torch.int64, device=losses.device)
@@ -208,15 +220,26 @@ class ChunkedSteps:
         self.form: Any = None
         self.repeated: dict[int, RepeatedStep] = {}
 
+    @property
+    def why_eager(self) -> str | None:
+        """Why some of the steps are not replayed, None as long as all may be."""
+        return next((why for step in self.repeated.values() if (why := step.why_eager)), None)
+
     def load(self, chunk: Rows) -> None:
         """Copy tensors of shape (n, n_steps, ...); no chunk has more nets than the first."""
         if (form := _form(chunk)) != self.form:  # Targets of epochs that do not mix may be others.
+            self.close()
             self.form, self.repeated = form, {}
             self.chunk = map_tensors(self._make_room, chunk)
         for room, part in zip(list_tensors(self.chunk), list_tensors(chunk), strict=True):
             room[: len(part), : part.shape[1]].copy_(part)
         self.place.zero_()
         self.n_taken = 0
+
+    def close(self) -> None:
+        """Let go of what was recorded."""
+        for step in self.repeated.values():
+            step.close()
 
     def _make_room(self, part: Tensor) -> Tensor:
         return part.new_zeros((len(part), len(self.losses), *part.shape[2:]))
@@ -232,6 +255,7 @@ class ChunkedSteps:
                 lambda: [*self.list_state(), self.place, self.losses],
                 self.losses.device,
                 records=n_in_all >= FEWEST,
+                describe_host=self.describe_host,
             )
         self.repeated[stop].take(n_steps)
         first, self.n_taken = self.n_taken, self.n_taken + n_steps

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, RandomSampler, Subset, TensorDataset
 
+from sklearn_mixup._capture import RECORDERS
 from sklearn_mixup._device import count_flops, isolated_rng, resolve_device
 from sklearn_mixup._epoch import LeanEpoch
 from sklearn_mixup._loaders import make_loader
@@ -161,6 +162,8 @@ class NetEstimator(Parametrized, LeanEpoch):
                 self.initialized_ = self.initialized_ and (kept or not restart)
                 raise
             finally:
+                if training.steps is not None:
+                    training.steps.close()
                 self._training_ = None
                 for _, callback in getattr(self, "callbacks_", ()):
                     if isinstance(callback, LRDecay):
@@ -281,11 +284,14 @@ class NetEstimator(Parametrized, LeanEpoch):
         return self.initialized_instance(source, kwargs)
 
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> tuple[Any, dict]:
-        """Collect an optimizer's arguments; Adam and AdamW are fused where torch offers it."""
+        """Collect an optimizer's arguments; it is fused where torch offers it, and it is of use."""
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
         choices = {"fused", "foreach", "capturable", "differentiable"}
         optimizer = getattr(self, prefix, None)
-        if optimizer in (torch.optim.Adam, torch.optim.AdamW) and not choices & kwargs.keys():
+        fused = {torch.optim.Adam, torch.optim.AdamW}
+        if self._place is not None and torch.device(self._place).type in RECORDERS:
+            fused.add(torch.optim.SGD)  # A recorded step reads its learning rate from the device.
+        if optimizer in fused and not choices & kwargs.keys():
             parameters = [parameter for group in args[0] for parameter in group["params"]]
             kinds = {(parameter.device, parameter.dtype) for parameter in parameters}
             # torch 2.4 asks a parameter that has no shape yet whether it is floating.

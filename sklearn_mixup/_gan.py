@@ -50,8 +50,6 @@ class _GANTraining(Training):
     # Iterations of the whole training; None where whole epochs are asked for.
     n_iter: int | None = None
     n_done: int = 0
-    # What takes them; there is none before the networks are ready.
-    iterations: Any = None
 
 
 class MixupGAN(NetEstimator):
@@ -446,7 +444,7 @@ class MixupGAN(NetEstimator):
         size = (2, self._latent_dim_)
         z = torch.zeros(size, dtype=self._module_dtype(), device=self.device)
         check_modules(self.generator_, self.discriminator_, z, self._row_shape_)
-        self._training_.iterations = Iterations(self)
+        self._training_.steps = Iterations(self)
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -586,7 +584,7 @@ class MixupGAN(NetEstimator):
         self._set_training(True)
         training = self._training_
         z = self._latent(len(X) + sizes[0], training.vicinal_rng)
-        losses = training.iterations.take(X, lam, z, sizes)
+        losses = training.steps.take(X, lam, z, sizes)
         self.n_iter_ += 1
         # skorch's scoring callbacks ask for predictions, of which a GAN has none.
         return {"discriminator_loss": losses[0], "generator_loss": losses[1], "y_pred": None}

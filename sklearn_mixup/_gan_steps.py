@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from sklearn_mixup._capture import FEWEST, RECORDERS, RepeatedStep
 from sklearn_mixup._settings import is_foreign
 from sklearn_mixup._stack import describe, has_hooks, host_random_states
+from sklearn_mixup._update import RatesOnDevice, Update, takes_rate_from_device
 
 PARTS = ("generator", "discriminator")
 
@@ -30,6 +30,7 @@ class Iterations:
         self.net = net
         self.modules = [getattr(net, part + "_") for part in PARTS]
         self.optimizers = [getattr(net, f"optimizer_{part}_") for part in PARTS]
+        self.updates = [Update(optimizer) for optimizer in self.optimizers]
         self.n_taken = 0
         self.why_eager = self._why_eager()
         self.repeated: RepeatedStep | None = None
@@ -92,7 +93,11 @@ class Iterations:
             losses.append(loss.detach())
             return loss
 
-        self.optimizers[i].step(closure)
+        if net._training_.needs_closure:
+            self.optimizers[i].step(closure)
+        else:
+            closure()
+            self.updates[i]()
         return losses[0]
 
     def _average(self, kept: float | Tensor) -> None:
@@ -127,7 +132,7 @@ class Iterations:
             if hasattr(module, "_orig_mod"):
                 return f"the {part} is compiled"
         for optimizer in self.optimizers:
-            if not all("capturable" in group for group in optimizer.param_groups):
+            if not takes_rate_from_device(optimizer):
                 return f"{type(optimizer).__name__} reads its learning rate on the host"
         return None
 
@@ -137,11 +142,11 @@ class Iterations:
         """Take an iteration on tensors that stay where they are."""
         given = X, lam, z
         if self.repeated is None or sizes != self.sizes:
+            self.close()
             self.sizes = sizes
             self.room = [torch.empty_like(part) for part in given]
             self.kept = X.new_zeros(())
-            groups = [group for o in self.optimizers for group in o.param_groups]
-            self.groups = [(group, X.new_zeros(())) for group in groups]
+            self.rates = RatesOnDevice(self.optimizers, X.device)
             self.losses = X.new_zeros(2)
             self.repeated = RepeatedStep(
                 self._iterate_in_place,
@@ -152,28 +157,22 @@ class Iterations:
         for room, part in zip(self.room, given, strict=True):
             room.copy_(part)
         self.kept.fill_(kept)
-        for group, lr in self.groups:
-            lr.fill_(group["lr"])
+        self.rates.read()
         self.repeated.take(1)
         self.why_eager = self.repeated.why_eager
         return self.losses.clone()
 
+    def close(self) -> None:
+        """Let go of the recorded iteration, and of the gradients in its memory."""
+        if self.repeated is not None:
+            self.repeated.close()
+            for optimizer in self.optimizers:
+                optimizer.zero_grad()
+
     def _iterate_in_place(self) -> None:
-        with self._lr_on_device():
+        with self.rates.in_place():
             X, lam, z = self.room
             self.losses.copy_(self._iterate(X, lam, z, self.sizes, self.kept))
-
-    @contextmanager
-    def _lr_on_device(self) -> Iterator[None]:
-        """Let the optimizers read their learning rates from tensors, not from the host."""
-        before = [(group["lr"], group["capturable"]) for group, _ in self.groups]
-        try:
-            for group, lr in self.groups:
-                group.update(lr=lr, capturable=True)
-            yield
-        finally:
-            for (group, _), (rate, capturable) in zip(self.groups, before, strict=True):
-                group.update(lr=rate, capturable=capturable)
 
     def _list_state(self) -> list[Tensor]:
         """List the tensors that an iteration changes."""
@@ -181,6 +180,5 @@ class Iterations:
         if self.net.average > 0:
             modules.append(self.net.averaged_generator_)
         tensors = [t for m in modules for t in (*m.parameters(), *m.buffers())]
-        states = [state for o in self.optimizers for state in o.state.values()]
-        held = [v for state in states for v in state.values() if isinstance(v, Tensor)]
+        held = [v for update in self.updates for v in update.tensors()]
         return [*tensors, *held, self.losses]

@@ -288,7 +288,9 @@ class Group:
         if self.device.type in RECORDERS and n_steps >= FEWEST and takes_tensors:
             losses = self.y.new_zeros(self.n_gathered, len(lanes), dtype=net._module_dtype())
             self.chunked = ChunkedSteps(self._take_chosen, self._tensors, losses)
-            self.factors = self._tabulate_factors().to(losses)
+            # Torch's kernels take no learning rate in half precision.
+            dtype = torch.promote_types(losses.dtype, torch.float32)
+            self.factors = self._tabulate_factors().to(self.device, dtype)
 
     def _collect_tables(self) -> None:
         """Put the data of all nets into one table, and note where those of each begin."""
@@ -347,6 +349,9 @@ class Group:
                     del self.lanes[i].net.history[self.n_epochs_done :]
                 self._close(self.copies.tensors)
             raise
+        finally:
+            if self.chunked is not None:
+                self.chunked.close()
         self._close(self._tensors())
 
     def _close(self, tensors: Sequence[Tensor]) -> None:

@@ -273,6 +273,8 @@ class VicinalNet(NetEstimator):
             self.slow_because_ = self._why_slow(iterator, step_fn, fit_params)
             if self.slow_because_ is not None:
                 return iterator, step_fn
+            if training.steps is not None:
+                training.steps.close()
             training.steps = make_steps(self, iterator)
         return training.steps.minibatches(iterator), training.steps.take
 

@@ -35,7 +35,7 @@ def _find_kernel() -> Any:
 
 
 # Triton takes every annotation for a type of its own.
-def _mix_rows(rows, partner, lam, mixed, n_rows, n_columns, block: tl.constexpr):  # type: ignore  # noqa
+def _mix_rows(rows, partner, lam, mixed, n_rows, n_columns, block: tl.constexpr):  # type: ignore
     """Mix a block of columns of one row; a kernel for Triton."""
     row = tl.program_id(0).to(tl.int64)
     column = tl.program_id(1) * block + tl.arange(0, block)

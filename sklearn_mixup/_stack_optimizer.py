@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mixup._capture import RECORDERS
-from sklearn_mixup._update import Update, decays_apart
+from sklearn_mixup._update import Update, decays_apart, takes_rate_from_device
 
 # Optimizers that treat each number of a parameter alone, so that many modules are as one.
 ELEMENTWISE = (
@@ -60,9 +60,11 @@ class StackOptimizer:
         self.is_scaled = len({*zip(lr, weight_decay, strict=True)}) > 1
         self._make(make)
         (group, *others) = self.optimizer.param_groups
-        is_recorded = next(iter(self.own.values())).device.type in RECORDERS
+        first = next(iter(self.own.values()))
+        is_recorded = first.device.type in RECORDERS
         can_scale = type(self.optimizer) in SCALED and not others
-        if is_recorded and can_scale and not self.takes_tensors:
+        reads_rate = self.take_step.is_plain and takes_rate_from_device(self.optimizer)
+        if is_recorded and can_scale and not reads_rate:
             # A recorded step would go on with the learning rate that it was recorded with.
             self.is_scaled = True
             self._make(make)
@@ -74,7 +76,6 @@ class StackOptimizer:
             group["lr"], group["weight_decay"] = 1.0, 0.0
             if is_recorded and not group.get("fused") and "capturable" in group:
                 group["capturable"] = True
-            first = next(iter(self.own.values()))
             self.lr = first.new_tensor(lr)
             self.weight_decay = first.new_tensor(weight_decay) if any(weight_decay) else None
         self.base_lrs = [group["lr"] for group in self.optimizer.param_groups]

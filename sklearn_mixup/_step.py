@@ -7,17 +7,24 @@ are made: anew after each epoch in whose end a callback may have changed anythin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import methodcaller
+from operator import itemgetter, methodcaller
 from typing import Any
 
 import torch
-from torch import Tensor, amp
+from torch import Tensor, amp, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sklearn_mixup._stack import has_hooks, is_plain_mlp, mlp_backward
+from sklearn_mixup._capture import RECORDERS, ChunkedSteps
+from sklearn_mixup._stack import (
+    describe,
+    has_hooks,
+    host_random_states,
+    is_plain_mlp,
+    mlp_backward,
+)
 from sklearn_mixup._targets import LogCoefficients, is_plain_cross_entropy, mix_targets
-from sklearn_mixup._update import Update
-from sklearn_mixup.minibatches import Minibatches, cut_rows
+from sklearn_mixup._update import RatesOnDevice, Update, takes_rate_from_device
+from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 
 
 class Steps:
@@ -27,9 +34,18 @@ class Steps:
         self.net = net
         self.updates = [Update(getattr(net, name + "_")) for name in net._optimizers]
 
+    def runs(self, iterator: Minibatches) -> Iterator[tuple[Any, Any, int]]:
+        """Yield the runs of minibatches of an epoch, as `take` takes them, with their size."""
+        return iterator.runs()
+
     def minibatches(self, iterator: Minibatches) -> Iterator[tuple[Any, Any]]:
-        """Yield the minibatches of the epoch, in the form that `take` takes."""
-        return iter(iterator)
+        """Yield the minibatches of an epoch, in the form that `take` takes."""
+        for X, y, n_rows in self.runs(iterator):
+            yield from cut_rows(methodcaller("split", n_rows), (X, y))
+            del X, y  # or the next run would be made beside this one
+
+    def close(self) -> None:
+        """Let go of what is of no more use after the training."""
 
     def take(self, batch: tuple[Any, Any], **fit_params: Any) -> dict[str, Tensor]:
         """Take a step on a minibatch; return its loss."""
@@ -59,8 +75,8 @@ class WrittenSteps(Steps):
         self.weights, self.biases = ([param.detach() for param in part] for part in params)
         self.grads = [[param.grad for param in part] for part in params]
 
-    def minibatches(self, iterator: Minibatches) -> Iterator[tuple[Tensor, Any]]:
-        """Yield the minibatches of the epoch, the targets as coefficients and their sums."""
+    def runs(self, iterator: Minibatches) -> Iterator[tuple[Any, Any, int]]:
+        """Yield the runs of minibatches of an epoch, the targets as coefficients and their sums."""
         net = self.net
         for X, y, n_rows in iterator.runs():
             if not isinstance(y, LogCoefficients):
@@ -73,8 +89,8 @@ class WrittenSteps(Steps):
                     dtype=X.dtype,
                 )
             targets = y.rows, y.rows.sum(-1, keepdim=True)
-            yield from cut_rows(methodcaller("split", n_rows), (X.flatten(1), targets))
-            del X, y, targets  # or the next run would be made beside this one
+            yield X.flatten(1), targets, n_rows
+            del X, y, targets
 
     def take(self, batch: tuple[Tensor, Any], **fit_params: Any) -> dict[str, Tensor]:
         """Take a step on a minibatch; return its loss."""
@@ -92,9 +108,107 @@ class WrittenSteps(Steps):
         return {"loss": loss}
 
 
+class ReplayedSteps(Steps):
+    """Steps that a GPU replays; short minibatches, and what cannot be recorded, are taken eagerly.
+
+    Parameters
+    ----------
+    net : NetEstimator
+    steps : Steps
+        What takes them eagerly.
+    """
+
+    def __init__(self, net: Any, steps: Steps) -> None:
+        self.net = net
+        self.steps = steps
+        self.updates = steps.updates
+        optimizers = [update.optimizer for update in steps.updates]
+        self.rates = RatesOnDevice(optimizers, net._training_.device)
+        self.chunked: ChunkedSteps | None = None
+        self.n_steps = 0
+        self.is_loaded = False
+
+    def runs(self, iterator: Minibatches) -> Iterator[tuple[Any, Any, int]]:
+        """Yield the runs of minibatches of an epoch, as `take` takes them, with their size."""
+        return self.steps.runs(iterator)
+
+    def minibatches(self, iterator: Minibatches) -> Iterator[tuple[Any, Any]]:
+        """Yield the minibatches of an epoch; what `take` takes of them has been loaded by then."""
+        # Full ones, of all epochs to come.
+        self.n_steps = (
+            iterator.n_visits // iterator.batch_size * (self.net._training_.n_epochs or 1)
+        )
+        for X, y, n_rows in self.runs(iterator):
+            n_full = len(list_tensors(X)[0]) // n_rows
+            for k, batch in enumerate(cut_rows(methodcaller("split", n_rows), (X, y))):
+                if k >= n_full or (self.chunked is not None and self.chunked.why_eager):
+                    self.is_loaded = False
+                # In their first step optimizers make their states.
+                elif not self.is_loaded and all(update.has_begun for update in self.updates):
+                    self._load((X, y), k, n_full, n_rows)
+                yield batch
+            self.is_loaded = False
+            del X, y, batch
+
+    def close(self) -> None:
+        """Let go of the recorded step, and of the gradients in its memory."""
+        if self.chunked is not None:
+            self.chunked.close()
+            for update in self.updates:
+                update.optimizer.zero_grad()
+
+    def _load(self, rows: Any, start: int, stop: int, n_rows: int) -> None:
+        """Load the rows of minibatches `start` to `stop` of a run."""
+        shape = 1, stop - start, n_rows
+        chunk = map_tensors(
+            lambda x: x[start * n_rows : stop * n_rows].view(*shape, *x.shape[1:]), rows
+        )
+        if self.chunked is None or len(self.chunked.losses) < stop:
+            if self.chunked is not None:
+                self.chunked.close()
+            losses = torch.zeros(stop, 1, device=self.net._training_.device)
+            self.chunked = ChunkedSteps(self._step, self._list_state, losses, self._describe)
+        self.chunked.load(chunk)
+        self.is_loaded = True
+
+    def take(self, batch: tuple[Any, Any], **fit_params: Any) -> dict[str, Tensor]:
+        """Take the step on a minibatch that was yielded last; return its loss."""
+        if not self.is_loaded or self.chunked is None:
+            return self.steps.take(batch, **fit_params)
+        self.rates.read()
+        return {"loss": self.chunked.take(1, 1, n_in_all=self.n_steps).squeeze()}
+
+    def _step(self, stop: int, chosen: Any) -> Tensor:
+        batch = map_tensors(itemgetter(0), chosen)
+        with self.rates.in_place():
+            return self.steps.take(batch)["loss"].detach().view(1)
+
+    def _list_state(self) -> list[Tensor]:
+        """List the tensors that a step changes."""
+        net = self.net
+        parts = [getattr(net, name + "_") for name in net._modules + net._criteria]
+        parts = [part for part in parts if isinstance(part, nn.Module)]
+        tensors = [t for part in parts for t in (*part.parameters(), *part.buffers())]
+        return [*tensors, *(t for update in self.updates for t in update.tensors())]
+
+    def _describe(self) -> Any:
+        return host_random_states(), describe(self.net.module_), self.net.module_.training
+
+
 def make_steps(net: Any, iterator: Minibatches) -> Steps:
     """Make the fastest steps that a net can take on these minibatches."""
-    return WrittenSteps(net) if _can_be_written(net, iterator.X) else Steps(net)
+    steps = WrittenSteps(net) if _can_be_written(net, iterator.X) else Steps(net)
+    return ReplayedSteps(net, steps) if _can_be_replayed(net, steps) else steps
+
+
+def _can_be_replayed(net: Any, steps: Steps) -> bool:
+    """Whether nothing is known that would keep a device from replaying the steps of a net."""
+    parts = [getattr(net, name + "_") for name in net._modules + net._criteria]
+    return (
+        net._training_.device.type in RECORDERS
+        and not any(isinstance(part, nn.Module) and has_hooks(part) for part in parts)
+        and all(takes_rate_from_device(update.optimizer) for update in steps.updates)
+    )
 
 
 def _can_be_written(net: Any, X: Any) -> bool:

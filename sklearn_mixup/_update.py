@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -53,6 +55,69 @@ class Update:
         else:
             self.optimizer.step()
             self._look_for_kernel()
+
+    def tensors(self) -> list[Tensor]:
+        """List what the optimizer holds."""
+        states = self.optimizer.state.values()
+        return [value for state in states for value in state.values() if isinstance(value, Tensor)]
+
+
+def takes_rate_from_device(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a step can read its learning rate from the device."""
+    for group in optimizer.param_groups:
+        if not group.get("fused"):
+            if "capturable" not in group:
+                return False
+            continue
+        is_double = any(param.dtype == torch.float64 for param in group["params"])
+        if is_double and _rate_dtype(group) != torch.float64:
+            return False  # It would be rounded more than what it moves.
+    return True
+
+
+def _rate_dtype(group: Mapping[str, Any]) -> torch.dtype:
+    """Tell in which precision an optimizer reads its learning rate from the device."""
+    on_cuda = any(param.is_cuda for param in group["params"])
+    return torch.float32 if group.get("fused") and on_cuda else torch.float64
+
+
+class RatesOnDevice:
+    """Learning rates that a recorded step reads from the device, not as the host has them.
+
+    Parameters
+    ----------
+    optimizers : list of torch.optim.Optimizer
+    device : torch.device
+        Where their parameters live.
+    """
+
+    def __init__(self, optimizers: Sequence[torch.optim.Optimizer], device: torch.device) -> None:
+        self.groups = []
+        for group in itertools.chain(*(optimizer.param_groups for optimizer in optimizers)):
+            rate = torch.zeros((), dtype=_rate_dtype(group), device=device)
+            self.groups.append((group, rate))
+
+    def read(self) -> None:
+        """Take the learning rates from the host."""
+        for group, rate in self.groups:
+            rate.fill_(group["lr"])
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the optimizers see the learning rates that lie on the device."""
+        names = "lr", "capturable"
+        before = [
+            {name: group[name] for name in names if name in group} for group, _ in self.groups
+        ]
+        try:
+            for group, rate in self.groups:
+                group["lr"] = rate
+                if "capturable" in group:
+                    group["capturable"] = True
+            yield
+        finally:
+            for (group, _), own in zip(self.groups, before, strict=True):
+                group.update(own)
 
 
 def decays_apart(optimizer: torch.optim.Optimizer) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from skorch.callbacks import EpochScoring
 from torch import nn
 
 import sklearn_mixup._capture as capture
@@ -60,6 +61,7 @@ class Squared(nn.Module):
         return losses.mean() if self.reduction == "mean" else losses
 
 
+SGD = {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9, "optimizer__fused": True}
 MANY = {"batch_size": 8, "max_epochs": 5}
 
 
@@ -78,7 +80,7 @@ def fit_twice(monkeypatch, nets, folds, **options):
     [
         {},
         {"dropout": 0.3},
-        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+        SGD,
         {"optimizer": torch.optim.AdamW, "optimizer__weight_decay": 0.1},
         {"criterion__label_smoothing": 0.1, "dropout": 0.3},
         {"criterion": Squared, "erm_epochs": 2},
@@ -96,6 +98,60 @@ def test_nets_end_as_by_steps_one_by_one(iris, params, twin, repeated, monkeypat
         assert_same_net(*pair)
     assert repeated
     assert all(step.why_eager is None for step in repeated)
+
+
+class Normed(nn.Module):
+    """Batch normalisation, whose running statistics a step changes too."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(n_features)
+        self.output = nn.Linear(n_features, n_classes)
+
+    def forward(self, X):
+        return self.output(self.norm(X))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"alpha": 0, "callbacks__lr_decay": None},
+        {"lam_per": "sample", "iterator_train__chunk_bytes": 4000},
+        {"module": Normed, "batch_size": 7},  # a single row is left, and joins the last minibatch
+        {"criterion": Squared, "erm_epochs": 2},
+        {"class_weight": {0: 1.0, 1: 0.5, 2: 2.0}, **SGD},
+        {"callbacks": [("score", EpochScoring("accuracy", on_train=True))]},
+    ],
+    ids=str,
+)
+def test_a_fit_ends_as_by_steps_one_by_one(iris, params, twin, repeated, monkeypatch):
+    X, y = (part[:148] for part in iris)
+    common = {"random_state": 0, "device": "cpu", **MANY}
+    net = MixupClassifier(**{**common, **params})
+    other = clone(net)
+    net.fit(X, y).partial_fit(X, y)
+    assert repeated
+    assert any(step.is_trusted for step in repeated)
+    assert all(step.why_eager is None for step in repeated)
+    with monkeypatch.context() as patch:
+        patch.delitem(capture.RECORDERS, "cpu")
+        other.fit(X, y).partial_fit(X, y)
+    assert_same_net(net, other)
+
+
+def test_a_fit_whose_steps_cannot_be_recorded_goes_on_eagerly(iris, twin, monkeypatch, caplog):
+    def fail(step):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setitem(capture.RECORDERS, "cpu", fail)
+    net = MixupClassifier(random_state=0, device="cpu", **MANY)
+    other = clone(net)
+    with caplog.at_level("INFO", logger="sklearn_mixup"):
+        net.fit(*iris)
+    assert "operation not permitted when stream is capturing" in caplog.text
+    monkeypatch.delitem(capture.RECORDERS, "cpu")
+    assert_same_net(net, other.fit(*iris))
 
 
 def test_a_recorded_step_that_does_something_else_is_found_out(iris, twin, repeated, monkeypatch):
@@ -187,8 +243,7 @@ def test_iterations_of_a_gan_end_as_one_by_one(params, twin, repeated, monkeypat
     gan = quick(max_iter=48, iter_per_epoch=8, device="cpu", **params)
     other = clone(gan)
     gan.fit(X)
-    assert [step.why_eager for step in repeated] == [None]
-    assert repeated[0].is_replayed
+    assert [(step.is_trusted, step.why_eager) for step in repeated] == [(True, None)]
     with monkeypatch.context() as patch:
         patch.delitem(capture.RECORDERS, "cpu")
         other.fit(X)
@@ -219,36 +274,9 @@ def test_a_module_that_counts_its_calls_is_not_replayed(twin, repeated):
 # -- CUDA -----------------------------------------------------------------------------------------
 
 
-class Chunked(nn.Module):
-    """What vmap takes, with layers that the written-out gradient has not."""
-
-    def __init__(self, n_features, n_classes):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(n_features, 16),
-            nn.LayerNorm(16),
-            nn.GELU(),
-            nn.Dropout(0.2),
-            nn.Linear(16, n_classes),
-        )
-
-    def forward(self, X):
-        return self.output(self.layers(X))
-
-
-@pytest.mark.cuda
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"dropout": 0.3},
-        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
-        {"criterion__label_smoothing": 0.1, "dropout": 0.3},
-        {"module": Chunked, "dropout": 0.3, "module__hidden_sizes": None},
-    ],
-    ids=str,
-)
-def test_cuda_graphs_do_what_steps_one_by_one_do(iris, params, monkeypatch):
+@pytest.fixture
+def noted(monkeypatch):
+    """Collect the steps that are repeated, wherever they are."""
     made = []
     make = RepeatedStep.__init__
 
@@ -257,16 +285,43 @@ def test_cuda_graphs_do_what_steps_one_by_one_do(iris, params, monkeypatch):
         made.append(self)
 
     monkeypatch.setattr(RepeatedStep, "__init__", make_noted)
-    params = {name: value for name, value in params.items() if value is not None}
+    return made
+
+
+class Deep(nn.Module):
+    """What vmap takes, with layers that the written-out gradient has not."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        self.input, self.norm = nn.Linear(n_features, 16), nn.LayerNorm(16)
+        self.dropout, self.output = nn.Dropout(0.2), nn.Linear(16, n_classes)
+
+    def forward(self, X):
+        return self.output(self.dropout(nn.functional.gelu(self.norm(self.input(X)))))
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"dropout": 0.3},
+        SGD,
+        {"criterion__label_smoothing": 0.1, "dropout": 0.3},
+        {"module": Deep, "dropout": 0.3},
+    ],
+    ids=str,
+)
+def test_cuda_graphs_do_what_steps_one_by_one_do(iris, params, noted, monkeypatch):
     varied = [{"alpha": 0}, {"alpha": 0.2, "random_state": 1}, {"alpha": 1, "lam_per": "sample"}]
     common = {"device": "cuda", "random_state": 0, **MANY, **params}
     nets = [MixupClassifier(**{**common, **net}) for net in varied]
     others = [clone(net) for net in nets]
     folds = list(zip(*make_folds(*iris, 150, 140, 150), strict=True))
     fit_fused(nets, *folds)
-    assert made
-    assert [step.why_eager for step in made] == [None] * len(made)
-    assert all(step.is_replayed for step in made)
+    # Of those with too few steps none is recorded.
+    assert {step.why_eager for step in noted} == {None}
+    assert any(step.is_trusted for step in noted)
     with monkeypatch.context() as patch:
         patch.delitem(capture.RECORDERS, "cuda")
         fit_fused(others, *folds)
@@ -280,40 +335,70 @@ def test_cuda_graphs_do_what_steps_one_by_one_do(iris, params, monkeypatch):
 
 
 @pytest.mark.cuda
-def test_cuda_steps_that_look_at_the_host_go_on_eagerly(iris):
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"alpha": 0, "dropout": 0.3},
+        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+        {"optimizer": torch.optim.RMSprop},
+        {"module": Normed, "batch_size": 7},
+        {"module": Deep, "criterion__label_smoothing": 0.1},
+        {"lam_per": "sample", "class_weight": "balanced"},
+    ],
+    ids=str,
+)
+def test_cuda_graphs_of_a_fit_do_what_steps_one_by_one_do(iris, params, noted, monkeypatch):
+    """In float32, as on a GPU: after an epoch of 18 steps, which differ by rounding at most."""
+    torch.set_default_dtype(torch.float32)
+    monkeypatch.setattr(capture, "FEWEST", 4)
+    net = MixupClassifier(
+        **{"random_state": 0, "device": "cuda", **MANY, "max_epochs": 1, **params}
+    )
+    others = clone(net), clone(net)
+    net.fit(*iris)
+    assert [step.why_eager for step in noted] == [None]
+    assert noted[0].is_trusted
+    others[0].fit(*iris)
+    with monkeypatch.context() as patch:
+        patch.delitem(capture.RECORDERS, "cuda")
+        others[1].fit(*iris)
+    for name, tensor in net.module_.state_dict().items():
+        assert torch.equal(tensor, others[0].module_.state_dict()[name])
+        # A rounding error of a gradient near zero is as large a step of Adam as any other.
+        expected = others[1].module_.state_dict()[name]
+        assert (tensor - expected).double().norm() <= 1e-2 * (expected.double().norm() + 1)
+
+
+@pytest.mark.cuda
+def test_cuda_steps_that_look_at_the_host_go_on_eagerly(iris, noted):
     class Looks(nn.Linear):
         def forward(self, X):
             return super().forward(X) * (1.0 if float(X.abs().sum()) >= 0 else 0.0)
 
-    net = MixupClassifier(
-        Looks, module__in_features=4, module__out_features=3, device="cuda", random_state=0, **MANY
-    )
-    with np.testing.suppress_warnings() as caught:
-        caught.filter(UserWarning)  # vmap does not take it either
-        fit_fused([net], *[[part] for part in iris])
+    torch.set_default_dtype(torch.float32)
+    shape = {"module__in_features": 4, "module__out_features": 3}
+    net = MixupClassifier(Looks, device="cuda", random_state=0, **shape, **MANY).fit(*iris)
+    assert "recording a step failed" in noted[0].why_eager
     assert np.isfinite(net.predict_proba(iris[0])).all()
+    assert net.fit(*iris).score(*iris) > 0.5
 
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("params", [{}, {"alpha": 0, "discriminator__dropout": 0.2}])
-def test_cuda_graphs_of_a_gan_do_what_iterations_one_by_one_do(params, monkeypatch):
-    X = make_rows().astype(float)
-    made = []
-    make = RepeatedStep.__init__
-
-    def make_noted(self, *args, **kwargs):
-        make(self, *args, **kwargs)
-        made.append(self)
-
-    monkeypatch.setattr(RepeatedStep, "__init__", make_noted)
+def test_cuda_graphs_of_a_gan_do_what_iterations_one_by_one_do(params, noted, monkeypatch):
+    torch.set_default_dtype(torch.float32)
+    X = make_rows()
     gan = quick(max_iter=48, iter_per_epoch=8, device="cuda", **params)
     others = clone(gan), clone(gan)
     gan.fit(X)
-    assert [step.why_eager for step in made] == [None]
+    assert [step.why_eager for step in noted] == [None]
+    assert noted[0].is_trusted
     others[0].fit(X)
     np.testing.assert_array_equal(gan.sample(50, 0), others[0].sample(50, 0))
     with monkeypatch.context() as patch:
         patch.delitem(capture.RECORDERS, "cuda")
         others[1].fit(X)
     expected = others[1].sample(50, 0)
-    np.testing.assert_allclose(gan.sample(50, 0), expected, rtol=ROUNDING, atol=1e-9)
+    # 48 iterations in float32, each rounded otherwise.
+    assert np.abs(gan.sample(50, 0) - expected).max() <= 0.05 * np.abs(expected).max()
