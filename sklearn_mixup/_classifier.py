@@ -303,7 +303,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
             If somebody presses Ctrl-C. The net keeps what it has learned so far and can predict.
         """
         n_epochs = fit_params.get("epochs") or self.max_epochs  # skorch takes them here too
-        return self._fit(super().fit, X, y, sample_weight, fit_params, n_epochs=n_epochs)
+        return self._fit("fit", X, y, sample_weight, fit_params, n_epochs=n_epochs)
 
     def partial_fit(
         self,
@@ -329,13 +329,11 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         MixupClassifier
             The net itself.
         """
-        if self._training_ is not None:  # skorch's fit goes on through partial_fit
-            return super().partial_fit(X, y, classes=classes, **fit_params)
-        return self._fit(super().partial_fit, X, y, sample_weight, fit_params, classes=classes)
+        return self._fit("partial_fit", X, y, sample_weight, fit_params, classes=classes)
 
     def _fit(
         self,
-        train: Callable[..., Any],
+        method: str,
         X: Any,
         y: Any,
         sample_weight: Any,
@@ -361,7 +359,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
             sample_weight=sample_weight,
             class_weight=class_weight,
         ):
-            return train(X, y, **fit_params)
+            return self._let_skorch_train(X, y, method, fit_params)
 
     def _check_fit(
         self, X: Any, y: Any, sample_weight: Any, restart: bool, classes: Any

@@ -53,6 +53,9 @@ from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel, repeat_lam
 from sklearn_mixup.vicinal import sample_lam
 
+# From 1.4 on skorch wants to know which method was called, to route metadata.
+_ROUTES = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
+
 
 @functools.cache
 def _can_be_fused(optimizer: Callable[..., Any], device: torch.device, dtype: torch.dtype) -> bool:
@@ -111,54 +114,56 @@ class NetEstimator(Parametrized, LeanEpoch):
 
     # -- seeding ----------------------------------------------------------------------------
 
-    @contextmanager
-    def _seeded(
-        self, *, restart: bool, seeds: Sequence[int] | None = None
-    ) -> Iterator[tuple[int, int]]:
-        """Seed the global generators by `random_state`, anew or going on; yield two more seeds.
-
-        `seeds` are three that were drawn from it before.
-        """
+    def _draw_seeds(self, *, restart: bool, seeds: Sequence[int] | None = None) -> list[int]:
+        """Draw three seeds by `random_state`, anew or going on; `seeds` were drawn before."""
         if restart or "_rng_" not in self.__dict__:
             # None means a seed that nobody knows, not the global generator: that is left alone.
             state = self.random_state
             self._rng_ = np.random.RandomState() if state is None else check_random_state(state)
-        drawn = draw_seeds(self._rng_) if seeds is None else list(seeds)
+        return draw_seeds(self._rng_) if seeds is None else list(seeds)
+
+    def _begin(
+        self,
+        *,
+        restart: bool,
+        n_epochs: int | None,
+        seeds: Sequence[int] | None = None,
+        **needed: Any,
+    ) -> Training:
+        """Begin a training: its seeds and streams of draws, and what it needs while it lasts."""
+        drawn = self._draw_seeds(restart=restart, seeds=seeds)
         if self._processes[1] > 1:  # without a random_state each would have drawn its own
             from accelerate.utils import broadcast_object_list
 
             drawn = broadcast_object_list(drawn)
         seed, shuffle_seed, vicinal_seed = drawn
-        with isolated_rng(seed, self._place):
-            yield shuffle_seed, vicinal_seed
-
-    def _start_training(
-        self, seeds: tuple[int, int], *, n_epochs: int | None, **needed: Any
-    ) -> Training:
-        """Make what training needs while it lasts."""
         device = self._place if self._place is not None else "cpu"
         # Two generators, so that nets that differ in alpha alone see the same shuffles; processes
         # share the shuffle, and mix and drop each for itself.
-        shuffle_seed, vicinal_seed = seeds[0], seed_of_process(seeds[1], self._processes[0])
-        shuffle_rng = torch.Generator(device).manual_seed(shuffle_seed)
-        vicinal_rng = torch.Generator(device).manual_seed(vicinal_seed)
-        self._training_ = self._training_type(n_epochs, shuffle_rng, vicinal_rng, **needed)
+        vicinal_seed = seed_of_process(vicinal_seed, self._processes[0])
+        shuffle_rng, vicinal_rng = (
+            torch.Generator(device).manual_seed(each) for each in (shuffle_seed, vicinal_seed)
+        )
+        self._training_ = self._training_type(
+            n_epochs, shuffle_rng, vicinal_rng, seed=seed, fresh=restart, **needed
+        )
         return self._training_
 
     @contextmanager
     def _train(self, *, restart: bool, n_epochs: int | None, **needed: Any) -> Iterator[None]:
         """Hold what training needs while it lasts; a fit that fails leaves an unfitted net."""
-        with self._seeded(restart=restart) as seeds:
-            training = self._start_training(seeds, n_epochs=n_epochs, fresh=restart, **needed)
+        training = self._begin(restart=restart, n_epochs=n_epochs, **needed)
+        with isolated_rng(training.seed, self._place):
             try:
+                if restart:
+                    self.initialize()
                 yield
                 if training.interrupt is not None:  # skorch ended the training without a word.
                     raise training.interrupt
+            except DivergedError:
+                raise
             except BaseException as error:
-                if isinstance(error, DivergedError):
-                    kept = error.is_fitted
-                else:
-                    kept = isinstance(error, KeyboardInterrupt) and training.has_begun(self)
+                kept = isinstance(error, KeyboardInterrupt) and training.has_begun(self)
                 self.initialized_ = self.initialized_ and (kept or not restart)
                 raise
             finally:
@@ -168,6 +173,11 @@ class NetEstimator(Parametrized, LeanEpoch):
                 for _, callback in getattr(self, "callbacks_", ()):
                     if isinstance(callback, LRDecay):
                         callback.restore()
+
+    def _let_skorch_train(self, X: Any, y: Any, method: str, fit_params: Mapping[str, Any]) -> Any:
+        """Go through skorch's training; `method` of the net was called."""
+        told = {"_routing_method": method} if _ROUTES else {}
+        return super().partial_fit(X, y, **told, **fit_params)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
@@ -190,7 +200,8 @@ class NetEstimator(Parametrized, LeanEpoch):
         self._is_loaded_ = False
         if self._training_ is not None:
             return super()._initialize_module(*args, **kwargs)
-        with self._seeded(restart="_rng_" not in self.__dict__):
+        seed, *_ = self._draw_seeds(restart=False)
+        with isolated_rng(seed, self._place):
             return super()._initialize_module(*args, **kwargs)
 
     # -- checks -----------------------------------------------------------------------------

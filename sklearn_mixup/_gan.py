@@ -6,7 +6,7 @@ import copy
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -295,7 +295,7 @@ class MixupGAN(NetEstimator):
         KeyboardInterrupt
             If somebody presses Ctrl-C. The GAN keeps what it has learned so far and can sample.
         """
-        return self._fit(super().fit, X, y, fit_params, ends=True)
+        return self._fit("fit", X, y, fit_params)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
         """Go on training, for `max_iter` iterations, without lowering the learning rate.
@@ -314,14 +314,11 @@ class MixupGAN(NetEstimator):
         MixupGAN
             The GAN itself.
         """
-        if self._training_ is not None:  # skorch's fit goes on through partial_fit
-            return super().partial_fit(X, None, **fit_params)
-        return self._fit(super().partial_fit, X, y, fit_params, ends=False)
+        return self._fit("partial_fit", X, y, fit_params)
 
-    def _fit(
-        self, train: Callable[..., Any], X: Any, y: Any, fit_params: dict[str, Any], *, ends: bool
-    ) -> Any:
-        """Check what was passed, then let skorch train."""
+    def _fit(self, method: str, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
+        """Check what was passed, then let skorch train; ``partial_fit`` has no end."""
+        ends = method == "fit"
         self._check_params()
         check_fit_params(self, self._receivers(), fit_params)
         restart = not self.initialized_ or (ends and not self.warm_start)
@@ -333,7 +330,7 @@ class MixupGAN(NetEstimator):
         n_iter = self.max_iter if n_epochs is None else n_epochs * self.iter_per_epoch
         n_epochs = self.max_epochs if ends else None
         with self._train(restart=restart, n_epochs=n_epochs, n_iter=n_iter):
-            return train(X, None, **fit_params)
+            return self._let_skorch_train(X, None, method, fit_params)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""

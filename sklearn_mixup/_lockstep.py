@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._capture import FEWEST, RECORDERS, ChunkedSteps
-from sklearn_mixup._device import threads_for
+from sklearn_mixup._device import isolated_rng, threads_for
 from sklearn_mixup._last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._loaders import no_minibatch
 from sklearn_mixup._stack import (
@@ -108,13 +108,14 @@ class Lane:
         sample_weight = fit_params.get("sample_weight")
         X, y, sample_weight, class_weight = shared.check(net, X, y, sample_weight)
         try:
-            with net._seeded(restart=True, seeds=seeds) as others:
-                training = net._start_training(
-                    others,
-                    n_epochs=net.max_epochs,
-                    sample_weight=sample_weight,
-                    class_weight=class_weight,
-                )
+            training = net._begin(
+                restart=True,
+                n_epochs=net.max_epochs,
+                seeds=seeds,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+            )
+            with isolated_rng(training.seed, net._place):
                 net.initialize()
                 noise_seed = int(torch.randint(2**62, ()))
             net._prepare()

@@ -26,6 +26,8 @@ class Training:
     n_epochs: int | None
     shuffle_rng: torch.Generator
     vicinal_rng: torch.Generator
+    # Of the global generators, while it lasts.
+    seed: int
     needs_closure: bool = True
     device: torch.device | None = None
     dtype: torch.dtype | None = None
