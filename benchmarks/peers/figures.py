@@ -211,17 +211,7 @@ def _overlap(box: Any, other: Any) -> float:
 
 
 def plot_ranks(ranks: Mapping[str, Ranks]) -> Any:
-    """Draw the mean ranks of error and log-loss; bars join what is not told apart [1]_.
-
-    Parameters
-    ----------
-    ranks : mapping of str to Ranks
-        By the name of the measure.
-
-    References
-    ----------
-    .. [1] Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006.
-    """
+    """Draw the mean ranks of error and log-loss; bars join what is not told apart (Demsar 2006)."""
     n_methods = max(len(each.mean) for each in ranks.values())
     height = 1.9 + 0.14 * n_methods
     figure = new_figure(9, height * len(ranks))

@@ -70,23 +70,7 @@ class Results:
 
 
 def collect(runs: pd.DataFrame) -> Results:
-    """Set the methods beside each other.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs: ``table``, ``method``, ``split``, the columns of `MEASURES`, ``fit_time_s``
-        and ``predict_time_s``.
-
-    Returns
-    -------
-    Results
-
-    Raises
-    ------
-    ValueError
-        If some table and split lacks a method that others have.
-    """
+    """Set the methods of finished runs beside each other."""
     values = {name: by_table_and_split(runs, name) for name in MEASURES}
     values |= {
         name: np.log(by_table_and_split(runs, name)) for name in ("fit_time_s", "predict_time_s")

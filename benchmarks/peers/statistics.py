@@ -21,11 +21,6 @@ def by_table_and_split(runs: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Set the methods beside each other: a row for each table and split, a column for each method.
 
     Tables and methods stand in the order of `TITLES` and of the runs.
-
-    Raises
-    ------
-    ValueError
-        If some table and split has a run of one method and not of another.
     """
     wide = pair(runs, measure, by=["table", "split"], columns="method", wanted=())
     found = wide.index.unique("table")
@@ -79,19 +74,9 @@ class Difference:
 
 
 def compare(values: pd.DataFrame, method: str, other: str) -> Difference:
-    """Compare two methods, paired by table and split: ``method - other``.
+    """Compare two columns of `by_table_and_split`, paired by table and split: ``method - other``.
 
-    Parameters
-    ----------
-    values : DataFrame
-        From `by_table_and_split`.
-    method, other : str
-        Columns of it.
-
-    Returns
-    -------
-    Difference
-        NaN stands for the standard error and the p values of a single table or split.
+    NaN stands for the standard error and the p values of a single table or split.
     """
     both = values[[method, other]]
     of_tables = both.groupby("table", sort=False).mean()
@@ -130,19 +115,6 @@ def power(true: float, standard_error: float, n: int) -> float:
     ``n - 1`` degrees of freedom and noncentrality ``(true / standard_error)**2``, and the test
     finds the difference where ``t**2`` is beyond the squared 97.5 % quantile of Student's t.
 
-    Parameters
-    ----------
-    true : float
-        The difference.
-    standard_error : float > 0
-        Of the mean of the differences.
-    n : int >= 2
-        Number of differences.
-
-    Returns
-    -------
-    float in [0.05, 1]
-
     Examples
     --------
     >>> round(power(0.0, 1.0, 10), 3), round(power(3.0, 1.0, 10), 3)
@@ -159,15 +131,6 @@ def detectable(standard_error: float, n: int) -> float:
 
     Power depends on the difference in standard errors alone, so this is a multiple of
     `standard_error`: 3.15 of them for ten tables.
-
-    Parameters
-    ----------
-    standard_error, n
-        As for `power`.
-
-    Returns
-    -------
-    float
 
     Examples
     --------
@@ -216,17 +179,7 @@ class Ranks:
 
 
 def rank(values: pd.DataFrame) -> Ranks:
-    """Rank the methods on each table by the mean of its splits, and test whether they differ.
-
-    Parameters
-    ----------
-    values : DataFrame
-        From `by_table_and_split`; lower is better.
-
-    Returns
-    -------
-    Ranks
-    """
+    """Rank the methods on each table by the mean of its splits, and test whether they differ."""
     means = values.groupby("table", sort=False).mean().round(12)
     n_tables, n_methods = means.shape
     return Ranks(

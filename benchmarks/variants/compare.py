@@ -26,23 +26,10 @@ def title_of(measure: str) -> str:
 
 
 def compare_by_table(runs: pd.DataFrame) -> pd.DataFrame:
-    """Set each variant beside what it is compared with, split by split.
+    """Set each variant of finished runs beside what it is compared with, split by split.
 
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs: ``table``, ``variant``, ``split``, and a column for each measure.
-
-    Returns
-    -------
-    DataFrame
-        A row for each measure, variant and table: mean ``difference`` and its standard ``error``,
-        which allows for the rows that random splits share (see `paired_difference`).
-
-    Raises
-    ------
-    ValueError
-        If some split has a run of a variant and not of what it is compared with.
+    A row for each measure, variant and table: mean ``difference`` and its standard ``error``, which
+    allows for the rows that random splits share (see `paired_difference`).
     """
     rows = []
     for measure in TOLD:
@@ -64,20 +51,12 @@ def compare_by_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(by_table: pd.DataFrame) -> pd.DataFrame:
-    """Average the differences of the tables, each counting alike.
+    """Average the differences that `compare_by_table` found, each table counting alike.
 
-    Parameters
-    ----------
-    by_table : DataFrame
-        From `compare_by_table`.
-
-    Returns
-    -------
-    DataFrame
-        A row for each measure and variant: mean ``difference``; its standard errors, over the
-        tables as a sample of tables (``error_tables``) and over the splits of just these tables
-        (``error_splits``); the larger of the two, ``error``; ``ratio``, difference / error; its
-        two-sided ``p_value`` by the t distribution; and the ``verdict``.
+    A row for each measure and variant: mean ``difference``; its standard errors, over the tables as
+    a sample of tables (``error_tables``) and over the splits of just these tables
+    (``error_splits``); the larger of the two, ``error``; ``ratio``, difference / error; its
+    two-sided ``p_value`` by the t distribution; and the ``verdict``.
     """
     rows = []
     for measure in TOLD:

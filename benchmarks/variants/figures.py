@@ -32,13 +32,7 @@ def _lines(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def plot(by_table: pd.DataFrame, comparison: pd.DataFrame) -> Any:
-    """Draw the differences of all variants with 95 % intervals, and behind them those of tables.
-
-    Parameters
-    ----------
-    by_table, comparison : DataFrame
-        From `compare_by_table` and `compare`.
-    """
+    """Draw the differences of all variants with 95 % intervals, and behind them those of tables."""
     lines = list(_lines(comparison))
     figure = new_figure(11, 1.9 + 0.27 * len(lines))
     axes = figure.subplots(1, len(TOLD), sharey=True)
