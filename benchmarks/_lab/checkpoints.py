@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks._lab.runs import Task
 
 
-def _folder_of(task: Task, folder: Path) -> Path:
-    """Name the folder for a key and settings."""
+def checkpoints_of(task: Task, folder: Path) -> Path:
+    """Name the folder below `folder` for the key and settings of a task."""
     words = [str(value) for value in task.key.values() if value is not None]
     name = "".join(c if c.isalnum() or c in "-.=" else "_" for c in "-".join(words))
     return folder / f"{name}-{task.fingerprint}"
@@ -20,12 +20,12 @@ def _folder_of(task: Task, folder: Path) -> Path:
 
 def with_checkpoints(task: Task, folder: Path) -> Task:
     """Tell the work of a task where its checkpoints go, below `folder`."""
-    return replace(task, work=partial(task.work, checkpoints=_folder_of(task, folder)))
+    return replace(task, work=partial(task.work, checkpoints=checkpoints_of(task, folder)))
 
 
 def forget_checkpoints(folder: Path, tasks: Sequence[Task]) -> None:
     """Remove the checkpoints of finished tasks, and `folder` when it is empty."""
     for task in tasks:
-        shutil.rmtree(_folder_of(task, folder), ignore_errors=True)
+        shutil.rmtree(checkpoints_of(task, folder), ignore_errors=True)
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()

@@ -46,7 +46,7 @@ def _forget(parts: Sequence[Part], out: Path, name: str) -> None:
     """Forget the finished runs, and what is left of those that were killed."""
     for part in parts:
         (out / f"{part.table or part.stem}.csv").unlink(missing_ok=True)
-    if any(part.checkpoints for part in parts):
+    if any(part.checkpoints or part.prepare for part in parts):
         shutil.rmtree(out / f"{name}_checkpoints", ignore_errors=True)
 
 

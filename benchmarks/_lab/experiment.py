@@ -73,7 +73,8 @@ class Part:
     one_by_one : bool, default=False
         Whether ``--jobs`` is of no use, as where times are taken.
     prepare : callable, default=None
-        ``prepare(pending)`` is called with the tasks that are not done, before they are.
+        ``prepare(pending)`` is called with the tasks that are not done, before they are; what it
+        makes is below ``NAME_checkpoints``.
     dry_run : callable, default=None
         Prints what the runs take, for ``--dry-run``.
     """

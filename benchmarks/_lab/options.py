@@ -45,6 +45,27 @@ def add_alphas(
     )
 
 
+def _positive(text: str) -> float:
+    """Read an alpha that mixes."""
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be > 0; got {text}. ERM is run beside it anyway")
+    return number
+
+
+def add_alpha(
+    parser: argparse.ArgumentParser, default: float | None = None, *, told: str = ""
+) -> None:
+    """Add ``--alpha``, for one mixup beside ERM; `told` ends its help."""
+    parser.add_argument(
+        "--alpha",
+        type=_positive,
+        metavar="A",
+        default=default,
+        help=f"concentration of Beta(A, A) {told}",
+    )
+
+
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
     """Add ``--dry-run``."""
     parser.add_argument(

@@ -25,7 +25,7 @@ from functools import partial
 from benchmarks._data.cifar import fetch_cifar10
 from benchmarks._data.pictures import find_in_memory
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_data_options, missing_data_end_it
+from benchmarks._lab.options import add_alpha, add_data_options, missing_data_end_it
 from benchmarks._lab.pictures import KEY
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks.between.report import tell
@@ -38,23 +38,9 @@ _SCALES = {
 }
 
 
-def _positive(text: str) -> float:
-    """Read an alpha that mixes."""
-    number = float(text)
-    if not number > 0:
-        raise argparse.ArgumentTypeError(f"must be > 0; got {text}. ERM is run beside it anyway")
-    return number
-
-
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=["cifar10", "digits"], help="by scale")
-    parser.add_argument(
-        "--alpha",
-        type=_positive,
-        metavar="A",
-        default=CIFAR_RECIPES[FAMILY].alpha,
-        help="concentration of Beta(A, A) to mix with, beside ERM; default 1",
-    )
+    add_alpha(parser, CIFAR_RECIPES[FAMILY].alpha, told="to mix with, beside ERM; default 1")
     parser.add_argument(
         "--epochs",
         type=int,

@@ -1,6 +1,6 @@
 """Table 3: who attacks whom, nets trained once, honest sentences, and the paper's own settings."""
 
-import re
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,34 +10,46 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import _adversarial_nets as nets
-from benchmarks import _adversarial_report as report
 from benchmarks import adversarial
 from benchmarks.__main__ import main
-from benchmarks._adversarial_nets import clean_column, column
 from benchmarks._data.imagenet import write_digits
 from benchmarks._data.pictures import PictureSet, find_in_memory
 from benchmarks._lab import pictures as pictures_as_runs
+from benchmarks._lab.runs import environment
+from benchmarks._nets import recipes
+from benchmarks.adversarial import EXPERIMENT, digits, pictures, report
+from benchmarks.adversarial.attacks import (
+    ATTACKS,
+    BOXES,
+    clean_column,
+    column,
+    measure_attacks,
+    unit_of,
+)
+from benchmarks.adversarial.recipes import TABLE_3_ERRORS
 from sklearn_mixup.robustness import fgsm, iterative_fgsm
 from tests.picture_rows import read_plan
 
-SMOKE = ["adversarial", "--scale", "smoke", "--device", "cpu"]
+SMOKE = ["adversarial", "--scale", "smoke", "--device", "cpu", "--parts", "pictures", "--out"]
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> Path:
-    """Run at the smoke scale, with a kill between training and attacks; give its folder."""
-    out = tmp_path_factory.mktemp("smoke")
+def killed(tmp_path_factory) -> Path:
+    """Run pictures at the smoke scale, with a kill between training and attacks; give the folder.
+
+    networks_copy.csv tells of the networks that were trained.
+    """
+    out = tmp_path_factory.mktemp("killed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(adversarial, "measure_attacks", _interrupt)
+        patch.setattr(pictures, "measure_attacks", _interrupt)
         with pytest.raises(KeyboardInterrupt):
-            main([*SMOKE, "--parts", "pictures", "--out", str(out)])
+            main([*SMOKE, str(out)])
     (path,) = out.glob("adversarial_checkpoints/*/networks.csv")
-    path.rename(out / "networks_copy.csv")
-    path.write_bytes((out / "networks_copy.csv").read_bytes())
+    (out / "networks_copy.csv").write_bytes(path.read_bytes())
+    main([*SMOKE, str(out), "--dry-run"])  # leaves all as it is
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures_as_runs, "fit_resumable", lambda *args: pytest.fail("trained again"))
-        main([*SMOKE, "--out", str(out)])
+        main([*SMOKE, str(out)])
     return out
 
 
@@ -48,41 +60,36 @@ def _interrupt(*args, **kwargs):
 # -- the command line ---------------------------------------------------------------------------
 
 
-def test_smoke_leaves_a_table_a_page_and_a_figure_and_no_networks(smoke):
-    assert sorted(path.name for path in smoke.iterdir() if path.suffix != ".json") == [
-        *(f"adversarial.{ext}" for ext in ("csv", "md", "png")),
-        "networks_copy.csv",
-    ]
-    assert (smoke / "adversarial.png").read_bytes().startswith(b"\x89PNG")
-    page = (smoke / "adversarial.md").read_text(encoding="utf-8")
-    assert "digits of scikit-learn" in page
-    assert "In the paper mixup is ahead in all four" in page
-    runs = pd.read_csv(smoke / "adversarial.csv")
-    assert runs.groupby("network", sort=False).size().tolist() == [4, 4]
-    assert runs.filter(like="top1").notna().any().all()
-
-
-def test_networks_are_trained_once_kept_over_a_kill_and_attacked_as_trained(smoke):
-    trained = pd.read_csv(smoke / "networks_copy.csv")
+def test_networks_are_trained_once_kept_over_a_kill_and_attacked_as_trained(killed):
+    trained = pd.read_csv(killed / "networks_copy.csv")
     pairs = list(zip(trained["alpha"], trained["seed"], strict=True))
     assert pairs == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]  # ERM of seed 2 only attacks
-    attacked = pd.read_csv(smoke / "adversarial.csv").query("network.str.startswith('PreAct')")
+    attacked = pd.read_csv(killed / "adversarial.csv")
     assert list(zip(attacked["alpha"], attacked["seed"], strict=True)) == pairs[:-1]
     assert (attacked["source_seed"] == attacked["seed"] + 1).all()
     # Read from its checkpoint, each errs as it did when it was trained.
     both = attacked.merge(trained, on=["alpha", "seed"])
     np.testing.assert_allclose(both["clean_top1"], both["test_error"], atol=1e-9)
     np.testing.assert_allclose(both["clean_top5"], both["test_top5_error"], atol=1e-9)
+    assert not (killed / "adversarial_checkpoints").exists()
 
 
-def test_a_second_run_does_nothing(smoke, monkeypatch):
-    before = (smoke / "adversarial.csv").read_bytes()
-    monkeypatch.setattr(
-        pictures_as_runs, "fit_resumable", lambda *args: pytest.fail("trained again")
-    )
-    monkeypatch.setattr(adversarial, "fit_fused", lambda *args: pytest.fail("trained again"))
-    main([*SMOKE, "--out", str(smoke)])
-    assert (smoke / "adversarial.csv").read_bytes() == before
+def test_a_fresh_run_trains_again(tmp_path, monkeypatch):
+    folder = tmp_path / "adversarial_checkpoints" / "digits-2"
+    folder.mkdir(parents=True)
+    (folder / "stale").touch()
+    monkeypatch.setattr(pictures_as_runs, "fit_resumable", _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        main([*SMOKE, str(tmp_path), "--fresh"])
+    assert not (folder / "stale").exists()
+
+
+def test_both_parts_are_told_on_one_page(smoke_of):
+    page = (smoke_of("adversarial") / "adversarial.md").read_text(encoding="utf-8")
+    assert page.count("In the paper mixup is ahead in all four") == 2
+    runs = pd.read_csv(smoke_of("adversarial") / "adversarial.csv")
+    assert runs.groupby("network", sort=False).size().tolist() == [4, 4]
+    assert runs.filter(like="top1").notna().any().all()
 
 
 @pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra `vision`")
@@ -97,12 +104,6 @@ def test_dry_run_of_the_paper_needs_no_data(tmp_path, capsys):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_missing_pictures_are_named_with_the_way_to_get_them(tmp_path):
-    empty = tmp_path / "empty"
-    with pytest.raises(SystemExit, match=r"(?s)cifar.*--download"):
-        main(["adversarial", "--data-home", str(empty), "--out", str(tmp_path)])
-
-
 @pytest.mark.parametrize("alpha", ["0", "-1", "nan", "inf"])
 def test_mixup_has_to_mix(alpha, capsys):
     with pytest.raises(SystemExit):
@@ -110,61 +111,57 @@ def test_mixup_has_to_mix(alpha, capsys):
     assert "must be > 0" in capsys.readouterr().err
 
 
-def test_help_says_what_is_reproduced():
-    assert re.match(r"Table 3 of \[1\].*\n", adversarial.__doc__)
-
-
 # -- plans -----------------------------------------------------------------------------------------
 
 
-def _plan(n_seeds=2, **options):
-    networks = adversarial.plan_networks(
-        adversarial._SCALES["smoke"],
-        find_in_memory("digits"),
-        alpha=None,
-        n_seeds=n_seeds,
-        device="cpu",
-    )
-    networks = [adversarial.with_checkpoints(task, Path("nowhere")) for task in networks]
-    return adversarial.plan_attacks(networks, n_attacked=None, device="cpu")
+def _networks(scale, of):
+    """List the networks of a scale, on some pictures, and how they are trained."""
+    training = pictures.choose_training(scale, of)
+    options = {"device": "cpu", "versions": environment("cpu")}
+    return training, pictures.list_networks(scale, training, alpha=None, **options)
+
+
+def _attacks(n_seeds=2):
+    """List the attacks on pictures at the smoke scale."""
+    scale = replace(EXPERIMENT.scales["smoke"], n_seeds=n_seeds)
+    planned = _networks(scale, find_in_memory("digits"))
+    return pictures.list_attacks(scale, *planned, Path("nowhere"), device="cpu")
 
 
 def test_more_seeds_keep_the_runs_that_there_are():
-    few, many = _plan(2), _plan(5)
+    few, many = _attacks(2), _attacks(5)
     known = {(tuple(task.key.values()), task.fingerprint) for task in many}
     assert {(tuple(task.key.values()), task.fingerprint) for task in few} < known
     assert len(many) == 10
 
 
 def test_other_levels_are_other_runs(monkeypatch):
-    before = {task.fingerprint for task in _plan()}
-    monkeypatch.setattr(adversarial, "_PIXEL_LEVELS", (4.0,))
-    assert before.isdisjoint({task.fingerprint for task in _plan()})
+    before = {task.fingerprint for task in _attacks()}
+    monkeypatch.setattr(pictures, "LEVELS", (4.0,))
+    assert before.isdisjoint({task.fingerprint for task in _attacks()})
 
 
 def test_networks_of_the_paper_are_its_own():
-    pictures = PictureSet("imagenet", "ImageNet", (3, 224, 224), 1_281_167, 50_000, 1000, None)
-    tasks = adversarial.plan_networks(
-        adversarial._SCALES["paper"], pictures, alpha=None, n_seeds=1, device="cpu"
-    )
+    imagenet = PictureSet("imagenet", "ImageNet", (3, 224, 224), 1_281_167, 50_000, 1000, None)
+    _, tasks = _networks(EXPERIMENT.scales["paper"], imagenet)
     assert [(t.key["alpha"], t.key["seed"]) for t in tasks] == [(0.0, 0), (0.2, 0), (0.0, 1)]
     for task in tasks:
         assert task.key["network"] == "ResNet-101"
         assert task.settings["recipe"]["drops"] == [30, 60, 80]
         assert task.settings["pixels"] == 224
-    assert adversarial._PIXEL_LEVELS[2] == report.unit_of("ResNet-101")[0] == 4
+    assert pictures.LEVELS[2] == unit_of("ResNet-101")[0] == 4
 
 
 @pytest.mark.skipif(find_spec("timm") is None, reason="needs the extra `vision`")
 def test_folders_of_pictures_are_attacked_too(tmp_path, monkeypatch):
     # The paper's path, with a smaller network, smaller pictures, and 60 digits for ImageNet.
-    recipe = adversarial.recipes.IMAGENET_RECIPES["resnet50", 90].shortened(1)
-    monkeypatch.setitem(adversarial.recipes.IMAGENET_RECIPES, ("resnet18", 90), recipe)
-    monkeypatch.setattr(adversarial, "_IMAGENET_FAMILY", "resnet18")
-    monkeypatch.setattr(adversarial.recipes, "IMAGENET_PIXELS", 32)
-    monkeypatch.setattr(adversarial, "_PIXEL_LEVELS", (4.0,))
-    pictures = write_digits(tmp_path / "digits", pixels=32, n_workers=0)
-    monkeypatch.setattr(adversarial, "find_folders", lambda *args, **options: pictures)
+    recipe = recipes.IMAGENET_RECIPES["resnet50", 90].shortened(1)
+    monkeypatch.setitem(recipes.IMAGENET_RECIPES, ("resnet18", 90), recipe)
+    monkeypatch.setattr(pictures, "_IMAGENET_FAMILY", "resnet18")
+    monkeypatch.setattr(recipes, "IMAGENET_PIXELS", 32)
+    monkeypatch.setattr(pictures, "LEVELS", (4.0,))
+    folders = write_digits(tmp_path / "digits", pixels=32, n_workers=0)
+    monkeypatch.setattr(adversarial, "find_folders", lambda *args, **options: folders)
     arguments = ["--scale", "paper", "--epochs", "1", "--workers", "0", "--device", "cpu"]
     main(["adversarial", *arguments, "--out", str(tmp_path)])
     runs = pd.read_csv(tmp_path / "adversarial.csv")
@@ -194,7 +191,7 @@ def test_errors_are_those_of_attacks_by_hand():
     y = victims["a"](X).argmax(1)
     bounds = {4.0: (0.3, (-2.0, 2.0)), 8.0: (0.6, (-2.0, 2.0))}
     minibatches = zip(X.split(64), y.split(64), strict=True)  # the last one is short
-    found = nets.measure_attacks(victims, source, minibatches, bounds=bounds, n_bests=(1, 5))
+    found = measure_attacks(victims, source, minibatches, bounds=bounds, n_bests=(1, 5))
 
     def error(victim, X, n_best=1):
         best = victim(X).argsort(dim=1, descending=True)[:, :n_best]
@@ -213,10 +210,10 @@ def test_errors_are_those_of_attacks_by_hand():
     assert found["a"]["black_fgsm_top1@4"] < found["a"]["white_fgsm_top1@4"]
 
 
-def assert_pixels_are_whole(pictures, n_levels):
+def assert_pixels_are_whole(loaded, n_levels):
     """Check that mean and std lead back to pixel values of 0 to n_levels."""
-    mean, std = (np.reshape(part, (-1, 1, 1)) for part in (pictures.mean, pictures.std))
-    pixels = n_levels * (std * pictures.test[0].numpy() + mean)
+    mean, std = (np.reshape(part, (-1, 1, 1)) for part in (loaded.mean, loaded.std))
+    pixels = n_levels * (std * loaded.test[0].numpy() + mean)
     np.testing.assert_allclose(pixels, np.round(pixels), atol=1e-3)
     assert (pixels.min(), pixels.max()) == pytest.approx((0, n_levels), abs=1e-3)
 
@@ -224,22 +221,23 @@ def assert_pixels_are_whole(pictures, n_levels):
 def test_pictures_tell_what_they_were_standardised_with():
     assert_pixels_are_whole(find_in_memory("digits").load("cpu"), 16)
     try:
-        pictures = find_in_memory("cifar10").load("cpu")
+        loaded = find_in_memory("cifar10").load("cpu")
     except OSError:
         pytest.skip("CIFAR-10 is not here: let SKLEARN_MIXUP_DATA name its folder")
-    assert_pixels_are_whole(pictures, 255)
+    assert_pixels_are_whole(loaded, 255)
 
 
 def test_a_network_without_checkpoint_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="checkpoint of a finished training"):
-        nets.read_network(tmp_path, lambda: _linear(0), "cpu")
+        pictures.read_network(tmp_path, lambda: _linear(0), "cpu")
 
 
 def test_digits_do_not_hang_on_what_is_left_to_do():
-    tasks = adversarial.plan_digits(alphas=(0.0, 1.0), n_splits=2, max_epochs=2, device="cpu")
+    scale = replace(EXPERIMENT.scales["smoke"], digits_epochs=2)
+    tasks = digits.list_digits(scale, device="cpu", versions={})
     keys = [task.key for task in tasks]
-    together = adversarial.run_digits(keys, max_epochs=2, device="cpu")
-    alone = adversarial.run_digits(keys[3:], max_epochs=2, device="cpu")
+    together = tasks[0].work(keys)
+    alone = tasks[0].work(keys[3:])
     for name, value in together[3].items():
         if "top" in name:  # fused nets are equal to rounding, which may move a picture or two
             assert alone[0][name] == pytest.approx(value, abs=2 / 360), name
@@ -260,8 +258,8 @@ def make_runs(shift=0.0, noise=0.0, network="PreAct ResNet-18", top5=True) -> pd
             row |= {"seed": seed, "alpha": alpha, "n_train": 80, "n_test": 20}
             for n_best in (1, 5) if top5 else (1,):
                 row[clean_column(n_best)] = 0.1 * (seed + 1) / n_best
-                for box in nets.BOXES:
-                    for attack in nets.ATTACKS:
+                for box in BOXES:
+                    for attack in ATTACKS:
                         for level in levels:
                             extra = (shift + noise * (seed - 1)) * bool(alpha)
                             row[column(box, attack, level, n_best)] = (
@@ -291,7 +289,7 @@ def test_random_splits_are_held_for_less_sure_than_seeds():
 
 
 def test_a_seed_without_its_partner_is_an_error():
-    with pytest.raises(ValueError, match="a run with alpha=0 and one with alpha=1"):
+    with pytest.raises(ValueError, match="Each seed must have a run for each alpha, 0, 1 among"):
         report.compare(make_runs().iloc[:-1])
 
 
@@ -326,11 +324,11 @@ def test_table_has_the_papers_numbers_beside_ours():
 def test_paper_has_mixup_ahead_but_for_one_cell():
     behind = [
         cell[:3]
-        for cell, error in report.TABLE_3_ERRORS.items()
-        if cell[3] and error > report.TABLE_3_ERRORS[(*cell[:3], False)]
+        for cell, error in TABLE_3_ERRORS.items()
+        if cell[3] and error > TABLE_3_ERRORS[(*cell[:3], False)]
     ]
     assert behind == [("white", "ifgsm", 5)]
-    assert len(report.TABLE_3_ERRORS) == 16
+    assert len(TABLE_3_ERRORS) == 16
 
 
 def test_curves_have_each_level_of_their_own_network():

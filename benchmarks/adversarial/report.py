@@ -1,65 +1,51 @@
-"""How errors on adversarial examples are compared, told and drawn."""
+"""What came out under attack, compared and told."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from benchmarks._adversarial_nets import ATTACKS, BOXES, clean_column, column
-from benchmarks._lab.curves import prepare_axes
-from benchmarks._lab.figures import method_colours
-from benchmarks._lab.tell import percent, points
-from benchmarks._runs import mean_and_standard_error, paired_difference
+from benchmarks._lab.compare import pair
+from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
+from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
+from benchmarks._lab.tell import SIGNIFICANCE, made_on, percent, points
+from benchmarks.adversarial import figures
+from benchmarks.adversarial.attacks import (
+    ATTACKS,
+    BOXES,
+    NAMES,
+    clean_column,
+    column,
+    levels_of,
+    on_splits,
+    unit_of,
+)
+from benchmarks.adversarial.recipes import TABLE_3_ERRORS
 
 _GROUP = ["data", "network", "max_epochs"]
-_NAMES = {"fgsm": "FGSM", "ifgsm": "I-FGSM", "": "none"}
-_P_CLEAR = 0.05
 
 
-def _is_split(data: str, network: str) -> bool:
-    """Whether the seeds of a group are random splits of one table, which share rows."""
-    return data == "digits" and network.startswith("MLP")
-
-
-def unit_of(network: str) -> tuple[float, int]:
-    """Tell the level that is looked at first, and the largest pixel value it is of."""
-    return (1.0, 16) if network.startswith("MLP") else (4.0, 255)
-
-
-# Table 3: errors as shares of ResNet-101 on ImageNet with eps 4 of 255, by box, attack, n of top-n,
-# and whether it is mixup.
-TABLE_3_ERRORS: Mapping[tuple[str, str, int, bool], float] = {
-    ("white", "fgsm", 1, False): 0.907,
-    ("white", "ifgsm", 1, False): 0.999,
-    ("white", "fgsm", 1, True): 0.752,
-    ("white", "ifgsm", 1, True): 0.996,
-    ("white", "fgsm", 5, False): 0.631,
-    ("white", "ifgsm", 5, False): 0.934,
-    ("white", "fgsm", 5, True): 0.491,
-    ("white", "ifgsm", 5, True): 0.958,
-    ("black", "fgsm", 1, False): 0.570,
-    ("black", "ifgsm", 1, False): 0.573,
-    ("black", "fgsm", 1, True): 0.460,
-    ("black", "ifgsm", 1, True): 0.409,
-    ("black", "fgsm", 5, False): 0.248,
-    ("black", "ifgsm", 5, False): 0.181,
-    ("black", "fgsm", 5, True): 0.174,
-    ("black", "ifgsm", 5, True): 0.118,
-}
+def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
+    """Tell what came out, beside the paper's."""
+    comparison = compare(runs)
+    title = "Table 3: adversarial examples, ERM and mixup"
+    return Outcome(
+        title,
+        [
+            Conclusions(conclude(comparison)),
+            Figure("adversarial.png", title, partial(figures.plot, runs)),
+            Table(table_3(comparison)),
+            Table(curves_table(comparison)),
+            Note(notes(runs)),
+            Note(made_on(versions)),
+        ],
+    )
 
 
 # -- comparison -----------------------------------------------------------------------------------
-
-
-def _levels(runs: pd.DataFrame) -> list[float]:
-    """Collect the levels that all runs of a group were attacked at, ascending."""
-    head = column("white", "fgsm", 0.0).rpartition("@")[0]
-    found = [n for n in runs.columns if n.startswith(f"{head}@") and runs[n].notna().all()]
-    return sorted(float(name.rpartition("@")[2]) for name in found)
 
 
 def compare(runs: pd.DataFrame) -> pd.DataFrame:
@@ -92,34 +78,28 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
             for box in BOXES
             for attack in ATTACKS
             for n_best in (1, 5)
-            for level in _levels(members)
+            for level in levels_of(members)
         ]
         for alpha in sorted(alpha for alpha in members["alpha"].unique() if alpha > 0):
             for box, attack, n_best, level in cells:
                 name = column(box, attack, level, n_best) if box else clean_column(n_best)
                 if name not in members or members[name].isna().all():
                     continue  # top-5 where it was not measured
-                by_seed = members.pivot(index="seed", columns="alpha", values=name)
-                if 0.0 not in by_seed or by_seed[[0.0, alpha]].isna().any(axis=None):
-                    raise ValueError(
-                        f"Each seed must have a run with alpha=0 and one with alpha={alpha}; "
-                        f"{group} has not: {by_seed.to_dict()}."
-                    )
+                by_seed = pair(members, name, by="seed", wanted=(0.0, alpha), where=group)
                 row = dict(zip(_GROUP, group, strict=True))
                 row |= {"data_name": members["data_name"].iloc[0], "alpha": alpha, "box": box}
                 row |= {"attack": attack, "n_best": n_best, "level": level}
-                rows.append(row | _pair(by_seed[0.0], by_seed[alpha], members))
+                rows.append(row | _compare_two(by_seed[0.0], by_seed[alpha], members.iloc[0]))
     return pd.DataFrame(rows)
 
 
-def _pair(erm: pd.Series, mixup: pd.Series, members: pd.DataFrame) -> dict[str, Any]:
-    """Compare the errors of the seeds."""
-    first = members.iloc[0]
+def _compare_two(erm: pd.Series, mixup: pd.Series, first: pd.Series) -> dict[str, Any]:
+    """Compare the errors of the seeds; `first` is one of the runs."""
     share = first["n_test"] / (first["n_test"] + first["n_train"])
+    share = share if on_splits(first["network"]) else 0.0
     told = paired_difference(mixup, erm, test_share=share)
-    is_split = _is_split(first["data"], first["network"])
     row: dict[str, Any] = {"n_seeds": len(erm), "n_lower": int((mixup < erm).sum())}
-    row["p_value"] = told.p_corrected if is_split else told.p_value
+    row["p_value"] = told.p_corrected
     for name, values in (("erm", erm), ("mixup", mixup), ("difference", mixup - erm)):
         row[name], row[f"{name}_se"] = mean_and_standard_error(values)
     return row
@@ -140,11 +120,11 @@ def conclude(comparison: pd.DataFrame) -> list[str]:
         level, of = unit_of(network)
         rows = rows[rows["n_best"] == 1]
         clean, attacked = rows[rows["box"] == ""].iloc[0], rows[rows["box"] != ""]
-        is_clear = attacked["p_value"] < _P_CLEAR
+        is_clear = attacked["p_value"] < SIGNIFICANCE
         told = {
             "ahead of ERM in": attacked[is_clear & (attacked["difference"] < 0)],
             "behind ERM in": attacked[is_clear & (attacked["difference"] > 0)],
-            f"not told apart from it (p >= {_P_CLEAR:g}) in": attacked[~is_clear],
+            f"not told apart from it (p >= {SIGNIFICANCE:g}) in": attacked[~is_clear],
         }
         parts = [f"{words} {_listed(found)}" for words, found in told.items() if len(found)]
         sentences.append(
@@ -159,7 +139,7 @@ def conclude(comparison: pd.DataFrame) -> list[str]:
 def _listed(rows: pd.DataFrame) -> str:
     """List attacks, with the difference of the errors in points."""
     return ", ".join(
-        f"{_NAMES[row.attack]} {row.box} box ({points(row.difference, row.difference_se)} points)"
+        f"{NAMES[row.attack]} {row.box} box ({points(row.difference, row.difference_se)} points)"
         for row in rows.itertuples()
     )
 
@@ -188,12 +168,12 @@ def table_3(comparison: pd.DataFrame) -> pd.DataFrame:
         paper = {
             f"paper {name}": percent(
                 None
-                if _is_split(row.data, row.network)
+                if on_splits(row.network)
                 else TABLE_3_ERRORS.get((row.box, row.attack, row.n_best, name == "mixup"))
             )
             for name in ("ERM", "mixup")
         }
-        attack = {"box": row.box, "attack": _NAMES[row.attack], "error": f"top-{row.n_best}"}
+        attack = {"box": row.box, "attack": NAMES[row.attack], "error": f"top-{row.n_best}"}
         eps = {"eps": f"{level:g}/{of}" if row.box else "0"}
         rows.append({**_heads(row), **attack, **eps, **_cells(row), **paper})
     return pd.DataFrame(rows)
@@ -207,7 +187,7 @@ def curves_table(comparison: pd.DataFrame) -> pd.DataFrame:
             {
                 **_heads(row),
                 "box": row.box,
-                "attack": _NAMES[row.attack],
+                "attack": NAMES[row.attack],
                 "eps": f"{row.level:g}/{unit_of(row.network)[1]}",
                 **_cells(row),
             }
@@ -222,7 +202,7 @@ def notes(runs: pd.DataFrame) -> str:
     for (data, network, epochs), members in runs.groupby(_GROUP, sort=False):
         first = members.iloc[0]
         n_seeds = members["seed"].nunique()
-        seeds = "random splits" if _is_split(data, network) else "seeds"
+        seeds = "random splits" if on_splits(network) else "seeds"
         told.append(
             f"{data} is {first.data_name}, {first.n_train:,} pictures to train on and "
             f"{first.n_test:,} attacked, {network}, {epochs} epochs, {n_seeds} {seeds}"
@@ -238,71 +218,3 @@ def notes(runs: pd.DataFrame) -> str:
         "These attacks know nothing of a defence: a lower error here is less than a proof of "
         "robustness."
     )
-
-
-# -- figure ---------------------------------------------------------------------------------------
-
-
-def plot(runs: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Draw top-1 errors over eps: white box and black box side by side, a row for each network.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs, as for `compare`.
-    path : path-like
-        The PNG to write.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-    groups = list(runs.groupby(_GROUP, sort=False))
-    figure = Figure(figsize=(9.2, 3.3 * len(groups) + 1.0), dpi=160, layout="constrained")
-    axes = figure.subplots(len(groups), 2, squeeze=False, sharey="row")
-    colours = method_colours(list(runs["alpha"].unique()))
-    for row, (group, members) in zip(axes, groups, strict=True):
-        for ax, box in zip(row, BOXES, strict=True):
-            prepare_axes(ax)
-            for alpha, (colour, _) in colours.items():
-                for attack in ATTACKS:
-                    _draw(ax, members[members["alpha"] == alpha], box, attack, colour)
-            _label(ax, group, members, f"{box} box")
-        row[0].set_ylabel("top-1 error (%)")
-    handles = [Line2D([], [], color=colour, label=label) for colour, label in colours.values()]
-    handles += [
-        Line2D([], [], color="#444444", linestyle=style, marker=marker, label=_NAMES[attack])
-        for attack, (style, marker) in _STYLES.items()
-    ]
-    bands = "; bands: one standard error over the seeds" if runs["seed"].nunique() > 1 else ""
-    figure.suptitle(f"Error on adversarial examples{bands}", fontsize=11.5)
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    FigureCanvasAgg(figure).print_png(path)
-
-
-_STYLES = {"fgsm": ("-", "o"), "ifgsm": ("--", "s")}
-
-
-def _draw(ax: Any, runs: pd.DataFrame, box: str, attack: str, colour: str) -> None:
-    """Draw the error of one method under one attack, from no attack on."""
-    if runs.empty:
-        return
-    levels = _levels(runs)
-    names = [clean_column(), *(column(box, attack, level) for level in levels)]
-    means, errors = 100 * np.array([mean_and_standard_error(runs[name]) for name in names]).T
-    style, marker = _STYLES[attack]
-    x = [0.0, *levels]
-    ax.plot(x, means, color=colour, linestyle=style, marker=marker, markersize=4, linewidth=1.5)
-    if len(runs) > 1:
-        ax.fill_between(x, means - errors, means + errors, color=colour, alpha=0.18, linewidth=0)
-
-
-def _label(ax: Any, group: Sequence[Any], members: pd.DataFrame, box: str) -> None:
-    """Name a panel and its axis."""
-    data, network, epochs = group
-    levels = [0.0, *_levels(members)]
-    shown = [level for level in levels if not 0 < level < levels[-1] / 10]
-    ax.set_xticks(shown, [f"{level:g}" for level in shown])
-    ax.set_xlabel(f"eps (of {unit_of(network)[1]} pixel values)")
-    ax.set_title(f"{box}: {data}, {network}, {epochs} epochs", fontsize=10)
-    ax.set_ylim(0, 100)
