@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import all as run_all
-from benchmarks import registry, report
+from benchmarks import report
+from benchmarks._lab.driver import drive
 from benchmarks._lab.options import REFUSED
 from benchmarks.registry import EXPERIMENTS
 
@@ -36,7 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name, experiment in EXPERIMENTS.items():
         command = _add_command(names, name, experiment.doc)
         experiment.options(command)
-        command.set_defaults(run=partial(registry.run, name))
+        command.set_defaults(run=partial(drive, experiment))
     # What runs them all, and what gathers their results.
     for name, module in (("all", run_all), ("report", report)):
         command = _add_command(names, name, module.__doc__ or "")

@@ -122,8 +122,8 @@ def find_upward_benchmarks(root):
     experiment = lines["an experiment"]
     for path in sorted((root / "benchmarks").rglob("*.py")):
         own = path.relative_to(root / "benchmarks").with_suffix("").parts[0]
-        if own not in lines and not (root / "benchmarks" / own).is_dir():
-            continue  # it has no folder yet
+        if own not in {*lines, "__init__"} and not (root / "benchmarks" / own).is_dir():
+            yield f"benchmarks/{path.name} is neither in BENCHMARKS nor in a folder"
         for name, node in imported_modules(path, root):
             package, _, rest = name.partition(".")
             other = rest.split(".")[0]
@@ -300,6 +300,7 @@ BAD_BENCHMARKS = [
     ("toy/runs.py", "from benchmarks.tabular.runs import run_fixed"),
     ("toy/__init__.py", "from benchmarks.registry import EXPERIMENTS"),
     ("registry.py", "from benchmarks.all import run"),
+    ("_stray.py", ""),
 ]
 GOOD_BENCHMARKS = [
     ("_data/cifar.py", "from benchmarks._data import home\nfrom benchmarks._nets import vision"),
