@@ -232,6 +232,16 @@ def test_public_names_are_found():
     assert {"sklearn_mixup.MixupClassifier", "sklearn_mixup.modules.MLP"} <= names
 
 
+def test_the_page_on_how_a_fit_works_names_what_is_there():
+    page = (ROOT / "docs" / "how_a_fit_works.rst").read_text(encoding="utf-8")
+    hops = re.findall(r"(\w+) +(\w+\.py)", page)
+    assert len({file for _, file in hops}) == 8
+    for name, file in hops:
+        (path,) = (ROOT / PACKAGE).rglob(file)
+        source = path.read_text(encoding="utf-8")
+        assert re.search(rf"^ *(def|class) {name}\b", source, re.MULTILINE), f"{file} has no {name}"
+
+
 def test_import_loads_nothing_heavy():
     # skorch imports pandas where it is installed; only what we add counts.
     code = (
