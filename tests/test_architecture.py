@@ -133,6 +133,25 @@ def find_upward_benchmarks(root):
                 yield f"{path.relative_to(root)}:{node.lineno} imports {name}"
 
 
+def find_circles_of_benchmarks(root):
+    """Find files of benchmarks/ that import each other, through others or in a function."""
+    paths = {}
+    for path in (root / "benchmarks").rglob("*.py"):
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        paths[module.removesuffix(".__init__")] = path
+    imports = {module: set() for module in paths}
+    for module, path in paths.items():
+        for name, _ in imported_modules(path, root):
+            found = name if name in paths else name.rpartition(".")[0]
+            imports[module] |= {found} & paths.keys() - {module, "benchmarks"}
+    # What imports nothing that is left is in no circle.
+    while free := [module for module in imports if not imports[module] & imports.keys()]:
+        for module in free:
+            del imports[module]
+    if imports:
+        yield f"in a circle, or above one: {', '.join(sorted(imports))}"
+
+
 def find_foreign_imports(root):
     """Find imports of tests and benchmarks, and of packages that are not needed by all users."""
     for path, file in source_files(root):
@@ -211,6 +230,7 @@ def with_layout_table(page, root) -> str:
 CHECKS = [
     find_upward_imports,
     find_upward_benchmarks,
+    find_circles_of_benchmarks,
     find_foreign_imports,
     find_private_imports,
     find_names_out_of_step,
@@ -339,6 +359,20 @@ def test_check_fails_on_a_bad_file(check, file, source, tmp_path):
 def test_check_fails_on_a_bad_file_of_benchmarks(file, source, tmp_path):
     write_package(tmp_path, f"benchmarks/{file}", source)
     assert len(list(find_upward_benchmarks(tmp_path))) == 1
+
+
+@pytest.mark.parametrize(
+    "source", ["from benchmarks.toy.runs import run", "def f():\n    from . import runs"]
+)
+def test_check_fails_on_files_of_benchmarks_that_import_each_other(source, tmp_path):
+    write_package(tmp_path, "benchmarks/toy/report.py", source)
+    runs = tmp_path / "benchmarks" / "toy" / "runs.py"
+    runs.write_text("from benchmarks.toy import figures", encoding="utf-8")
+    figures = tmp_path / "benchmarks" / "toy" / "figures.py"
+    figures.write_text("", encoding="utf-8")
+    assert list(find_circles_of_benchmarks(tmp_path)) == []
+    figures.write_text("from benchmarks.toy.report import tell", encoding="utf-8")
+    assert len(list(find_circles_of_benchmarks(tmp_path))) == 1
 
 
 @pytest.mark.parametrize(("file", "source"), GOOD_BENCHMARKS)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageFile
 from tqdm import tqdm
 
-from benchmarks._data.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from benchmarks._data.pictures import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks._nets.vision import import_torchvision
 
 import_torchvision()

@@ -14,11 +14,8 @@ from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
 
 from benchmarks._data.home import HOME_HAS, DataHome, find_data_home
-from benchmarks._data.pictures import Loaded, PictureSet
+from benchmarks._data.pictures import IMAGENET_MEAN, IMAGENET_STD, Loaded, PictureSet
 from benchmarks._nets.vision import import_torchvision
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)

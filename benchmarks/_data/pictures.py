@@ -15,6 +15,10 @@ from sklearn.datasets import load_digits
 from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
 from sklearn_mixup.augmentation import crop_and_flip
 
+# What pixels between 0 and 1 of ImageNet, and of what is like it, are standardised with.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
 _CIFAR = {"cifar10": ("CIFAR-10", 10), "cifar100": ("CIFAR-100", 100)}
 _CIFAR_ROWS = (50_000, 10_000)
 

@@ -24,12 +24,10 @@ from PIL import Image, ImageFile
 from benchmarks._data import imagenet
 from benchmarks._data.folders import PictureFolder, test_transform, train_transform
 from benchmarks._data.imagenet import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     fetch_imagenet,
     fetch_imagenette,
 )
-from benchmarks._data.pictures import to_floats
+from benchmarks._data.pictures import IMAGENET_MEAN, IMAGENET_STD, to_floats
 from sklearn_mixup import MixupClassifier
 from tests.real_data import DATA_HOME, find_or_skip
 
