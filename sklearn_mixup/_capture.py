@@ -12,9 +12,11 @@ References
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -35,20 +37,40 @@ _one_records = threading.Lock()
 _logger = logging.getLogger("sklearn_mixup")
 
 
-def _record_cuda(step: Callable[[], None]) -> Callable[[], None]:
+def _record_cuda(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """Record a step as a CUDA graph; return what replays it."""
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-    try:
+    with torch.cuda.device(device):
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        rng = torch.cuda.default_generators[torch.cuda.current_device()]
+        state = rng.graphsafe_get_state()
+        rng.graphsafe_set_state(rng.clone_state())  # A failure leaves it in the middle of a graph.
         # Other threads may go on with their own work meanwhile.
-        with _one_records, torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            step()
-    finally:
-        torch.cuda.set_stream(stream)  # Where recording fails torch leaves its own in force.
+        recording = torch.cuda.graph(graph, capture_error_mode="thread_local")
+        try:
+            with _one_records, _no_garbage(), recording:
+                step()
+        except BaseException:
+            torch.cuda.set_stream(stream)
+            rng.graphsafe_set_state(state)
+            raise
     return graph.replay
 
 
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Let nothing be freed on a device by the garbage collector, which would end a recording."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 # What records a step, on each kind of device that has such a thing.
-RECORDERS: dict[str, Callable[[Callable[[], None]], Callable[[], None]]] = {"cuda": _record_cuda}
+_Recorder = Callable[[Callable[[], None], torch.device], Callable[[], None]]
+RECORDERS: dict[str, _Recorder] = {"cuda": _record_cuda}
 
 
 class RepeatedStep:
@@ -123,7 +145,7 @@ class RepeatedStep:
             _restore(state, before)
             _set_random_state(self.device, random_before)
             try:
-                self._replay = self._replay or RECORDERS[self.device.type](self._step)
+                self._replay = self._replay or RECORDERS[self.device.type](self._step, self.device)
                 self._replay()
                 if not _agree(state, eager, before):
                     why = "a recorded step did not do what the same step does"

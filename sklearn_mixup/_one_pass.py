@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 # Fewer numbers are sooner mixed than a kernel of Triton is called from Python.
-FEWEST = 2**20
+FEWEST = 2**24
 _BLOCK = 4096
 
 

@@ -56,7 +56,8 @@ class Steps:
         loss.backward()
         for update in self.updates:
             update()
-        return {"loss": loss}
+        # Without its graph, which would keep what belongs to the stream of this step alive.
+        return {"loss": loss.detach()}
 
 
 class WrittenSteps(Steps):
@@ -181,7 +182,7 @@ class ReplayedSteps(Steps):
     def _step(self, stop: int, chosen: Any) -> Tensor:
         batch = map_tensors(itemgetter(0), chosen)
         with self.rates.in_place():
-            return self.steps.take(batch)["loss"].detach().view(1)
+            return self.steps.take(batch)["loss"].view(1)
 
     def _list_state(self) -> list[Tensor]:
         """List the tensors that a step changes."""

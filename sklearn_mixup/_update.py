@@ -63,16 +63,13 @@ class Update:
 
 
 def takes_rate_from_device(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a step can read its learning rate from the device."""
-    for group in optimizer.param_groups:
-        if not group.get("fused"):
-            if "capturable" not in group:
-                return False
-            continue
-        is_double = any(param.dtype == torch.float64 for param in group["params"])
-        if is_double and _rate_dtype(group) != torch.float64:
-            return False  # It would be rounded more than what it moves.
-    return True
+    """Whether a step can read its learning rate from the device, as torch's fused kernels do."""
+    return all(
+        # A rate in float64 would be rounded more than what it moves.
+        group.get("fused")
+        and _rate_dtype(group) in {torch.float64, *(p.dtype for p in group["params"])}
+        for group in optimizer.param_groups
+    )
 
 
 def _rate_dtype(group: Mapping[str, Any]) -> torch.dtype:

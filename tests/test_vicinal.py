@@ -398,7 +398,7 @@ def test_draws_and_mixtures_stay_on_a_cuda_device():
 @pytest.mark.parametrize("kind", ["number", "one", "each"])
 def test_large_rows_are_mixed_in_one_pass_as_small_ones(dtype, kind):
     pytest.importorskip("triton")
-    n_rows, n_columns = 97, 11_003
+    n_rows, n_columns = 97, 173_003
     generator = torch.Generator("cuda").manual_seed(0)
     X = torch.randn(n_rows, n_columns, device="cuda", generator=generator).to(dtype)
     partner = sample_partner(n_rows, rng=generator)
