@@ -49,6 +49,9 @@ _FUSED = {
 # On a CPU, parameters, gradients and Adam's two averages of a stack should stay in the cache. What
 # takes more alone is large enough to keep a core busy: it is trained as a stack of one.
 _CACHE_BYTES = 10 * 2**20
+# Threads that train a stack each wait for Python's lock: 100 small nets on 16 cores took 5.3 s with
+# one, 3.0 with four, 5.6 with eight and 10.6 with sixteen.
+_MOST_STACKS = 4
 
 
 def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
@@ -290,13 +293,17 @@ def fit_together(
                 # Nets that share one draw from it in their order, whatever that of the stacks.
                 seeds = draw_seeds(state)
         jobs.append((net, X, y, params, seeds))
-    n_workers = effective_n_jobs(n_jobs)
+    backend, _ = get_active_backend(prefer="threads")
+    n_workers, n_threads_each = effective_n_jobs(n_jobs), 1
+    shares_memory = n_workers == 1 or getattr(backend, "supports_sharedmem", False)
+    if shares_memory and n_workers > _MOST_STACKS:
+        # What is more than that is of use within the stacks, where it is of any.
+        n_threads_each = n_workers // _MOST_STACKS
+        n_jobs = n_workers = _MOST_STACKS
     chunks = [[i] for i in reasons]
     for group in groups.values():
         chunks += _cut(group, jobs, max_fused, n_workers)
     outcomes: dict[int, _Outcome] = {}
-    backend, _ = get_active_backend(prefer="threads")
-    shares_memory = n_workers == 1 or getattr(backend, "supports_sharedmem", False)
     # Results as they come, for the bar; ray's and multiprocessing's backends give them at the end.
     as_they_come = getattr(backend, "supports_return_generator", False)
     with Progress([(net, X) for net, X, *_ in jobs], len(chunks), verbose) as progress:
@@ -309,7 +316,7 @@ def fit_together(
                 [jobs[i] for i in chunk],
                 reasons.get(chunk[0]),
                 # Two threads that fight over two busy cores are slower than one.
-                n_threads=1 if n_workers > 1 else None,
+                n_threads=n_threads_each if n_workers > 1 else None,
                 progress=partial(progress.advance, chunk[0]) if shares_memory else _ignore,
                 on_epoch_end=on_epoch_end,
             )

@@ -661,6 +661,23 @@ def test_global_generators_are_left_as_they_were_found(iris, n_jobs):
     assert all(map(np.array_equal, np.random.get_state(), numpy_before))  # noqa: NPY002
 
 
+@pytest.mark.parametrize(("n_jobs", "n_stacks", "n_threads"), [(2, 2, 1), (4, 4, 1), (16, 4, 4)])
+def test_many_workers_do_not_wait_for_each_other_in_more_than_four_stacks(
+    iris, monkeypatch, n_jobs, n_stacks, n_threads
+):
+    seen = []
+    fit = Group.fit
+
+    def noted(self, *args):
+        seen.append((len(self.lanes), torch.get_num_threads()))
+        fit(self, *args)
+
+    monkeypatch.setattr(Group, "fit", noted)
+    nets = [make_net(max_epochs=1, random_state=i) for i in range(16)]
+    fit_fused(nets, [iris[0]] * 16, [iris[1]] * 16, n_jobs=n_jobs)
+    assert seen == [(16 // n_stacks, n_threads)] * n_stacks
+
+
 def test_number_of_threads_is_left_as_it_was_found(iris):
     before = torch.get_num_threads()
     try:
