@@ -21,9 +21,11 @@ from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from sklearn_mixup._curves import Curves
-from sklearn_mixup._labels import Labelled, likeliest
+from sklearn_mixup._device import isolated_rng
+from sklearn_mixup._labels import Labels, likeliest, name_classes, read_labels
 from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._prediction import in_double
 from sklearn_mixup._settings import check_fit_params
@@ -40,13 +42,13 @@ from sklearn_mixup._validation import (
     is_dict,
 )
 from sklearn_mixup.callbacks import LRDecay, QuietLog
-from sklearn_mixup.minibatches import Minibatches
+from sklearn_mixup.minibatches import Minibatches, peel
 from sklearn_mixup.modules import MLP
 
 __all__ = ["MixupClassifier"]
 
 
-class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
+class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
     """A neural network classifier trained with mixup [1]_.
 
     Every minibatch is moved toward a permutation of itself, inputs and targets by the same
@@ -351,8 +353,8 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         learns = restart or "target_type_" not in self.__dict__
         with self._unlearn_on_error():
             X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, learns, classes)
-            self._check_same_classes(classes)
-            class_weight = self._weigh_classes(labels, sample_weight)
+            self._labels.check_same(classes)
+            class_weight = self._labels.weigh(self.class_weight, labels, sample_weight)
         with self._train(
             restart=restart,
             n_epochs=n_epochs,
@@ -368,7 +370,8 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         if restart:
             for name in ("n_features_in_", "feature_names_in_", "classes_inferred_", "n_outputs_"):
                 self.__dict__.pop(name, None)
-        if y is None and not is_dataset(X) and self._loads_targets():
+        loads_targets = self.iterator_train not in (Minibatches, DataLoader)
+        if y is None and not is_dataset(X) and loads_targets:
             X = self.get_dataset(self._check_X(X, reset=restart))
         if is_dataset(X):
             if sample_weight is not None:
@@ -376,7 +379,12 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
                     "`sample_weight` goes with arrays and tensors; got a torch Dataset. Pass X and "
                     "y, or draw rows by weight: iterator_train__sampler=WeightedRandomSampler(...)."
                 )
-            return X, y, None, self._learn_dataset(X, y, restart, classes)
+            labels, target_type = read_labels(X, y, loads_targets=loads_targets)
+            if restart:
+                self.target_type_ = target_type
+                self._learn_dataset(X, labels, classes)
+            rows = peel(X)[1]
+            return X, y, None, labels if labels is None or rows is None else labels[rows]
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None. Only a "
@@ -406,6 +414,40 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
             self._n_features_ = int(np.prod(inputs[0].shape[1:])) if len(inputs) == 1 else None
         self._encode(y)
         return X, y, sample_weight, y
+
+    def _learn_dataset(self, dataset: Any, labels: Any, classes: Any) -> None:
+        """Learn from a torch Dataset what can be learned without going through it."""
+        with isolated_rng(0, self.device):  # the data set may draw
+            first = None if isinstance(dataset, IterableDataset) else dataset[0]
+        if isinstance(first, tuple | list):
+            first, _ = unpack_data(first)
+        shape = getattr(first, "shape", None)
+        self._n_features_ = int(np.prod(shape)) if shape else None
+        classes = self.classes if classes is None else classes
+        if labels is None and classes is None:
+            return  # Nobody says what the classes are: they stay numbers.
+        if classes is None:
+            classes = name_classes(dataset, labels, self.target_type_)
+        self._learn_classes(labels, classes)
+
+    def _learn_classes(self, y: Any, classes: Any) -> None:
+        """Learn the classes, and the width that the output of the module must have."""
+        if self.classes is not None and len(self.classes) == 0:
+            raise ValueError(
+                "`classes` must name the labels of y; got none. Use classes=None to learn them."
+            )
+        self.classes_inferred_ = Labels.find_classes(y, self.target_type_, classes)
+        self.n_outputs_ = len(self.classes_)
+        self._labels.check_several()
+
+    @property
+    def _labels(self) -> Labels:
+        """What the labels are, as far as is known."""
+        kind = getattr(self, "target_type_", "multiclass")
+        return Labels(kind, getattr(self, "classes_", None))
+
+    def _encode(self, y: Any) -> np.ndarray:
+        return self._labels.encode(y)
 
     def initialize_module(self) -> Any:
         """Make the module; it is told `n_features` and `n_classes` if it names them."""
@@ -539,7 +581,7 @@ class MixupClassifier(Curves, Labelled, VicinalNet, NeuralNetClassifier):
         proba = self.predict_proba(X)
         if getattr(self, "target_type_", None) == "multilabel-indicator":
             return (proba > 0.5).astype(int)
-        return self._decode(proba.argmax(axis=1))
+        return self._labels.decode(proba.argmax(axis=1))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Compute the logarithm of :meth:`predict_proba`.

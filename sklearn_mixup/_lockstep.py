@@ -69,7 +69,7 @@ class Shared:
             for name in _LEARNED:
                 vars(net).pop(name, None)
             vars(net).update(learned)
-            return X, y, sample_weight, net._weigh_classes(labels, sample_weight)
+            return X, y, sample_weight, net._labels.weigh(net.class_weight, labels, sample_weight)
 
     def dataset(self, net: Any, X: Any, y: Any) -> tuple[Dataset, dict, dict]:
         """Get the data set, the tensors of it that lie on the device, and the order of its rows."""
