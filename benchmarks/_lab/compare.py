@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks._lab.statistics import mean_and_standard_error
+from benchmarks._lab.statistics import mean_of, paired_difference
 
 
 def pair(
@@ -64,16 +64,18 @@ def pair(
     return wide
 
 
-def set_beside(erm: pd.Series, mixup: pd.Series) -> dict[str, float]:
-    """Describe two methods, pair by pair: means over the pairs, each with its standard error.
+def set_beside(erm: pd.Series, mixup: pd.Series, *, test_share: float = 0.0) -> dict[str, float]:
+    """Describe two methods, pair by pair, as columns of a table.
+
+    ``erm`` and ``mixup``, means over the pairs, each with ``_se``, its standard error; what
+    `PairedDifference.columns` tells of mixup - ERM; ``n_lower``, the pairs in which mixup is lower.
 
     Examples
     --------
     >>> told = set_beside(pd.Series([0.3, 0.5]), pd.Series([0.2, 0.2]))
-    >>> [f"{name} {value:.2f}" for name, value in told.items() if "mixup" not in name]
+    >>> [f"{name} {told[name]:.2f}" for name in ("erm", "erm_se", "difference", "difference_se")]
     ['erm 0.40', 'erm_se 0.10', 'difference -0.20', 'difference_se 0.10']
     """
-    told = {}
-    for name, values in (("erm", erm), ("mixup", mixup), ("difference", mixup - erm)):
-        told[name], told[f"{name}_se"] = mean_and_standard_error(values)
-    return told
+    difference = paired_difference(mixup, erm, test_share=test_share).columns()
+    n_lower = int((mixup < erm).sum())
+    return {**mean_of("erm", erm), **mean_of("mixup", mixup), **difference, "n_lower": n_lower}

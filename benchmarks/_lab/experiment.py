@@ -44,6 +44,11 @@ class Request:
     versions: Mapping[str, str]
     stack: ExitStack
 
+    @property
+    def where(self) -> dict[str, Any]:
+        """The device and the versions, as what lists tasks takes them."""
+        return {"device": self.device, "versions": self.versions}
+
     def narrow(self, **options: str) -> Any:
         """Give the scale with what was asked for in place of its own: a field, and its option."""
         asked = {field: getattr(self.args, option) for field, option in options.items()}

@@ -52,6 +52,18 @@ def keep_quiet(ax: Any, sides: Iterable[str] = ("top", "right")) -> None:
         ax.spines[side].set_visible(False)
 
 
+def add_legend(figure: Any, panel: Any = None, **options: Any) -> None:
+    """Put one legend for all panels below them: that of `panel`, else of the first.
+
+    `options` are those of ``figure.legend``, such as ``ncols``, by default one for each label.
+    """
+    if "handles" not in options:
+        found = (panel or figure.axes[0]).get_legend_handles_labels()
+        options = dict(zip(("handles", "labels"), found, strict=True)) | options
+    standard = {"loc": "outside lower center", "ncols": len(options["handles"]), "frameon": False}
+    figure.legend(**(standard | options))
+
+
 def stripe_rows(ax: Any, n_rows: int) -> None:
     """Shade every other row of a figure that has a row for each table."""
     for row in range(0, n_rows, 2):

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from benchmarks._data.home import ENVIRONMENT_VARIABLE
 
@@ -45,6 +46,11 @@ def add_alphas(
     )
 
 
+def add_number(parser: argparse.ArgumentParser, name: str, told: str, **more: Any) -> None:
+    """Add an option for a whole number, such as ``--epochs``; `told` is its help."""
+    parser.add_argument(name, type=int, metavar="N", help=told, **more)
+
+
 def _positive(text: str) -> float:
     """Read an alpha that mixes."""
     number = float(text)
@@ -77,9 +83,8 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 def add_tables(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
     """Add ``--tables``."""
-    parser.add_argument(
-        "--tables", nargs="+", choices=list(names), metavar="NAME", help=", ".join(names)
-    )
+    told = ", ".join(names)
+    parser.add_argument("--tables", nargs="+", choices=list(names), metavar="NAME", help=told)
 
 
 def with_erm(alphas: Iterable[float]) -> list[float]:

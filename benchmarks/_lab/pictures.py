@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks._data.pictures import Loaded, PictureSet
+from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
+from benchmarks._data.pictures import Loaded, PictureSet, find_in_memory
 from benchmarks._lab.cost import PlannedRuns, compute_cost, tell_plan
+from benchmarks._lab.options import missing_data_end_it
 from benchmarks._lab.runs import Task
 from benchmarks._nets.pictures import make_network, name_network
 from benchmarks._nets.recipes import PictureRecipe
@@ -18,6 +21,21 @@ from sklearn_mixup import MixupClassifier
 
 KEY = ("data", "network", "method", "alpha", "max_epochs", "seed")
 CHANNELS_LAST = True  # 0.6 to 0.85 of the time of narrow networks on a CPU, see `make_network`
+
+
+def find_pictures(name: str, args: argparse.Namespace, hint: str) -> PictureSet:
+    """Find the pictures of a name, downloaded first if the options say so.
+
+    Raises
+    ------
+    SystemExit
+        If they are not on this machine; `hint` ends its message.
+    """
+    with missing_data_end_it(hint):
+        if args.download and name != "digits":
+            {"cifar10": fetch_cifar10, "cifar100": fetch_cifar100}[name](args.data_home)
+        whole, dry = args.scale == "paper", getattr(args, "dry_run", False)
+        return find_in_memory(name, args.data_home, whole=whole, dry=dry)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-_PACKAGES = {
+# Whose versions a result may depend on, as they are imported and as they are installed.
+PACKAGES = {
     "sklearn_mixup": "sklearn-mixup",
     "torch": "torch",
     "sklearn": "scikit-learn",
@@ -66,7 +67,7 @@ def environment(device: str) -> dict[str, str]:
     """Tell what a run ran on: the device and the versions of the packages that matter."""
     on_cuda = torch.device(device).type == "cuda"
     name = torch.cuda.get_device_name(device) if on_cuda else platform.machine()
-    versions = {package: _version(project) for package, project in _PACKAGES.items()}
+    versions = {package: _version(project) for package, project in PACKAGES.items()}
     return {"device": f"{device} ({name})", **versions}
 
 

@@ -24,6 +24,17 @@ def mean_and_standard_error(values: Any) -> tuple[float, float]:
     return float(values.mean()), float(spread / np.sqrt(len(values)))
 
 
+def mean_of(name: str, values: Any) -> dict[str, float]:
+    """Mean and standard error as the columns `name` and ``{name}_se`` of a table.
+
+    Examples
+    --------
+    >>> mean_of("error", [1.0, 2.0, 3.0, 4.0, 5.0])
+    {'error': 3.0, 'error_se': 0.7071067811865476}
+    """
+    return dict(zip((name, f"{name}_se"), mean_and_standard_error(values), strict=True))
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """Mean of differences between two methods on the same splits, and how sure it is.
@@ -38,6 +49,11 @@ class PairedDifference:
     p_value: float
     p_corrected: float
     half_width: float
+
+    def columns(self) -> dict[str, float]:
+        """Give it as columns of a table: ``difference``, ``difference_se``, the rest by name."""
+        told = {"difference": self.mean, "difference_se": self.standard_error}
+        return told | {name: vars(self)[name] for name in ("p_value", "p_corrected", "half_width")}
 
 
 def paired_difference(a: Any, b: Any, *, test_share: float = 0.0) -> PairedDifference:

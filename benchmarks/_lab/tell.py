@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks._lab.runs import PACKAGES
+
 SIGNIFICANCE = 0.05
 
 
@@ -82,16 +84,22 @@ def listed(names: Iterable[str], between: str = ", ") -> str:
     return between.join(names) or "none"
 
 
+def _versions(runs: pd.DataFrame, names: Iterable[str]) -> dict[str, str]:
+    """Collect what runs were computed with, all values of each."""
+    return {name: ", ".join(map(str, runs[name].unique())) for name in names}
+
+
 def made_with(runs: pd.DataFrame, *, others: str = "") -> str:
     """Say how many runs there are, and what they were computed with; `others` come first."""
-    names = ("sklearn_mixup", "torch", "sklearn", "skorch", "device")
-    told = "; ".join(f"{name} {', '.join(map(str, runs[name].unique()))}" for name in names)
+    told = "; ".join(map(" ".join, _versions(runs, (*PACKAGES, "device")).items()))
     return f"Made with {others}{told}. {len(runs)} runs."
 
 
-def made_on(versions: Mapping[str, str]) -> str:
-    """Say on what and with what the runs were made."""
-    return ", ".join(f"{name} {value}" for name, value in versions.items()) + "."
+def made_on(runs: pd.DataFrame | Mapping[str, str]) -> str:
+    """Say on what and with what runs were made; the `environment` does in place of runs."""
+    is_table = isinstance(runs, pd.DataFrame)
+    versions = _versions(runs, ("device", *PACKAGES)) if is_table else runs
+    return ", ".join(map(" ".join, versions.items())) + "."
 
 
 def written(*paths: Path) -> str:
