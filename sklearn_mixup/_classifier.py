@@ -29,6 +29,7 @@ from sklearn_mixup._labels import Labels, likeliest, name_classes, read_labels
 from sklearn_mixup._net import VicinalNet
 from sklearn_mixup._prediction import in_double
 from sklearn_mixup._settings import check_fit_params
+from sklearn_mixup._step import find_steps
 from sklearn_mixup._tables import take
 from sklearn_mixup._targets import UNMIXED, check_criterion, takes_logits, unwrap
 from sklearn_mixup._validation import (
@@ -477,6 +478,9 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
             criterion.to(self._place)
             self._criteria = [name for name in self._criteria if name != "criterion"]
         return self
+
+    def _find_steps(self, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[Any, Any]:
+        return find_steps(self, iterator, step_fn, fit_params)
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from sklearn_mixup._estimator import NetEstimator
 from sklearn_mixup._loaders import MappedLoader
 from sklearn_mixup._settings import is_foreign, taken_by
-from sklearn_mixup._step import make_steps
 from sklearn_mixup._targets import (
     UNMIXED,
     LogCoefficients,
@@ -27,7 +26,7 @@ from sklearn_mixup._targets import (
 )
 from sklearn_mixup._training import Training, count_rows
 from sklearn_mixup._validation import explain_shapes
-from sklearn_mixup.callbacks import only_looks, score_plain_rows
+from sklearn_mixup.callbacks import score_plain_rows
 from sklearn_mixup.minibatches import (
     Minibatches,
     Rows,
@@ -40,11 +39,6 @@ from sklearn_mixup.vicinal import mix, sample_partner
 
 # An epoch never gets longer than this times the table by weights that count as repeats.
 _MAX_REPEATS = 10
-# What takes part in a step: a subclass may have its own.
-_STEP_METHODS = (
-    *("run_single_epoch", "train_step", "train_step_single", "infer", "get_loss"),
-    *("_zero_grad_optimizer", "on_grad_computed"),
-)
 
 
 @dataclass
@@ -246,42 +240,6 @@ class VicinalNet(NetEstimator):
         )
 
     # -- a step ----------------------------------------------------------------
-
-    def _why_slow(self, iterator: Any, step_fn: Any, fit_params: Any) -> str | None:
-        """Say what keeps the steps of an epoch to skorch's own; None if nothing does."""
-        if (reason := self._why_watched(training=True) or self._why_closure()) is not None:
-            return reason
-        for method in _STEP_METHODS:
-            if is_foreign(getattr(self, method)):
-                return f"{type(self).__name__} has a method {method!r} of its own"
-        if step_fn != self.train_step:
-            return f"run_single_epoch is given {step_fn} to take a step"
-        if taken := taken_by(unwrap(self.module_).forward, fit_params):
-            return f"the module takes {', '.join(taken)} of fit"
-        if getattr(self, "accelerator", None) is not None:
-            return "accelerate takes the steps"
-        if self.compile:
-            return "compile=True compiles the step of a module"
-        if type(iterator) is not Minibatches:
-            return f"minibatches come from a loader of rows, {type(iterator).__name__}"
-        return None
-
-    def _find_steps(self, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[Any, Any]:
-        """Find what an epoch of training goes through, and what takes a step on each of that."""
-        training = self._training_
-        if training.steps is None or not self._is_left_alone():
-            self.slow_because_ = self._why_slow(iterator, step_fn, fit_params)
-            if self.slow_because_ is not None:
-                return iterator, step_fn
-            if training.steps is not None:
-                training.steps.close()
-            training.steps = make_steps(self, iterator)
-        return training.steps.minibatches(iterator), training.steps.take
-
-    def _is_left_alone(self) -> bool:
-        """Whether nobody can have changed a part of the net since its last epoch."""
-        callbacks = (callback for _, callback in self.callbacks_)
-        return not is_foreign(type(self)) and all(map(only_looks, callbacks))
 
     def _receivers(self) -> list[Any]:
         """List what takes arguments of ``fit``: the module's ``forward`` too."""

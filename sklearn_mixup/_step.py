@@ -1,4 +1,4 @@
-"""The steps of a net that nobody watches: loss, gradient and update, and nothing else.
+"""The steps of a net that nobody watches: loss, gradient and update; and who does watch.
 
 They work on the module's own parameters and the optimizer's own state, as these are when the steps
 are made: anew after each epoch in whose end a callback may have changed anything.
@@ -15,6 +15,7 @@ from torch import Tensor, amp, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sklearn_mixup._capture import RECORDERS, ChunkedSteps
+from sklearn_mixup._settings import is_foreign, taken_by
 from sklearn_mixup._stack import (
     describe,
     has_hooks,
@@ -22,9 +23,21 @@ from sklearn_mixup._stack import (
     is_plain_mlp,
     mlp_backward,
 )
-from sklearn_mixup._targets import LogCoefficients, is_plain_cross_entropy, mix_targets
+from sklearn_mixup._targets import (
+    LogCoefficients,
+    is_plain_cross_entropy,
+    mix_targets,
+    unwrap,
+)
 from sklearn_mixup._update import RatesOnDevice, Update, takes_rate_from_device
+from sklearn_mixup.callbacks import only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
+
+# What takes part in a step: a subclass may have its own.
+_STEP_METHODS = (
+    *("run_single_epoch", "train_step", "train_step_single", "infer", "get_loss"),
+    *("_zero_grad_optimizer", "on_grad_computed"),
+)
 
 
 class Steps:
@@ -227,3 +240,45 @@ def _can_be_written(net: Any, X: Any) -> bool:
         and module.output.out_features == getattr(net, "n_outputs_", None)
         and not (amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind))
     )
+
+
+# -- which road an epoch takes ---------------------------------------------------------------
+
+
+def find_steps(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[Any, Any]:
+    """Find what an epoch of training goes through, and what takes a step on each of that."""
+    training = net._training_
+    if training.steps is None or not _is_left_alone(net):
+        net.slow_because_ = _why_slow(net, iterator, step_fn, fit_params)
+        if net.slow_because_ is not None:
+            return iterator, step_fn
+        if training.steps is not None:
+            training.steps.close()
+        training.steps = make_steps(net, iterator)
+    return training.steps.minibatches(iterator), training.steps.take
+
+
+def _why_slow(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> str | None:
+    """Say what keeps the steps of an epoch to skorch's own; None if nothing does."""
+    if (reason := net._why_watched(training=True) or net._why_closure()) is not None:
+        return reason
+    for method in _STEP_METHODS:
+        if is_foreign(getattr(net, method)):
+            return f"{type(net).__name__} has a method {method!r} of its own"
+    if step_fn != net.train_step:
+        return f"run_single_epoch is given {step_fn} to take a step"
+    if taken := taken_by(unwrap(net.module_).forward, fit_params):
+        return f"the module takes {', '.join(taken)} of fit"
+    if getattr(net, "accelerator", None) is not None:
+        return "accelerate takes the steps"
+    if net.compile:
+        return "compile=True compiles the step of a module"
+    if type(iterator) is not Minibatches:
+        return f"minibatches come from a loader of rows, {type(iterator).__name__}"
+    return None
+
+
+def _is_left_alone(net: Any) -> bool:
+    """Whether nobody can have changed a part of the net since its last epoch."""
+    callbacks = (callback for _, callback in net.callbacks_)
+    return not is_foreign(type(net)) and all(map(only_looks, callbacks))
