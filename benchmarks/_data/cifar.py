@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from benchmarks._data.fetching import Archive, PackedSubset, Subset, checksum, damaged
+from benchmarks._data.fetching import Archive, PackedSubset, Subset, check_file
 from benchmarks._data.home import DataHome, find_data_home
 from benchmarks._nets.vision import import_torchvision
 
@@ -23,21 +23,15 @@ class _PictureSet:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
-    def files(self) -> Any:
-        """Give the class of torchvision."""
-        return getattr(import_torchvision().datasets, self.kind)
-
-    def checksums(self) -> dict[str, str]:
-        """Give the MD5 checksum of each file, by its path below the folder."""
-        files = self.files()
-        listed = [*files.train_list, *files.test_list, (files.meta["filename"], files.meta["md5"])]
-        return {f"{files.base_folder}/{name}": md5 for name, md5 in listed}
-
-    def archive(self) -> Archive:
-        """Tell where the files are from, and where they go."""
-        files = self.files()
-        names = tuple(self.checksums())
-        return Archive(self.title, files.url, self.folder, names, f"md5:{files.tgz_md5}")
+    def published(self) -> tuple[Any, dict[str, str], Archive]:
+        """Give the class of torchvision, each file's MD5 checksum, and where they are from."""
+        kind = getattr(import_torchvision().datasets, self.kind)
+        listed = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
+        checksums = {f"{kind.base_folder}/{name}": md5 for name, md5 in listed}
+        archive = Archive(
+            self.title, kind.url, self.folder, tuple(checksums), f"md5:{kind.tgz_md5}"
+        )
+        return kind, checksums, archive
 
 
 _CIFAR10 = _PictureSet(
@@ -67,10 +61,7 @@ _SUBSET_NAME = "CIFAR-10 subset: 10,000 + 2,000, JPEG-recompressed"
 
 
 def fetch_cifar10(
-    data_home: DataHome = None,
-    download_if_missing: bool = True,
-    *,
-    subset: Subset = "auto",
+    data_home: DataHome = None, download_if_missing: bool = True, *, subset: Subset = "auto"
 ) -> Bunch:
     """Load CIFAR-10: which of ten things is in a picture of 32 x 32 pixels.
 
@@ -142,23 +133,27 @@ def fetch_cifar100(data_home: DataHome = None, download_if_missing: bool = True)
 def _is_here(pictures: _PictureSet, home: Path) -> bool:
     """Whether the batches, or the archive of them, are in their place."""
     try:
-        return pictures.archive().is_here(home)
+        return pictures.published()[2].is_here(home)
     except ImportError:
         return False
 
 
 def _fetch(pictures: _PictureSet, home: Path, download_if_missing: bool) -> Bunch:
     """Load the original batches."""
-    files, archive, root = pictures.files(), pictures.archive(), home / pictures.folder
+    kind, checksums, archive = pictures.published()
+    root = home / pictures.folder
     archive.fetch(home, download_if_missing)
-    for name, md5 in pictures.checksums().items():
-        if checksum((root / name).read_bytes(), "md5") != md5:
-            reason = "its checksum is not the published one"
-            raise ValueError(damaged(root / name, reason, archive.url))
-    parts = [files(root, train=train) for train in (True, False)]
-    X, y = zip(*((part.data.transpose(0, 3, 1, 2), part.targets) for part in parts), strict=True)
-    names = parts[0].classes
-    return _bunch(pictures, X, y, target_names=names, name=pictures.title, source=archive.url)
+    for name, md5 in checksums.items():
+        check_file(root / name, "md5", md5, archive.url)
+    train, test = kind(root, train=True), kind(root, train=False)
+    return _bunch(
+        pictures,
+        [train.data, test.data],
+        [train.targets, test.targets],
+        target_names=train.classes,
+        name=pictures.title,
+        source=archive.url,
+    )
 
 
 def _read_subset(home: Path) -> Bunch:
@@ -166,8 +161,8 @@ def _read_subset(home: Path) -> Bunch:
     arrays = _SUBSET.read(home)
     return _bunch(
         _CIFAR10,
-        [arrays[part].transpose(0, 3, 1, 2) for part in ("x_train", "x_test")],
-        [arrays[part] for part in ("y_train", "y_test")],
+        [arrays["x_train"], arrays["x_test"]],
+        [arrays["y_train"], arrays["y_test"]],
         target_names=arrays["class_names"].tolist(),
         name=_SUBSET_NAME,
         source=str(home / _SUBSET.file),
@@ -186,8 +181,10 @@ def _bunch(
     source: str,
     note: str = "",
 ) -> Bunch:
-    """Give the training and the test part their names and types."""
-    X_train, X_test = (np.ascontiguousarray(part, dtype=np.uint8) for part in X)
+    """Give the training and the test part their names and types; channels came last."""
+    X_train, X_test = (
+        np.ascontiguousarray(part.transpose(0, 3, 1, 2), dtype=np.uint8) for part in X
+    )
     y_train, y_test = (np.asarray(part, dtype=np.int64) for part in y)
     description = (
         f"{name}; {_CITATION}.",

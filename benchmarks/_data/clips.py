@@ -27,16 +27,8 @@ def speaker_of(name: str) -> str:
 def which_set(name: str) -> str:
     """Tell which part a clip belongs to, by a hash of its speaker as in Google's code [1]_.
 
-    All clips of a speaker are in one part: about 10 % are for validation, 10 % for testing.
-
-    Parameters
-    ----------
-    name : str
-        Name of the file, ``SPEAKER_nohash_N.wav``.
-
-    Returns
-    -------
-    {"training", "validation", "testing"}
+    All clips of a speaker are in one part: about 10 % are for "validation", 10 % for "testing",
+    the others for "training". `name` is that of the file, ``SPEAKER_nohash_N.wav``.
 
     References
     ----------
@@ -53,20 +45,11 @@ def which_set(name: str) -> str:
 
 
 def read_clip(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read a wav file as one channel of 16-bit samples at 16 kHz.
+    """Read a wav file as one channel of 16-bit samples at 16 kHz, shape (n_samples,), int16.
 
     Samples of 8, 24 or 32 bits or floats become 16-bit ones, floats beyond [-1, 1] are clipped,
     channels are averaged, and other sampling rates are resampled with a polyphase filter. A file
     that is so already is returned as it is.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), int16
 
     Raises
     ------

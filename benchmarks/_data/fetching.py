@@ -27,31 +27,16 @@ Subset = bool | Literal["auto"]
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive as published, and what is wanted of it.
+    """An archive as published, and what is wanted of it."""
 
-    Parameters
-    ----------
-    title : str
-        Of the data set.
-    url : str
-        Where it is from; ends in its name.
-    folder : str
-        Where it is unpacked, below the data home.
-    files : tuple of str
-        What is wanted, in `folder`; if empty, all of it, as `folder`.
-    known_hash : str, default=None
-        ``"md5:..."`` or ``"sha256:..."``. None where archives are packed anew now and then: then
-        whoever reads the files has to check them.
-    beside : str, default=""
-        What else will do; ends the sentence that says where the files may be.
-    """
-
-    title: str
-    url: str
-    folder: str
-    files: tuple[str, ...] = ()
+    title: str  # of the data set
+    url: str  # ends in the name of the archive
+    folder: str  # where it is unpacked, below the data home
+    files: tuple[str, ...] = ()  # what is wanted, in `folder`; if empty, all of it, as `folder`
+    # "md5:..." or "sha256:...". None where archives are packed anew now and then: then whoever
+    # reads the files has to check them.
     known_hash: str | None = None
-    beside: str = ""
+    beside: str = ""  # what else will do; ends the sentence that says where the files may be
 
     def missing(self, home: Path) -> list[Path]:
         """List the paths that are not there."""
@@ -68,24 +53,14 @@ class Archive:
         return not self.missing(home) or self.packed(home).exists()
 
     def fetch(self, home: Path, download_if_missing: bool) -> None:
-        """Put each missing path in its place, whole or not at all.
-
-        Raises
-        ------
-        FileNotFoundError
-            If something is missing and is not to be downloaded.
-        OSError
-            If the download fails.
-        ValueError
-            If the archive that is here is not the published one.
-        ImportError
-            If the archive has to be downloaded and pooch is not installed.
-        """
+        """Put each missing path in its place, whole or not at all; errors are the loaders'."""
         missing, packed = self.missing(home), self.packed(home)
         if not missing:
             return
         if packed.exists():
-            self._check(packed)
+            algorithm, _, expected = (self.known_hash or "").partition(":")
+            if algorithm:
+                check_file(packed, algorithm, expected, self.url)
         elif not download_if_missing:
             reason = "download_if_missing is False"
             raise FileNotFoundError(self._how_to_get(home, missing, reason))
@@ -118,19 +93,12 @@ class Archive:
 
         return Path(pooch.retrieve(self.url, known_hash=self.known_hash, path=folder))
 
-    def _check(self, packed: Path) -> None:
-        """Raise ValueError if the archive that is here is not the published one."""
-        algorithm, _, expected = (self.known_hash or "").partition(":")
-        if algorithm and checksum(packed.read_bytes(), algorithm) != expected:
-            raise ValueError(damaged(packed, "its checksum is not the published one", self.url))
-
     def _how_to_get(self, home: Path, missing: list[Path], reason: str) -> str:
         """Say which files are wanted, where they go and where they are from."""
         wanted = ", ".join(repr(str(path)) for path in missing)
         first = missing[0].relative_to(home)
-        where = f"it as {first.as_posix()!r}"
-        if len(missing) > 1:
-            where = f"them in {first.parent.as_posix()!r}"
+        as_one, in_folder = f"it as {first.as_posix()!r}", f"them in {first.parent.as_posix()!r}"
+        where = as_one if len(missing) == 1 else in_folder
         return (
             f"{self.title} needs {wanted}: not found, and {reason}. Unpack {self.url} in "
             f"{str(home / self.folder)!r}, or let {HOME_HAS} {where}{self.beside}."
@@ -147,14 +115,14 @@ def _find(name: str, folder: Path) -> Path:
 
 
 def checksum(content: bytes, algorithm: str = "sha256") -> str:
-    """Compute the checksum of some bytes, in hexadecimal digits.
-
-    Examples
-    --------
-    >>> checksum(b"", "md5")
-    'd41d8cd98f00b204e9800998ecf8427e'
-    """
+    """Compute the checksum of some bytes, in hexadecimal digits."""
     return hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
+
+
+def check_file(path: Path, algorithm: str, expected: str, url: str) -> None:
+    """Raise ValueError if a file is not the published one."""
+    if checksum(path.read_bytes(), algorithm) != expected:
+        raise ValueError(damaged(path, "its checksum is not the published one", url))
 
 
 def damaged(path: Path, why: str, url: str) -> str:
@@ -167,24 +135,12 @@ def damaged(path: Path, why: str, url: str) -> str:
 
 @dataclass(frozen=True)
 class PackedSubset:
-    """A part of a data set, as one .npz file that is never downloaded.
+    """A part of a data set, as one .npz file that is never downloaded."""
 
-    Parameters
-    ----------
-    title : str
-        Of the data set.
-    file : str
-        Below the data home.
-    sha256 : str
-        Of the file.
-    whole : str
-        What ``subset=False`` gives, in words.
-    """
-
-    title: str
-    file: str
+    title: str  # of the data set
+    file: str  # below the data home
     sha256: str
-    whole: str
+    whole: str  # what ``subset=False`` gives, in words
 
     def is_wanted(self, subset: Subset, home: Path, is_whole_here: Callable[[], bool]) -> bool:
         """Decide whether to read it: ``"auto"`` if it is here, and the whole is not."""
@@ -195,15 +151,7 @@ class PackedSubset:
         return bool(subset)
 
     def read(self, home: Path) -> dict[str, Any]:
-        """Read its arrays, by name.
-
-        Raises
-        ------
-        FileNotFoundError
-            If it is not here.
-        ValueError
-            If it is damaged.
-        """
+        """Read its arrays, by name."""
         path = home / self.file
         rather = f"or use subset=False for {self.whole}."
         if not path.exists():

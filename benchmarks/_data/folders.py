@@ -42,12 +42,8 @@ class PictureFolder(ImageFolder):
 
     Attributes
     ----------
-    classes : list of str
-        Names of the folders, sorted.
-    samples : list of (str, int)
-        Path and code of each picture.
-    targets : list of int
-        Code of each picture.
+    classes, samples, targets
+        As of :class:`torchvision.datasets.ImageFolder`.
     skipped : list of str
         Paths of the pictures that were left out.
 
@@ -109,15 +105,7 @@ class PictureFolder(ImageFolder):
 
 
 def read_picture(path: str) -> Image.Image:
-    """Read and decode a picture as RGB, whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened or read.
-    ValueError
-        If what it holds is not a whole picture; the message names the file.
-    """
+    """Read and decode a picture as RGB, whole; else it is a ValueError that names the file."""
     content = Path(path).read_bytes()
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise ValueError(
@@ -155,22 +143,18 @@ def to_tensor(mean: Sequence[float], std: Sequence[float]) -> list[Any]:
     ]
 
 
-def train_transform(
-    size: int, *, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
-) -> v2.Compose:
+def train_transform(size: int) -> v2.Compose:
     """Make the paper's augmentation for ImageNet: scale and aspect ratio, random crop, flip.
 
     Parameters
     ----------
     size : int
         Height and width of the result, in pixels; the paper's is 224.
-    mean, std : three floats, default=those of ImageNet
-        Of each channel of pixels in [0, 1].
 
     Returns
     -------
     Compose
-        From a PIL picture to a float32 tensor of shape (3, size, size).
+        From a PIL picture to a float32 tensor of shape (3, size, size), standardised as ImageNet.
 
     Examples
     --------
@@ -178,15 +162,10 @@ def train_transform(
     torch.Size([3, 64, 64])
     """
     augment = [v2.RandomResizedCrop(size), v2.RandomHorizontalFlip()]
-    return v2.Compose([*augment, *to_tensor(mean, std)])
+    return v2.Compose([*augment, *to_tensor(IMAGENET_MEAN, IMAGENET_STD)])
 
 
-def test_transform(
-    size: int,
-    *,
-    mean: Sequence[float] = IMAGENET_MEAN,  # noqa: PT028
-    std: Sequence[float] = IMAGENET_STD,  # noqa: PT028
-) -> v2.Compose:
+def test_transform(size: int) -> v2.Compose:
     """Make the paper's view of a test picture: shorter side to 256/224 of `size`, centre crop.
 
     Parameters and result are those of :func:`train_transform`. Nothing is random.
@@ -197,7 +176,7 @@ def test_transform(
     torch.Size([3, 64, 64])
     """
     centre = [v2.Resize(round(256 * size / 224)), v2.CenterCrop(size)]
-    return v2.Compose([*centre, *to_tensor(mean, std)])
+    return v2.Compose([*centre, *to_tensor(IMAGENET_MEAN, IMAGENET_STD)])
 
 
 vars(test_transform)["__test__"] = False  # no test, whatever pytest makes of its name

@@ -190,36 +190,20 @@ def _class_names(root: Path) -> dict[str, str]:
 def find_folders(
     name: str, data_home: str | None = None, *, pixels: int, n_workers: int, dry: bool = False
 ) -> PictureSet:
-    """Find ImageNet or Imagenette; a `dry` run can do without ImageNet.
+    """Find "imagenet" or "imagenette", or raise OSError; a `dry` run can do without ImageNet.
 
-    Parameters
-    ----------
-    name : {"imagenet", "imagenette"}
-    data_home : str, default=None
-        Where to look, as in `fetch_imagenet`.
-    pixels : int
-        Height and width of a picture as the network sees it.
-    n_workers : int
-        Processes that read pictures.
-    dry : bool, default=False
-        Whether the numbers are all that is wanted.
-
-    Raises
-    ------
-    OSError
-        If the folders are missing.
+    The network sees pictures of `pixels` x `pixels`, which `n_workers` processes read.
     """
     try:
         found = (fetch_imagenet if name == "imagenet" else fetch_imagenette)(data_home)
     except OSError:
         if not (dry and name == "imagenet"):
             raise
-        title, nowhere = f"{IMAGENET.title}, which is not on this machine", Path("nowhere")
-        counts = IMAGENET.n_train, IMAGENET.n_test, IMAGENET.n_classes
+        title, counts = f"{IMAGENET.title}, which is not on this machine", IMAGENET
+        nowhere = Path("nowhere")
         return _of_folders(name, title, (nowhere, nowhere), counts, pixels, n_workers)
     folders = found.train_dir, found.test_dir
-    counts = found.n_train, found.n_test, found.n_classes
-    return _of_folders(name, found.name, folders, counts, pixels, n_workers)
+    return _of_folders(name, found.name, folders, found, pixels, n_workers)
 
 
 def write_digits(root: Path, *, pixels: int, n_workers: int) -> PictureSet:
@@ -233,21 +217,22 @@ def write_digits(root: Path, *, pixels: int, n_workers: int) -> PictureSet:
             folder.mkdir(parents=True, exist_ok=True)
             grey = (bunch.images[row] * 15).astype(np.uint8)  # 0 to 16 becomes 0 to 240
             Image.fromarray(grey).resize((32, 32)).save(folder / f"{row}.png")
-    folders = root / "train", root / "val"
-    return _of_folders("digits", "digits of scikit-learn", folders, (40, 20, 10), pixels, n_workers)
+    folders, counts = (root / "train", root / "val"), Bunch(n_train=40, n_test=20, n_classes=10)
+    return _of_folders("digits", "digits of scikit-learn", folders, counts, pixels, n_workers)
 
 
 def _of_folders(
     name: str,
     title: str,
     folders: tuple[Path, Path],
-    counts: tuple[int, int, int],
+    counts: Any,
     pixels: int,
     n_workers: int,
 ) -> PictureSet:
-    """Describe pictures that are read as they are needed."""
+    """Describe pictures that are read as they are needed; `counts` has n_train and so on."""
     load = partial(_load_folders, *folders, pixels, n_workers)
-    return PictureSet(name, title, (3, pixels, pixels), *counts, load)
+    n = counts.n_train, counts.n_test, counts.n_classes
+    return PictureSet(name, title, (3, pixels, pixels), *n, load)
 
 
 def _load_folders(

@@ -25,54 +25,27 @@ _CIFAR_ROWS = (50_000, 10_000)
 
 @dataclass(frozen=True)
 class Loaded:
-    """Pictures as a run takes them.
+    """Pictures as a run takes them."""
 
-    Parameters
-    ----------
-    train : (X, y)
-        Tensors, or a torch Dataset and None.
-    test : (X, y)
-        Tensors, X on the device, or a torch Dataset and its labels.
-    params : mapping
-        What ``MixupClassifier`` is told about them: how they are augmented, or read.
-    mean, std : sequence of float
-        Of each channel of pixels between 0 and 1, what they were standardised with.
-    """
-
-    train: tuple[Any, Any]
-    test: tuple[Any, Any]
-    params: Mapping[str, Any]
-    mean: Sequence[float]
+    train: tuple[Any, Any]  # X and y: tensors, or a torch Dataset and None
+    test: tuple[Any, Any]  # X and y: tensors, X on the device, or a torch Dataset and its labels
+    params: Mapping[str, Any]  # of MixupClassifier: how they are augmented, or read
+    mean: Sequence[float]  # of each channel of pixels in [0, 1], to standardise with
     std: Sequence[float]
 
 
 @dataclass(frozen=True)
 class PictureSet:
-    """What a plan has to know about pictures, and how a run gets them.
+    """What a plan has to know about pictures, and how a run gets them."""
 
-    Parameters
-    ----------
-    name : str
-        That tells it from others, such as ``"cifar10"``.
-    title : str
-        What they call themselves: a result for a subset is none for the whole.
-    shape : (n_channels, height, width)
-        Of a picture.
-    n_train, n_test, n_classes : int
-    load : callable
-        ``load(device) -> Loaded``; pickled to other processes.
-    n_resident : int, default=0
-        Pictures that stay on the device; 0 if they are streamed.
-    """
-
-    name: str
-    title: str
-    shape: tuple[int, int, int]
+    name: str  # that tells it from others, such as "cifar10"
+    title: str  # what they call themselves: a result for a subset is none for the whole
+    shape: tuple[int, int, int]  # n_channels, height, width
     n_train: int
     n_test: int
     n_classes: int
-    load: Callable[[str], Loaded] = field(repr=False)
-    n_resident: int = 0
+    load: Callable[[str], Loaded] = field(repr=False)  # by device; pickled to other processes
+    n_resident: int = 0  # pictures that stay on the device; 0 if they are streamed
 
 
 # -- in memory -------------------------------------------------------------------------------------
@@ -81,23 +54,10 @@ class PictureSet:
 def find_in_memory(
     name: str, data_home: str | None = None, *, whole: bool = False, dry: bool = False
 ) -> PictureSet:
-    """Find pictures that are on this machine, and small enough to stay in memory.
+    """Find "cifar10", "cifar100" or, on a machine without, "digits"; they stay in memory.
 
-    Parameters
-    ----------
-    name : {"cifar10", "cifar100", "digits"}
-        The digits come with scikit-learn: they are for a machine that has nothing else.
-    data_home : str, default=None
-        Where to look, as in `fetch_cifar10`.
-    whole : bool, default=False
-        Whether CIFAR-10 has to be all of it, and not the subset that the folder may have.
-    dry : bool, default=False
-        Whether the numbers are all that is wanted: those of CIFAR are known without it.
-
-    Raises
-    ------
-    OSError
-        If the files are missing.
+    OSError is that of missing files. `whole` CIFAR-10 is all of it, and not the subset that the
+    folder may have. A `dry` run wants the numbers alone: those of CIFAR are known without it.
     """
     load = partial(_load, name, data_home, whole)
     try:
@@ -134,11 +94,11 @@ def _read(name: str, data_home: str | None, whole: bool) -> tuple[str, Loaded]:
     # The authors crop before they standardise: what a picture is padded with is black.
     black = tuple(-m / s for m, s in zip(mean, std, strict=True))
     params = {"iterator_train__augment": partial(crop_and_flip, padding=4, fill=black)}
-    X_train, X_test = (
-        torch.from_numpy(to_floats(X, mean, std)) for X in (bunch.X_train, bunch.X_test)
+    train, test = (
+        (torch.from_numpy(to_floats(X, mean, std)), torch.from_numpy(y))
+        for X, y in ((bunch.X_train, bunch.y_train), (bunch.X_test, bunch.y_test))
     )
-    y_train, y_test = torch.from_numpy(bunch.y_train), torch.from_numpy(bunch.y_test)
-    return bunch.name, Loaded((X_train, y_train), (X_test, y_test), params, mean, std)
+    return bunch.name, Loaded(train, test, params, mean, std)
 
 
 def _load(name: str, data_home: str | None, whole: bool, device: str) -> Loaded:
@@ -149,25 +109,11 @@ def _load(name: str, data_home: str | None, whole: bool, device: str) -> Loaded:
 
 
 def to_floats(X: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
-    """Turn bytes into standardised numbers: ``(X / 255 - mean) / std``.
+    """Turn bytes into standardised numbers, float32: ``(X / 255 - mean) / std``.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_pictures, n_channels, height, width), uint8
-        Pixels, 0 to 255. Never written to.
-    mean, std : n_channels floats
-        Of each channel of pixels in [0, 1].
-
-    Returns
-    -------
-    ndarray of the shape of `X`, float32
-
-    Raises
-    ------
-    TypeError
-        If `X` is not an array of uint8: it may have been converted before.
-    ValueError
-        If the second axis of `X` is not that of the channels.
+    `X` is of shape (n_pictures, n_channels, height, width), and never written to; another type,
+    which may have been converted before, is a TypeError, another shape a ValueError. `mean` and
+    `std` are of each channel of pixels in [0, 1].
 
     Examples
     --------

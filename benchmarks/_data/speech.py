@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -37,10 +36,7 @@ _ARCHIVE = Archive(
 
 
 def fetch_speech_commands(
-    data_home: DataHome = None,
-    download_if_missing: bool = True,
-    *,
-    subset: Subset = "auto",
+    data_home: DataHome = None, download_if_missing: bool = True, *, subset: Subset = "auto"
 ) -> Bunch:
     """Load the Speech Commands: which word is spoken in a clip of a second.
 
@@ -133,16 +129,13 @@ def read_speech_folder(folder: str | os.PathLike[str]) -> Bunch:
     for row, path in enumerate(paths):
         clip = read_clip(path)
         n_samples[row] = len(clip)
-        clip = clip[:SAMPLE_RATE]
-        waveforms[row, : len(clip)] = clip
+        waveforms[row, : len(clip)] = clip[:SAMPLE_RATE]
     words, target = np.unique([path.parent.name for path in paths], return_inverse=True)
     is_whole = len(paths) == _N_CLIPS and len(words) == 30
     return _bunch(
         waveforms,
         target,
         words,
-        speakers=[speaker_of(path.name) for path in paths],
-        split=[which_set(path.name) for path in paths],
         n_samples=n_samples,
         files=[f"{path.parent.name}/{path.name}" for path in paths],
         name=_TITLE if is_whole else f"{len(paths):,} clips of {len(words)} words",
@@ -157,7 +150,6 @@ def _read_subset(home: Path) -> Bunch:
         arrays["waveforms"],
         arrays["labels"],
         arrays["label_names"],
-        speakers=arrays["speakers"],
         split=[_SUBSET_SPLITS[part] for part in arrays["split"].tolist()],
         n_samples=arrays["n_samples"],
         files=arrays["files"].tolist(),
@@ -172,15 +164,15 @@ def _bunch(
     target: np.ndarray,
     words: Sequence[str] | np.ndarray,
     *,
-    speakers: Any,
-    split: Any,
-    n_samples: np.ndarray,
     files: list[str],
+    n_samples: np.ndarray,
     name: str,
     source: str,
     note: str = "",
+    split: Sequence[str] | None = None,
 ) -> Bunch:
-    """Give the arrays their names and types."""
+    """Give the arrays their names and types; speakers, and Google's split, are from the files."""
+    names = [file.rpartition("/")[2] for file in files]
     description = (
         f"{name}; {_CITATION}.",
         f"Source: {source}.",
@@ -192,8 +184,8 @@ def _bunch(
         waveforms=waveforms,
         target=np.asarray(target, dtype=np.int64),
         target_names=[str(word) for word in words],
-        speakers=np.asarray(speakers, dtype=str),
-        split=np.asarray(split, dtype=str),
+        speakers=np.array([speaker_of(name) for name in names]),
+        split=np.array(split or [which_set(name) for name in names]),
         n_samples=np.asarray(n_samples, dtype=np.int64),
         files=files,
         name=name,
@@ -203,21 +195,10 @@ def _bunch(
 
 
 def make_tones(n_clips: int = 200, n_words: int = 10, n_speakers: int = 20) -> Bunch:
-    """Make tones of different pitch, for a machine that has no speech; always the same.
+    """Make tones, a Bunch like :func:`read_speech_folder`'s, for a machine that has no speech.
 
-    Parameters
-    ----------
-    n_clips : int, default=200
-        Number of clips.
-    n_words : int, default=10
-        Number of classes: pitches, a third of an octave apart.
-    n_speakers : int, default=20
-        Each has a pitch a little higher or lower.
-
-    Returns
-    -------
-    Bunch
-        As of :func:`read_speech_folder`.
+    They are always the same. Words are pitches, a third of an octave apart; each speaker has a
+    pitch a little higher or lower.
 
     Examples
     --------
@@ -230,15 +211,12 @@ def make_tones(n_clips: int = 200, n_words: int = 10, n_speakers: int = 20) -> B
     time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     phase = 2 * np.pi * (pitch[:, None] * time + rng.random((n_clips, 1)))
     waveforms = 3000 * np.sin(phase) + rng.normal(scale=500, size=phase.shape)
-    names = [f"{speaker:02d}_nohash_{row}.wav" for row, speaker in enumerate(speakers)]
     return _bunch(
         waveforms.astype(np.int16),
         target,
         [f"tone {word}" for word in range(n_words)],
-        speakers=[speaker_of(name) for name in names],
-        split=[which_set(name) for name in names],
         n_samples=np.full(n_clips, SAMPLE_RATE),
-        files=names,
+        files=[f"{speaker:02d}_nohash_{row}.wav" for row, speaker in enumerate(speakers)],
         name=f"{n_clips:,} generated tones (no speech)",
         source="benchmarks._data.speech.make_tones",
     )

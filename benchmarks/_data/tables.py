@@ -6,6 +6,7 @@ import functools
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,23 +48,9 @@ class Table:
 
 @functools.cache
 def load_table(name: str, data_home: str | None = None) -> Table:
-    """Load a table that is on this machine, once in each process.
+    """Load a table that is on this machine, once in each process, or raise OSError.
 
-    Parameters
-    ----------
-    name : str
-        A key of `uci.FETCHERS`, or ``"breast_cancer"``, ``"digits"``, ``"wine"``.
-    data_home : str, default=None
-        Where to look, as in `uci.fetch_abalone`.
-
-    Returns
-    -------
-    Table
-
-    Raises
-    ------
-    OSError
-        If its files are missing.
+    `name` is a key of `TITLES`; `data_home` is that of `uci.fetch_abalone`.
     """
     if name in SHIPPED:
         bunch = SHIPPED[name](as_frame=True)
@@ -85,12 +72,7 @@ def find_tables(
 ) -> tuple[list[str], list[str]]:
     """Part the tables into those that are on this machine and those that are not.
 
-    The latter are told with the way to get them.
-
-    Raises
-    ------
-    SystemExit
-        If there are no others.
+    The latter are told with the way to get them. If there are no others, the command ends.
     """
     if download:
         for name in wanted:
@@ -119,35 +101,22 @@ def missing_tables_note(missing: Sequence[str]) -> str:
 
 
 def make_preprocessor(table: Table, features: str) -> ColumnTransformer:
-    """Turn a table into numbers: as raw as can be, or standardised with nominal columns one-hot.
-
-    Parameters
-    ----------
-    table : Table
-    features : {"raw", "standardised"}
-
-    Returns
-    -------
-    ColumnTransformer
-    """
-    words = set(table.X.select_dtypes(exclude="number").columns)
-    one_hot = words if features == "raw" else words | set(table.nominal)
+    """Turn a table into numbers: "raw", or "standardised" with nominal columns one-hot."""
+    columns, incomplete = table.X.columns, table.X.isna().any().to_numpy()
+    is_code = columns.isin(table.X.select_dtypes(exclude="number").columns)
+    numbers: Any = "passthrough"
+    if features != "raw":
+        is_code |= columns.isin(table.nominal)
+        numbers = StandardScaler()
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     impute_code = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
     impute_number = SimpleImputer(strategy="median", keep_empty_features=True)
-    incomplete = set(table.X.columns[table.X.isna().any()])
-    steps = {
-        "codes": encoder,
-        "incomplete_codes": make_pipeline(impute_code, encoder),
-        "numbers": "passthrough" if features == "raw" else StandardScaler(),
-        "incomplete_numbers": (
-            impute_number if features == "raw" else make_pipeline(impute_number, StandardScaler())
-        ),
-    }
-    columns: dict[str, list[str]] = {name: [] for name in steps}
-    for column in table.X.columns:
-        kind = "codes" if column in one_hot else "numbers"
-        columns[f"incomplete_{kind}" if column in incomplete else kind].append(column)
+    steps = [
+        ("codes", encoder, is_code & ~incomplete),
+        ("incomplete_codes", make_pipeline(impute_code, encoder), is_code & incomplete),
+        ("numbers", numbers, ~is_code & ~incomplete),
+        ("incomplete_numbers", make_pipeline(impute_number, numbers), ~is_code & incomplete),
+    ]
     return ColumnTransformer(
-        [(name, steps[name], columns[name]) for name in steps if columns[name]]
+        [(name, step, columns[where].to_list()) for name, step, where in steps if where.any()]
     )

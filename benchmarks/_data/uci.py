@@ -8,6 +8,7 @@ never a result. The bytes are not: copies in circulation differ in line ends and
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path
@@ -69,14 +70,9 @@ def fetch_abalone(data_home: DataHome = None, download_if_missing: bool = True) 
 def fetch_arcene(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
     """Load Arcene: cancer or not, from a mass spectrum; far more columns than rows.
 
-    Parameters, other fields and errors are those of :func:`fetch_abalone`.
-
-    Returns
-    -------
-    Bunch
-        - ``data``: DataFrame of shape (200, 10000), float64, whole numbers from 0 to 999: the
-          100 rows of UCI's training part, then the 100 of its validation part;
-        - ``target``: int64 array of shape (200,), -1 for normal, 1 for cancer.
+    As :func:`fetch_abalone`, but ``data`` is of shape (200, 10000), whole numbers from 0 to 999:
+    the 100 rows of UCI's training part, then the 100 of its validation part; ``target`` is -1 for
+    normal, 1 for cancer.
     """
     return _fetch(ARCENE, data_home, download_if_missing)
 
@@ -84,15 +80,10 @@ def fetch_arcene(data_home: DataHome = None, download_if_missing: bool = True) -
 def fetch_arrhythmia(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
     """Load Arrhythmia: the kind of arrhythmia, from an electrocardiogram.
 
-    Parameters, other fields and errors are those of :func:`fetch_abalone`.
-
-    Returns
-    -------
-    Bunch
-        - ``data``: DataFrame of shape (452, 279), float64, with 408 NaN where the file has
-          ``?``, for the pipeline to impute; widths in ms, amplitudes in 0.1 mV, angles in degrees;
-        - ``target``: int64 array of shape (452,), 1 (normal) to 16; 11, 12 and 13 are absent;
-        - ``categorical_columns``: the 73 nominal columns, coded 0 and 1.
+    As :func:`fetch_abalone`, but ``data`` is of shape (452, 279), with 408 NaN where the file has
+    ``?``, for the pipeline to impute; widths in ms, amplitudes in 0.1 mV, angles in degrees;
+    ``target`` is 1 (normal) to 16, without 11, 12 and 13; ``categorical_columns`` are the 73
+    nominal columns, coded 0 and 1.
     """
     return _fetch(ARRHYTHMIA, data_home, download_if_missing)
 
@@ -100,14 +91,9 @@ def fetch_arrhythmia(data_home: DataHome = None, download_if_missing: bool = Tru
 def fetch_htru2(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
     """Load HTRU2: is a candidate signal a pulsar, from moments of its profile.
 
-    Parameters, other fields and errors are those of :func:`fetch_abalone`.
-
-    Returns
-    -------
-    Bunch
-        - ``data``: DataFrame of shape (17898, 8), float64: mean, standard deviation,
-          skewness and excess kurtosis of the pulse profile, then of the DM-SNR curve;
-        - ``target``: int64 array of shape (17898,), 1 for a pulsar, else 0.
+    As :func:`fetch_abalone`, but ``data`` is of shape (17898, 8): mean, standard deviation,
+    skewness and excess kurtosis of the pulse profile, then of the DM-SNR curve; ``target`` is 1
+    for a pulsar, else 0.
     """
     return _fetch(HTRU2, data_home, download_if_missing)
 
@@ -117,20 +103,11 @@ def fetch_iris(data_home: DataHome = None, download_if_missing: bool = True) -> 
 
     The two differ in three values: row 34 (from 0) has petal width 0.1 at UCI and 0.2 in
     scikit-learn, row 37 sepal width 3.1 and 3.6, petal length 1.5 and 1.4. ``DESCR`` says which
-    copy it is. Other fields and errors are those of :func:`fetch_abalone`.
+    copy it is.
 
-    Parameters
-    ----------
-    data_home : path-like, default=None
-        Folder that may hold ``uci/iris/iris.data``, found as in :func:`fetch_abalone`.
-    download_if_missing : bool, default=True
-        Taken so that all loaders are called alike; nothing is ever downloaded.
-
-    Returns
-    -------
-    Bunch
-        - ``data``: DataFrame of shape (150, 4), float64, in cm;
-        - ``target``: str array of shape (150,), as in UCI's file, such as ``"Iris-setosa"``.
+    As :func:`fetch_abalone`, but ``data`` is of shape (150, 4), in cm; ``target`` is an array of
+    str, as in UCI's file. `download_if_missing` is taken so that all loaders are called alike;
+    nothing is ever downloaded.
 
     Examples
     --------
@@ -149,13 +126,8 @@ def fetch_iris(data_home: DataHome = None, download_if_missing: bool = True) -> 
 def fetch_website_phishing(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
     """Load Website Phishing: is a page phishing, suspicious or legitimate; the small table.
 
-    Parameters, other fields and errors are those of :func:`fetch_abalone`.
-
-    Returns
-    -------
-    Bunch
-        - ``data``: DataFrame of shape (1353, 9), float64, every column nominal, coded -1, 0, 1;
-        - ``target``: int64 array of shape (1353,), -1 phishing, 0 suspicious, 1 legitimate.
+    As :func:`fetch_abalone`, but ``data`` is of shape (1353, 9), every column nominal, coded -1, 0,
+    1; ``target`` is -1 phishing, 0 suspicious, 1 legitimate.
     """
     return _fetch(WEBSITE_PHISHING, data_home, download_if_missing)
 
@@ -163,13 +135,8 @@ def fetch_website_phishing(data_home: DataHome = None, download_if_missing: bool
 def fetch_phishing_websites(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
     """Load Phishing Websites: is a page phishing or legitimate; the large table.
 
-    Parameters, other fields and errors are those of :func:`fetch_abalone`.
-
-    Returns
-    -------
-    Bunch
-        - ``data``: DataFrame of shape (11055, 30), float64, every column nominal, coded -1, 0, 1;
-        - ``target``: int64 array of shape (11055,), -1 phishing, 1 legitimate.
+    As :func:`fetch_abalone`, but ``data`` is of shape (11055, 30), every column nominal, coded -1,
+    0, 1; ``target`` is -1 phishing, 1 legitimate.
     """
     return _fetch(PHISHING_WEBSITES, data_home, download_if_missing)
 
@@ -186,29 +153,13 @@ FETCHERS: dict[str, Callable[..., Bunch]] = {
 
 
 def available(data_home: DataHome = None) -> list[str]:
-    """Names of the data sets whose files are here, so that they load without a network.
+    """Name the data sets, keys of `FETCHERS`, whose files are here; they are not opened.
 
-    Parameters
-    ----------
-    data_home : path-like, default=None
-        Where to look, as in :func:`fetch_abalone`.
-
-    Returns
-    -------
-    list of str
-        Keys of `FETCHERS`, in its order; ``"iris"`` always. The files are not opened.
-
-    Examples
-    --------
-    >>> "iris" in available()
+    >>> "iris" in available()  # always
     True
     """
     home = find_data_home(data_home)
-    return [
-        data_set.name
-        for data_set in DATA_SETS
-        if data_set is IRIS or data_set.archive().is_here(home)
-    ]
+    return [it.name for it in DATA_SETS if it is IRIS or it.archive().is_here(home)]
 
 
 def _fetch(data_set: DataSet, data_home: DataHome, download_if_missing: bool) -> Bunch:
@@ -262,13 +213,12 @@ def _check(values: np.ndarray, file: File, class_names: Mapping[int, str]) -> No
             f"found {values.shape[0]} rows of {values.shape[1]}"
         )
     if file.class_counts:
-        classes, counts = np.unique(values[:, -1], return_counts=True)
-        found = dict(zip(classes.tolist(), counts.tolist(), strict=True))
-        for label in sorted({*file.class_counts, *found}):
-            if file.class_counts.get(label, 0) != found.get(label, 0):
+        expected, found = Counter(file.class_counts), Counter(values[:, -1].tolist())
+        for label in sorted({*expected, *found}):
+            if expected[label] != found[label]:
                 raise ValueError(
-                    f"expected {file.class_counts.get(label, 0)} rows of class {label:g} "
-                    f"({class_names.get(label, 'unknown')}), found {found.get(label, 0)}"
+                    f"expected {expected[label]} rows of class {label:g} "
+                    f"({class_names.get(label, 'unknown')}), found {found[label]}"
                 )
     sha256 = checksum(values.astype("<f8").tobytes())
     if sha256 != file.sha256:
