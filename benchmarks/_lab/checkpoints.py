@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,5 +28,5 @@ def forget_checkpoints(folder: Path, tasks: Sequence[Task]) -> None:
     """Remove the checkpoints of finished tasks, and `folder` when it is empty."""
     for task in tasks:
         shutil.rmtree(checkpoints_of(task, folder), ignore_errors=True)
-    if folder.is_dir() and not any(folder.iterdir()):
+    with suppress(OSError):  # not empty, or not there
         folder.rmdir()

@@ -23,6 +23,12 @@ KEY = ("data", "network", "method", "alpha", "max_epochs", "seed")
 CHANNELS_LAST = True  # 0.6 to 0.85 of the time of narrow networks on a CPU, see `make_network`
 
 
+def key_of(data: str, network: str, alpha: float, max_epochs: int, seed: int) -> dict[str, Any]:
+    """Tell a run from all others, by `KEY`."""
+    method = "mixup" if alpha else "ERM"
+    return dict(zip(KEY, (data, network, method, alpha, max_epochs, seed), strict=True))
+
+
 def find_pictures(name: str, args: argparse.Namespace, hint: str) -> PictureSet:
     """Find the pictures of a name, downloaded first if the options say so.
 
@@ -144,14 +150,9 @@ def list_tasks(
     """
     return [
         Task(
-            {
-                "data": training.pictures.name,
-                "network": training.network,
-                "method": "mixup" if alpha else "ERM",
-                "alpha": alpha,
-                "max_epochs": training.recipe.max_epochs,
-                "seed": seed,
-            },
+            key_of(
+                training.pictures.name, training.network, alpha, training.recipe.max_epochs, seed
+            ),
             {
                 **versions,
                 "recipe": replace(training.recipe, alpha=alpha).describe(),

@@ -25,19 +25,18 @@ from __future__ import annotations
 import argparse
 import textwrap
 from functools import partial
-from typing import Any
 
-from benchmarks._data.cifar import fetch_cifar10
 from benchmarks._data.imagenet import find_folders
-from benchmarks._data.pictures import PictureSet, find_in_memory
+from benchmarks._data.pictures import PictureSet
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import (
     add_alpha,
     add_data_options,
     add_dry_run,
+    add_number,
     missing_data_end_it,
 )
-from benchmarks._lab.pictures import KEY, tell_cost
+from benchmarks._lab.pictures import KEY, find_pictures, tell_cost
 from benchmarks._lab.runs import Task
 from benchmarks._nets.recipes import IMAGENET_PIXELS
 from benchmarks.adversarial.attacks import N_STEPS
@@ -64,20 +63,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--parts", nargs="+", choices=_BOTH, help="by scale")
     parser.add_argument("--data", choices=["cifar10", "digits"], help="of pictures; by scale")
     add_alpha(parser, told="for pictures; default 1, on ImageNet 0.2")
-    parser.add_argument(
+    add_number(
+        parser,
         "--epochs",
-        type=int,
-        metavar="N",
-        help="of pictures; the drops of the learning rate come in proportion; by scale",
+        "of pictures; the drops of the learning rate come in proportion; by scale",
     )
     add_dry_run(parser)
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=8,
-        metavar="N",
-        help="processes that read ImageNet; default 8",
-    )
+    add_number(parser, "--workers", "processes that read ImageNet; default 8", default=8)
     add_data_options(parser, "cifar10/... or imagenet/...")
 
 
@@ -86,34 +78,28 @@ def _plan(request: Request) -> list[Part]:
     scale: Scale = request.narrow(
         parts="parts", data="data", max_epochs="epochs", n_seeds="seeds", n_splits="seeds"
     )
-    where: dict[str, Any] = {"device": request.device, "versions": request.versions}
     tasks: list[Task] = []
     prepare = dry_run = None
     if "pictures" in scale.parts:
         training = choose_training(scale, _find_pictures(scale, request))
-        networks = list_networks(scale, training, alpha=args.alpha, **where)
+        networks = list_networks(scale, training, alpha=args.alpha, **request.where)
         name = f"{scale.data}-{scale.max_epochs or 'paper'}"
         folder = args.out / "adversarial_checkpoints" / name
         tasks += list_attacks(scale, training, networks, folder, device=request.device)
         prepare = partial(train_networks, networks=networks, folder=folder, request=request)
         dry_run = partial(_tell_cost, networks)
     if "digits" in scale.parts:
-        tasks += list_digits(scale, **where)
-    tell_page = partial(tell, versions=request.versions)
-    return [Part("adversarial", KEY, {"": tasks}, tell_page, prepare=prepare, dry_run=dry_run)]
+        tasks += list_digits(scale, **request.where)
+    return [Part("adversarial", KEY, {"": tasks}, tell, prepare=prepare, dry_run=dry_run)]
 
 
 def _find_pictures(scale: Scale, request: Request) -> PictureSet:
     args = request.args
-    if scale.data == "imagenet":
-        size = {"pixels": IMAGENET_PIXELS, "n_workers": args.workers}
-        with missing_data_end_it():
-            return find_folders("imagenet", args.data_home, dry=args.dry_run, **size)
-    with missing_data_end_it("(or --download, to get it)"):
-        if args.download and scale.data == "cifar10":
-            fetch_cifar10(args.data_home)
-        whole = args.scale == "paper"
-        return find_in_memory(scale.data, args.data_home, whole=whole, dry=args.dry_run)
+    if scale.data != "imagenet":
+        return find_pictures(scale.data, args, "(or --download, to get it)")
+    size = {"pixels": IMAGENET_PIXELS, "n_workers": args.workers}
+    with missing_data_end_it():
+        return find_folders("imagenet", args.data_home, dry=args.dry_run, **size)
 
 
 def _tell_cost(networks: list[Task]) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import load_table
+from benchmarks._lab.pictures import key_of
 from benchmarks._lab.runs import Task
 from benchmarks._lab.stacks import SPLITS_AT_ONCE
 from benchmarks.adversarial.attacks import N_STEPS, in_minibatches, measure_attacks
@@ -19,7 +20,6 @@ from benchmarks.adversarial.pictures import Scale
 from sklearn_mixup import MixupClassifier, fit_fused
 
 _LEVELS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of 16
-_NETWORK = "MLP 2 x 128"
 _SOURCE_SEED = 1000  # added to the split's, for the net that attacks in the black box
 
 
@@ -36,14 +36,7 @@ def list_digits(scale: Scale, *, device: str, versions: Mapping[str, str]) -> li
     work = partial(run_digits, max_epochs=max_epochs, device=device)
     return [
         Task(
-            {
-                "data": "digits",
-                "network": _NETWORK,
-                "method": "mixup" if alpha else "ERM",
-                "alpha": alpha,
-                "max_epochs": max_epochs,
-                "seed": split,
-            },
+            key_of("digits", "MLP 2 x 128", alpha, max_epochs, split),
             settings,
             work,
             f"digits-{max_epochs}-{split // SPLITS_AT_ONCE}",
@@ -69,14 +62,15 @@ def run_digits(
     splits = [*(split for split, _ in victims), *sources]
     Xs, ys = zip(*((X[rows[split][0]], y[rows[split][0]]) for split in splits), strict=True)
     fit_fused([*victims.values(), *sources.values()], Xs, ys, n_jobs=1)
-    errors = {}
-    for split, (_, test) in rows.items():
-        errors[split] = measure_attacks(
+    errors = {
+        split: measure_attacks(
             {alpha: net.module_.eval() for (of, alpha), net in victims.items() if of == split},
             sources[split].module_.eval(),
             in_minibatches(*(torch.from_numpy(it[test]).to(device) for it in (X, y))),
             bounds={level: (level / 16, (0.0, 1.0)) for level in _LEVELS},
         )
+        for split, (_, test) in rows.items()
+    }
     told = {
         "data_name": "digits of scikit-learn",
         "n_train": len(Xs[0]),

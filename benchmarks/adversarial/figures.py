@@ -9,29 +9,15 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._lab.curves import prepare_axes
-from benchmarks._lab.figures import method_colours, new_figure
+from benchmarks._lab.figures import add_legend, method_colours, new_figure
 from benchmarks._lab.statistics import mean_and_standard_error
-from benchmarks.adversarial.attacks import (
-    ATTACKS,
-    BOXES,
-    NAMES,
-    clean_column,
-    column,
-    levels_of,
-    unit_of,
-)
+from benchmarks.adversarial.attacks import BOXES, NAMES, clean_column, column, levels_of, unit_of
 
 _STYLES: Mapping[str, tuple[Any, str]] = {"fgsm": ("-", "o"), "ifgsm": ("--", "s")}
 
 
 def plot(runs: pd.DataFrame) -> Any:
-    """Draw top-1 errors over eps: white box and black box side by side, a row for each network.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs, as for `report.compare`.
-    """
+    """Draw top-1 errors over eps: white box and black box side by side, a row for each network."""
     from matplotlib.lines import Line2D
 
     groups = list(runs.groupby(["data", "network", "max_epochs"], sort=False))
@@ -42,7 +28,7 @@ def plot(runs: pd.DataFrame) -> Any:
         for ax, box in zip(row, BOXES, strict=True):
             prepare_axes(ax)
             for alpha, (colour, _) in colours.items():
-                for attack in ATTACKS:
+                for attack in _STYLES:
                     _draw(ax, members[members["alpha"] == alpha], box, attack, colour)
             _label(ax, group, members, f"{box} box")
         row[0].set_ylabel("top-1 error (%)")
@@ -53,7 +39,7 @@ def plot(runs: pd.DataFrame) -> Any:
     ]
     bands = "; bands: one standard error over the seeds" if runs["seed"].nunique() > 1 else ""
     figure.suptitle(f"Error on adversarial examples{bands}", fontsize=11.5)
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    add_legend(figure, handles=handles)
     return figure
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,8 @@ def choose_training(scale: Scale, pictures: PictureSet) -> Training:
     """Choose the network, and how it is trained: the paper's, or a small one on small pictures."""
     if scale.data == "imagenet":
         recipe = recipes.IMAGENET_RECIPES[_IMAGENET_FAMILY, _IMAGENET_EPOCHS]
-        settings = {"pixels": recipes.IMAGENET_PIXELS}
-        shortened = recipe.shortened(scale.max_epochs)
-        return Training(pictures, _IMAGENET_FAMILY, shortened, settings=settings)
+        recipe, settings = recipe.shortened(scale.max_epochs), {"pixels": recipes.IMAGENET_PIXELS}
+        return Training(pictures, _IMAGENET_FAMILY, recipe, settings=settings)
     recipe = recipes.CIFAR_RECIPES[_CIFAR_FAMILY].shortened(scale.max_epochs)
     sizes = {"width": scale.width}
     return Training(pictures, _CIFAR_FAMILY, recipe, sizes, {"sizes": sizes})
@@ -91,19 +91,16 @@ def train_networks(
         needed |= {(key["alpha"], key["seed"]), (0.0, key["seed"] + 1)}
     due = [task for task in networks if (task.key["alpha"], task.key["seed"]) in needed]
     if due:
-        # Beside the checkpoints, so that it says no more than what is there.
-        RunTable(folder / "networks.csv", KEY).complete(
-            [with_checkpoints(task, folder) for task in due],
-            n_jobs=request.args.jobs,
-            title="adversarial, training",
-        )
+        tasks = [with_checkpoints(task, folder) for task in due]
+        table = RunTable(folder / "networks.csv", KEY)  # says no more than what is there beside it
+        table.complete(tasks, n_jobs=request.args.jobs, title="adversarial, training")
 
 
 def _forget(folder: Path, error: type[BaseException] | None, *_: Any) -> None:
     """Remove the networks, and an empty folder around; after a kill they wait to be attacked."""
     if error is None:
         shutil.rmtree(folder, ignore_errors=True)
-        if folder.parent.is_dir() and not any(folder.parent.iterdir()):
+        with suppress(OSError):  # not empty
             folder.parent.rmdir()
 
 
@@ -115,19 +112,14 @@ def list_attacks(
 ) -> list[Task]:
     """List the attacks on trained networks, those of a seed together; the last only attacks."""
     places = {(it.key["alpha"], it.key["seed"]): checkpoints_of(it, folder) for it in networks}
-    options: dict[str, Any] = {"places": places, "n_attacked": scale.n_attacked, "device": device}
-    work = partial(attack_seed, training=training, **options)
+    attacks = {"levels": list(LEVELS), "n_steps": N_STEPS, "n_attacked": scale.n_attacked}
+    where: dict[str, Any] = {"device": device, "n_attacked": scale.n_attacked}
+    work = partial(attack_seed, training=training, places=places, **where)
     return [
-        Task(
-            network.key,
-            {
-                **network.settings,
-                "levels": list(LEVELS),
-                "n_steps": N_STEPS,
-                "source_seed": network.key["seed"] + 1,
-                "n_attacked": scale.n_attacked,
-            },
-            work,
+        replace(
+            network,
+            settings={**network.settings, **attacks, "source_seed": network.key["seed"] + 1},
+            work=work,
             group=f"pictures {network.key['seed']}",
         )
         for network in networks
@@ -167,13 +159,7 @@ def attack_seed(
 
 
 def read_network(checkpoints: Path, make: Callable[[], nn.Module], device: str) -> nn.Module:
-    """Read a network from the checkpoint of its finished training; it is in evaluation mode.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no checkpoint.
-    """
+    """Read a network from the checkpoint of its finished training; it is in evaluation mode."""
     found = load_checkpoint(checkpoints)
     if found is None:
         raise FileNotFoundError(
@@ -186,10 +172,7 @@ def read_network(checkpoints: Path, make: Callable[[], nn.Module], device: str) 
 
 
 def read_minibatches(loaded: Loaded, n_rows: int | None, device: str) -> Minibatches:
-    """Give the first pictures to test on: those in memory, or those of a folder as they are needed.
-
-    `n_rows` None gives all, as it has to for a folder.
-    """
+    """Give the first pictures to test on, from memory, or all of a folder as they are needed."""
     X, y = loaded.test
     if isinstance(X, Tensor):
         yield from in_minibatches(X[:n_rows], y[:n_rows].to(device))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from itertools import product
 
 import pandas as pd
 
-from benchmarks._lab.compare import pair
+from benchmarks._lab.compare import pair, set_beside
 from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
-from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
 from benchmarks._lab.tell import SIGNIFICANCE, made_on, percent, points
 from benchmarks.adversarial import figures
 from benchmarks.adversarial.attacks import (
@@ -26,9 +24,10 @@ from benchmarks.adversarial.attacks import (
 from benchmarks.adversarial.recipes import TABLE_3_ERRORS
 
 _GROUP = ["data", "network", "max_epochs"]
+_CELL = [*_GROUP, "box", "attack", "n_best", "level"]
 
 
-def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
+def tell(runs: pd.DataFrame) -> Outcome:
     """Tell what came out, beside the paper's."""
     comparison = compare(runs)
     title = "Table 3: adversarial examples, ERM and mixup"
@@ -40,7 +39,7 @@ def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
             Table(table_3(comparison)),
             Table(curves_table(comparison)),
             Note(notes(runs)),
-            Note(made_on(versions)),
+            Note(made_on(runs)),
         ],
     )
 
@@ -61,9 +60,7 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row for each alpha > 0 of a group, box, attack (empty for none), ``n_best`` and level:
-        ``erm``, ``mixup`` and ``difference`` (mixup - ERM), means over the seeds, each with
-        ``_se``, its standard error; ``n_lower``, the seeds in which mixup is lower, of
-        ``n_seeds``; ``p_value`` of the paired t-test, corrected where seeds are random splits.
+        what `set_beside` tells of the ``n_seeds`` seeds, corrected where they are random splits.
 
     Raises
     ------
@@ -72,37 +69,22 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for group, members in runs.groupby(_GROUP, sort=False):
-        cells: list[tuple[str, str, int, float]] = [("", "", n, 0.0) for n in (1, 5)]
-        cells += [
-            (box, attack, n_best, level)
-            for box in BOXES
-            for attack in ATTACKS
-            for n_best in (1, 5)
-            for level in levels_of(members)
-        ]
+        cells = [("", "", 1, 0.0), ("", "", 5, 0.0)]
+        cells += product(BOXES, ATTACKS, (1, 5), levels_of(members))
+        first = members.iloc[0]
+        n_test, n_train = first["n_test"], first["n_train"]
+        test_share = n_test / (n_test + n_train) if on_splits(first["network"]) else 0.0
         for alpha in sorted(alpha for alpha in members["alpha"].unique() if alpha > 0):
-            for box, attack, n_best, level in cells:
+            for cell in cells:
+                box, attack, n_best, level = cell
                 name = column(box, attack, level, n_best) if box else clean_column(n_best)
                 if name not in members or members[name].isna().all():
                     continue  # top-5 where it was not measured
                 by_seed = pair(members, name, by="seed", wanted=(0.0, alpha), where=group)
-                row = dict(zip(_GROUP, group, strict=True))
-                row |= {"data_name": members["data_name"].iloc[0], "alpha": alpha, "box": box}
-                row |= {"attack": attack, "n_best": n_best, "level": level}
-                rows.append(row | _compare_two(by_seed[0.0], by_seed[alpha], members.iloc[0]))
+                row = {"data_name": first["data_name"], "alpha": alpha, "n_seeds": len(by_seed)}
+                row |= dict(zip(_CELL, (*group, *cell), strict=True))
+                rows.append(row | set_beside(by_seed[0.0], by_seed[alpha], test_share=test_share))
     return pd.DataFrame(rows)
-
-
-def _compare_two(erm: pd.Series, mixup: pd.Series, first: pd.Series) -> dict[str, Any]:
-    """Compare the errors of the seeds; `first` is one of the runs."""
-    share = first["n_test"] / (first["n_test"] + first["n_train"])
-    share = share if on_splits(first["network"]) else 0.0
-    told = paired_difference(mixup, erm, test_share=share)
-    row: dict[str, Any] = {"n_seeds": len(erm), "n_lower": int((mixup < erm).sum())}
-    row["p_value"] = told.p_corrected
-    for name, values in (("erm", erm), ("mixup", mixup), ("difference", mixup - erm)):
-        row[name], row[f"{name}_se"] = mean_and_standard_error(values)
-    return row
 
 
 def _at_first_level(comparison: pd.DataFrame) -> pd.DataFrame:
@@ -120,7 +102,7 @@ def conclude(comparison: pd.DataFrame) -> list[str]:
         level, of = unit_of(network)
         rows = rows[rows["n_best"] == 1]
         clean, attacked = rows[rows["box"] == ""].iloc[0], rows[rows["box"] != ""]
-        is_clear = attacked["p_value"] < SIGNIFICANCE
+        is_clear = attacked["p_corrected"] < SIGNIFICANCE
         told = {
             "ahead of ERM in": attacked[is_clear & (attacked["difference"] < 0)],
             "behind ERM in": attacked[is_clear & (attacked["difference"] > 0)],
@@ -147,53 +129,40 @@ def _listed(rows: pd.DataFrame) -> str:
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _heads(row: Any) -> dict[str, str]:
-    return {"network": f"{row.data}, {row.network}", "alpha": f"{row.alpha:g}"}
-
-
-def _cells(row: Any) -> dict[str, str]:
-    return {
-        "ERM": percent(row.erm, row.erm_se),
-        "mixup": percent(row.mixup, row.mixup_se),
-        "difference": points(row.difference, row.difference_se),
-        "mixup lower": f"{row.n_lower} of {row.n_seeds}",
-    }
-
-
 def table_3(comparison: pd.DataFrame) -> pd.DataFrame:
     """Write errors in percent at the level that is looked at first, and those of the paper."""
-    rows = []
-    for row in _at_first_level(comparison).itertuples():
-        level, of = unit_of(row.network)
-        paper = {
-            f"paper {name}": percent(
-                None
-                if on_splits(row.network)
-                else TABLE_3_ERRORS.get((row.box, row.attack, row.n_best, name == "mixup"))
-            )
-            for name in ("ERM", "mixup")
-        }
-        attack = {"box": row.box, "attack": NAMES[row.attack], "error": f"top-{row.n_best}"}
-        eps = {"eps": f"{level:g}/{of}" if row.box else "0"}
-        rows.append({**_heads(row), **attack, **eps, **_cells(row), **paper})
-    return pd.DataFrame(rows)
+    return _table(_at_first_level(comparison))
 
 
 def curves_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Write top-1 errors in percent at each level."""
     rows = comparison[(comparison["n_best"] == 1) & (comparison["box"] != "")]
-    return pd.DataFrame(
-        [
+    return _table(rows).drop(columns=["error", "paper ERM", "paper mixup"])
+
+
+def _table(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Write rows of a comparison as texts, beside the paper's where it has them."""
+    rows = []
+    for row in comparison.itertuples():
+        published = {} if on_splits(row.network) else TABLE_3_ERRORS
+        erm, mixup = published.get((row.box, row.attack, row.n_best), (None, None))
+        rows.append(
             {
-                **_heads(row),
+                "network": f"{row.data}, {row.network}",
+                "alpha": f"{row.alpha:g}",
                 "box": row.box,
                 "attack": NAMES[row.attack],
-                "eps": f"{row.level:g}/{unit_of(row.network)[1]}",
-                **_cells(row),
+                "error": f"top-{row.n_best}",
+                "eps": f"{row.level:g}/{unit_of(row.network)[1]}" if row.box else "0",
+                "ERM": percent(row.erm, row.erm_se),
+                "mixup": percent(row.mixup, row.mixup_se),
+                "difference": points(row.difference, row.difference_se),
+                "mixup lower": f"{row.n_lower} of {row.n_seeds}",
+                "paper ERM": percent(erm),
+                "paper mixup": percent(mixup),
             }
-            for row in rows.itertuples()
-        ]
-    )
+        )
+    return pd.DataFrame(rows)
 
 
 def notes(runs: pd.DataFrame) -> str:
