@@ -36,19 +36,11 @@ class GANRecipe:
 
     def params(self) -> dict[str, Any]:
         """Parameters for ``MixupGAN``."""
-        params = {
-            "generator__hidden_sizes": self.hidden_sizes,
-            "discriminator__hidden_sizes": self.hidden_sizes,
-            "batch_size": self.batch_size,
-            "n_discriminator_steps": self.n_discriminator_steps,
-            "lr": self.lr,
-            "optimizer_generator__betas": self.betas,
-            "optimizer_discriminator__betas": self.betas,
-            "latent_dim": self.latent_dim,
-            "average": self.average,
-            "saturating": self.saturating,
-            "max_iter": self.max_iter,
-        }
+        names = ("batch_size", "n_discriminator_steps", "lr", "latent_dim", "average", "saturating")
+        params = {name: getattr(self, name) for name in (*names, "max_iter")}
+        for network in ("generator", "discriminator"):
+            params[f"{network}__hidden_sizes"] = self.hidden_sizes
+            params[f"optimizer_{network}__betas"] = self.betas
         return params if self.decays else {**params, "callbacks__lr_decay": None}
 
 

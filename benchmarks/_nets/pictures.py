@@ -29,21 +29,10 @@ def make_network(
 ) -> nn.Module:
     """Make a network by name, its weights drawn from torch's global generator.
 
-    Parameters
-    ----------
-    family : str
-        A network of `sklearn_mixup.modules`, such as ``"wide_resnet"``, or any name that timm has.
-    n_classes : int, default=10
-        Width of the output.
-    channels_last : bool, default=False
-        Whether the weights of convolutions lie channel by channel, as they are faster on a CPU:
-        narrow networks trained in 0.6 to 0.85 of the time.
-    **sizes
-        Depth, width and the like, as the module names them.
-
-    Returns
-    -------
-    torch.nn.Module
+    `family` is a network of `sklearn_mixup.modules`, such as ``"wide_resnet"``, or any name that
+    timm has; `sizes` are depth, width and the like, as the module names them. With `channels_last`
+    the weights of convolutions lie channel by channel, as they are faster on a CPU: narrow networks
+    trained in 0.6 to 0.85 of the time.
 
     Examples
     --------
@@ -85,20 +74,10 @@ def name_network(family: str, sizes: Mapping[str, Any]) -> str:
 
 
 def count_errors(logits: Tensor, y: Tensor, *, n_best: int = 1) -> float:
-    """Compute the share of rows whose label is not among the classes of the largest logits.
+    """Compute the share of rows whose label is not among the classes of the `n_best` logits.
 
-    Parameters
-    ----------
-    logits : Tensor of shape (n_rows, n_classes)
-        Finite; a row that is not counts as an error.
-    y : LongTensor of shape (n_rows,)
-        Labels, as numbers of columns.
-    n_best : int, default=1
-        1 is the top-1 error, 5 the top-5 error.
-
-    Returns
-    -------
-    float in [0, 1]
+    `y` has numbers of columns of `logits`, shape (n_rows, n_classes); a row of these that is not
+    finite counts as an error. With `n_best` 5 it is the top-5 error.
 
     Examples
     --------

@@ -20,17 +20,6 @@ from skorch.callbacks import LRScheduler
 class DropsAfterWarmUp:
     """What `lr` is multiplied with at a step: a line from `start` to 1, then ever smaller.
 
-    Parameters
-    ----------
-    n_warmup_steps : int
-        Steps of the line; 0 for none.
-    start : float
-        Where it starts, as a share of the learning rate that it ends at.
-    drop_steps : tuple of int
-        Steps before each of which the learning rate is multiplied by `drop_factor`.
-    drop_factor : float
-        In (0, 1).
-
     Examples
     --------
     >>> factor = DropsAfterWarmUp(2, start=0.5, drop_steps=(3,), drop_factor=0.1)
@@ -39,10 +28,10 @@ class DropsAfterWarmUp:
     """
 
     # Numbers alone, so that the state of the scheduler is one of numbers alone too.
-    n_warmup_steps: int
-    start: float
-    drop_steps: tuple[int, ...]
-    drop_factor: float
+    n_warmup_steps: int  # of the line
+    start: float  # a share of the learning rate that the line ends at
+    drop_steps: tuple[int, ...]  # before each the learning rate is multiplied by `drop_factor`
+    drop_factor: float  # in (0, 1)
 
     def __call__(self, step: int) -> float:
         """Compute the factor of a step, counted from 0."""
@@ -53,44 +42,24 @@ class DropsAfterWarmUp:
 
 @dataclass(frozen=True)
 class PictureRecipe:
-    """Settings of a network for pictures, trained by SGD.
+    """Settings of a network for pictures, trained by SGD."""
 
-    Parameters
-    ----------
-    alpha : float
-        What mixup uses; ERM is the same with 0.
-    max_epochs, batch_size : int
-        Passes over the pictures, and pictures of a minibatch.
-    lr : float
-        Learning rate after any warm-up, before the first drop.
-    drops : tuple of int
-        After so many epochs, at once and not an epoch later, the learning rate is multiplied by
-        `drop_factor`.
-    warmup_lr, warmup_epochs : float, int
-        Learning rate of the first minibatch; from there it rises along a line, minibatch by
-        minibatch [2]_, to `lr` at the end of so many epochs.
-    momentum, weight_decay : float
-        Of SGD; the decay is that of all parameters.
-    """
-
-    alpha: float
+    alpha: float  # what mixup uses; ERM is the same with 0
     max_epochs: int
     batch_size: int
-    lr: float
-    drops: tuple[int, ...]
+    lr: float  # after any warm-up, before the first drop
+    drops: tuple[int, ...]  # epochs after which, at once, `lr` is multiplied by `drop_factor`
     drop_factor: float = 0.1
+    # Learning rate of the first minibatch; from there it rises along a line, minibatch by minibatch
+    # [2]_, to `lr` at the end of so many epochs.
     warmup_lr: float = 0.0
     warmup_epochs: int = 0
     momentum: float = 0.9
-    weight_decay: float = 1e-4
+    weight_decay: float = 1e-4  # of all parameters
 
     def shortened(self, max_epochs: int | None) -> PictureRecipe:
         """Give the recipe for another number of epochs: drops and warm-up in proportion.
 
-        None leaves it as it is.
-
-        Examples
-        --------
         >>> CIFAR_RECIPES["wide_resnet"].shortened(10).drops
         (3, 6, 9)
         """

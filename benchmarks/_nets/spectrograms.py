@@ -62,8 +62,6 @@ class Spectrograms(nn.Module):
 def to_waveforms(samples: Tensor) -> Tensor:
     """Turn 16-bit samples into amplitudes in [-1, 1), float32.
 
-    Examples
-    --------
     >>> to_waveforms(torch.tensor([-32768, 0, 16384], dtype=torch.int16)).tolist()
     [-1.0, 0.0, 0.5]
     """
@@ -72,20 +70,9 @@ def to_waveforms(samples: Tensor) -> Tensor:
 
 @torch.no_grad()
 def compute_spectrograms(samples: Tensor, *, device: str = "cpu", batch_size: int = 512) -> Tensor:
-    """Compute the spectrograms of clips, some at a time, so that memory holds little else.
+    """Compute the spectrograms of clips of 16 kHz on a device, where they stay.
 
-    Parameters
-    ----------
-    samples : Tensor of shape (n_clips, n_samples), int16
-        Clips of 16 kHz.
-    device : str, default="cpu"
-        Where they are computed, and stay.
-    batch_size : int, default=512
-        Clips at a time; the spectrograms do not depend on it.
-
-    Returns
-    -------
-    Tensor of shape (n_clips, 1, 160, n_frames), float32
+    It takes `batch_size` clips at a time, so that memory holds little else.
 
     Examples
     --------

@@ -41,12 +41,8 @@ class TabularRecipe:
 
     def describe(self) -> dict[str, Any]:
         """Give the settings as JSON can hold them."""
-        return {
-            "batch_size": self.batch_size,
-            "hidden_sizes": list(self.hidden_sizes),
-            "optimizer": self.optimizer.__name__,
-            "lr": self.lr,
-        }
+        hidden_sizes, optimizer = list(self.hidden_sizes), self.optimizer.__name__
+        return {**vars(self), "hidden_sizes": hidden_sizes, "optimizer": optimizer}
 
 
 # Minibatches of 16 are from [1]. Two hidden layers of 128 and Adam at its defaults are understood

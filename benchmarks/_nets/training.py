@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,9 @@ N_LAST_EPOCHS = 10  # the median over them is what the authors' readme tells
 class TestErrors(Callback):
     """Measure top-1 and top-5 error on test pictures after each epoch, for the curve.
 
-    A measurement: nothing is chosen or stopped by it. The pictures are predicted as they are, not
-    augmented, by the network in evaluation mode. The history gets ``test_error``,
-    ``test_top5_error`` and ``test_s``, the seconds that it took.
-
-    Parameters
-    ----------
-    X : Tensor of shape (n_rows, n_channels, height, width), or torch Dataset
-        Test pictures.
-    y : LongTensor of shape (n_rows,)
-        Their labels, as numbers of classes.
+    A measurement: nothing is chosen or stopped by it. The pictures, a Tensor or a torch Dataset,
+    are predicted as they are, not augmented, by the network in evaluation mode. The history gets
+    ``test_error``, ``test_top5_error`` and ``test_s``, the seconds that it took.
     """
 
     __test__ = False  # no test, whatever pytest makes of the name
@@ -71,45 +64,22 @@ def make_classifier(
     accelerator: Any = None,
     **params: Any,
 ) -> MixupClassifier:
-    """Make the classifier of a run: a network, trained as the recipe says.
+    """Make the classifier of a run: a network of `make_network`, trained as the recipe says.
 
-    Parameters
-    ----------
-    recipe : PictureRecipe
-        Schedule, minibatch and optimizer.
-    family, sizes
-        The network, as for `make_network`.
-    n_train : int
-        Pictures to train on: the warm-up and the drops are counted in minibatches.
-    n_classes : int
-        Number of classes.
-    alpha : float
-        0 is ERM.
-    seed : int
-        Governs all that is random.
-    device : str, default="auto"
-        Not used with an `accelerator`, which has its own.
-    callbacks : sequence of callbacks
-        In this order, after the learning rate's.
-    accelerator : accelerate.Accelerator, default=None
-        Shares the minibatches out among its processes; each takes `batch_size` over their number.
-    **params
-        More parameters of ``MixupClassifier``.
-
-    Returns
-    -------
-    MixupClassifier
-        Not fitted.
+    Warm-up and drops are counted in minibatches of the `n_train` pictures. `callbacks` come after
+    the learning rate's. An `accelerator`, which has its own device, shares the minibatches out
+    among its processes; each takes `batch_size` over their number. `params` are more of
+    ``MixupClassifier``.
     """
     kind: Any = MixupClassifier
-    extra: dict[str, Any] = {"device": device}
-    recipe_params = recipe.params()
+    params = {**recipe.params(), "device": device, **params}
     if accelerator is not None:
         from skorch.hf import AccelerateMixin
 
         kind = type("AcceleratedMixupClassifier", (AccelerateMixin, MixupClassifier), {})
-        extra = {"accelerator": accelerator}
-        recipe_params["batch_size"] //= accelerator.num_processes
+        del params["device"]
+        params["accelerator"] = accelerator
+        params["batch_size"] //= accelerator.num_processes
     return kind(
         make_network,
         module__family=family,
@@ -118,8 +88,6 @@ def make_classifier(
         alpha=alpha,
         random_state=seed,
         callbacks=[("lr", recipe.scheduler(n_train)), *callbacks],
-        **recipe_params,
-        **extra,
         **params,
     )
 
@@ -134,12 +102,22 @@ def summarise(history: Any) -> dict[str, Any]:
         "test_top5_error_median": float(np.median(top5[-N_LAST_EPOCHS:])),
         "train_loss": history[-1, "train_loss"],
         # From the history, so that a run that was killed and went on tells all of its seconds.
-        "fit_time_s": round(float(np.sum(history[:, "dur"])), 2),
-        "test_time_s": round(float(np.sum(history[:, "test_s"])), 2),
-        "test_curve": json.dumps([round(error, 6) for error in errors]),
-        "test_top5_curve": json.dumps([round(error, 6) for error in top5]),
-        "loss_curve": json.dumps([round(loss, 6) for loss in history[:, "train_loss"]]),
+        "fit_time_s": sum_seconds(history, "dur"),
+        "test_time_s": sum_seconds(history, "test_s"),
+        "test_curve": to_curve(errors),
+        "test_top5_curve": to_curve(top5),
+        "loss_curve": to_curve(history[:, "train_loss"]),
     }
+
+
+def sum_seconds(history: Any, name: str) -> float:
+    """Sum what a history says that its epochs took."""
+    return round(float(np.sum(history[:, name])), 2)
+
+
+def to_curve(values: Iterable[float]) -> str:
+    """Write a number for each epoch as a JSON list, for a column of the table of runs."""
+    return json.dumps([round(float(value), 6) for value in values])
 
 
 def fit_resumable(classifier: MixupClassifier, X: Any, y: Any, checkpoints: Path) -> dict[str, Any]:
@@ -147,16 +125,18 @@ def fit_resumable(classifier: MixupClassifier, X: Any, y: Any, checkpoints: Path
 
     The folder is for this run alone. It is removed by `forget_checkpoints` when the table of runs
     has the results, not before.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If the fit was stopped by one before its end, which skorch keeps to itself.
     """
     classifier.callbacks = [*classifier.callbacks, ("resume", Resume(checkpoints))]
-    classifier.fit(X, y)
-    history = classifier.history
-    if len(history) < classifier.max_epochs or "test_s" not in history[-1]:
-        # skorch takes Ctrl-C for the wish to train no longer: that is no finished run.
+    fit_to_the_end(classifier, X, y, last="test_s")
+    return summarise(classifier.history)
+
+
+def fit_to_the_end(classifier: MixupClassifier, X: Any, y: Any, *, last: str) -> None:
+    """Fit; raise KeyboardInterrupt if one kept an epoch from noting its `last` number.
+
+    skorch takes Ctrl-C for the wish to train no longer, and keeps it to itself: that is no
+    finished run.
+    """
+    history = classifier.fit(X, y).history
+    if len(history) < classifier.max_epochs or last not in history[-1]:
         raise KeyboardInterrupt
-    return summarise(history)

@@ -14,18 +14,8 @@ def import_torchvision() -> Any:
     alone, its operators for detection (``nms``, ``roi_align``) do not load, and the import ends in
     describing what is not there. Nothing here needs them, so that description is left out.
 
-    Returns
-    -------
-    module
-        torchvision. timm, which imports it, can be imported from then on too.
+    timm, which imports it, can be imported from then on too.
 
-    Raises
-    ------
-    ImportError
-        If torchvision is not installed.
-
-    Examples
-    --------
     >>> import_torchvision().__name__
     'torchvision'
     """
