@@ -70,6 +70,24 @@ def stripe_rows(ax: Any, n_rows: int) -> None:
         ax.axhspan(row - 0.5, row + 0.5, color=STRIPE, linewidth=0, zorder=0)
 
 
+def prepare_rows(ax: Any, titles: Sequence[str], *, grid: str = GRID, striped: bool = True) -> None:
+    """Prepare a row for each of some names: their titles, from the top, and a quiet frame."""
+    if striped:
+        stripe_rows(ax, len(titles))
+    ax.set_yticks(range(len(titles)), titles)
+    ax.set_ylim(len(titles) - 0.5, -0.5)
+    ax.grid(axis="x", color=grid, linewidth=0.6)
+    ax.tick_params(axis="y", length=0)
+    keep_quiet(ax)
+
+
+def add_legend(figure: Any, ax: Any, loc: str = "outside lower center", **options: Any) -> None:
+    """Add the legend of one panel to a figure, in a line, for all panels."""
+    handles, labels = ax.get_legend_handles_labels()
+    options = {"ncols": len(labels), "frameon": False, **options}
+    figure.legend(handles, labels, loc=loc, **options)
+
+
 def set_ticks(axis: Any, ticks: Sequence[float], labels: Sequence[str] | None = None) -> None:
     """Put these ticks on an axis and no others, as numbers without a power of ten."""
     axis.set_ticks(ticks, labels or [f"{tick:g}" for tick in ticks])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,6 +86,11 @@ class Outcome:
     def notes(self) -> list[str]:
         """How it was done."""
         return [block.text for block in self._of(Note)]
+
+
+def headed(tables: Iterable[tuple[str, pd.DataFrame]]) -> list[Block]:
+    """Put tables below their headings."""
+    return [block for text, table in tables for block in (Heading(text), Table(table))]
 
 
 # -- the terminal and Markdown --------------------------------------------------------------------

@@ -31,6 +31,9 @@ PACKAGES = {
 }
 
 
+Keys = Sequence[Mapping[str, Any]]  # of runs that are done together
+
+
 # -- a run ----------------------------------------------------------------------------------------
 
 

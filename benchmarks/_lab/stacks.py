@@ -3,51 +3,68 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import Any
 
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 
 from benchmarks._data.splits import split_rows
-from benchmarks._data.tables import Table, make_preprocessor
+from benchmarks._data.tables import load_table, make_preprocessor
+from benchmarks._lab.runs import Keys
 from sklearn_mixup import MixupClassifier, fit_fused
 
 # Enough nets to fuse, and few enough for the memory: one for Arcene takes 20 MB.
 SPLITS_AT_ONCE = 5
 
 
-def fit_together(
-    table: Table,
+def run_nets(
+    score: Callable[..., dict[str, Any]],
+    name: str,
     features: str,
-    splits: Sequence[int],
-    classifiers: Sequence[MixupClassifier],
-) -> tuple[list[Pipeline], float]:
-    """Fit nets, each on the training rows of a split, as one stack.
+    runs: Keys,
+    *,
+    data_home: str | None,
+    **params: Any,
+) -> list[dict[str, Any]]:
+    """Train a net for ``alpha`` and ``split`` of each run, all together, and score each.
 
     Parameters
     ----------
-    table : Table
+    score : callable
+        ``score(estimator, X, y, split)``, the results on the test rows.
+    name : str
+        The table, see `load_table`.
     features : {"raw", "standardised"}
-    splits : sequence of int
-        The split of each net, see `split_rows`.
-    classifiers : sequence of MixupClassifier, as long as `splits`
-        Fitted in place.
+    runs : sequence of mapping
+        The split, see `split_rows`, is the seed too, whatever alpha.
+    data_home : str or None
+    **params
+        Of `MixupClassifier`, beside alpha and the seed.
 
     Returns
     -------
-    estimators : list of Pipeline
-        Each net behind the preprocessor of its split.
-    fit_time_s : float
-        A net's share of the time that all took, in seconds.
+    list of dict
+        The scores; ``fit_time_s``, a net's share of the time of all, in seconds; and the numbers
+        of rows, ``n_train`` and ``n_test``.
     """
+    table = load_table(name, data_home)
     start = time.perf_counter()
     prepared = {}
-    for split in set(splits):
+    for split in {run["split"] for run in runs}:
         train, _ = split_rows(table, split)
         preprocessor = make_preprocessor(table, features)
         X = preprocessor.fit_transform(table.X.iloc[train])
         prepared[split] = preprocessor, X, table.y[train]
-    preprocessors, Xs, ys = zip(*(prepared[split] for split in splits), strict=True)
-    fit_fused(classifiers, Xs, ys, n_jobs=1)
-    fit_time_s = (time.perf_counter() - start) / len(splits)
-    pairs = zip(preprocessors, classifiers, strict=True)
-    return [make_pipeline(*pair) for pair in pairs], fit_time_s
+    preprocessors, Xs, ys = zip(*(prepared[run["split"]] for run in runs), strict=True)
+    nets = [
+        MixupClassifier(alpha=run["alpha"], random_state=run["split"], **params) for run in runs
+    ]
+    fit_fused(nets, Xs, ys, n_jobs=1)
+    fit_time_s = round((time.perf_counter() - start) / len(runs), 4)
+    results = []
+    for run, *steps in zip(runs, preprocessors, nets, strict=True):
+        train, test = split_rows(table, run["split"])
+        scores = score(make_pipeline(*steps), table.X.iloc[test], table.y[test], run["split"])
+        sizes = {"n_train": len(train), "n_test": len(test)}
+        results.append({**scores, "fit_time_s": fit_time_s, **sizes})
+    return results

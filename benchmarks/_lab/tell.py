@@ -74,9 +74,24 @@ class Measure:
     digits: int
     is_loss: bool = True  # the lower the better
 
+    @property
+    def name(self) -> str:
+        """The title without the unit."""
+        return self.title.partition(",")[0]
+
+    @property
+    def heading(self) -> str:
+        """The title as a heading."""
+        return capital(self.title)
+
     def text(self, mean: float, error: float = np.nan, *, sign: str = "") -> str:
         """Write a mean and, where there are several runs, its standard error."""
         return number(mean, error, factor=self.factor, digits=self.digits, sign=sign)
+
+
+def capital(text: str) -> str:
+    """Begin with a capital letter, and leave the others as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def listed(names: Iterable[str], between: str = ", ") -> str:

@@ -25,12 +25,12 @@ References
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from functools import partial
 
-from benchmarks._data.tables import TITLES, find_tables
+from benchmarks._data.tables import TITLES
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_alphas, add_data_options, add_tables, with_erm
+from benchmarks._lab.options import add_alphas
+from benchmarks._lab.tables import add_epochs, add_table_options, plan_tables
 from benchmarks._nets.tables import DEFAULTS
 from benchmarks.calibration.report import tell
 from benchmarks.calibration.runs import KEY, Scale, list_tasks
@@ -44,22 +44,15 @@ _SCALES = {
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="epochs to train; default those of MixupClassifier"
-    )
+    add_epochs(parser)
     add_alphas(parser, told="; by scale")
-    add_tables(parser, TITLES)
-    add_data_options(parser, "uci/...", download="missing tables from UCI")
+    add_table_options(parser)
 
 
 def _plan(request: Request) -> list[Part]:
-    args = request.args
-    scale = request.narrow(n_splits="seeds", max_epochs="epochs", alphas="alphas", tables="tables")
-    tables, missing = find_tables(scale.tables, args.data_home, download=args.download)
-    scale = replace(scale, alphas=tuple(with_erm(scale.alphas)), tables=tuple(tables))
-    tasks = list_tasks(
-        scale, device=request.device, versions=request.versions, data_home=args.data_home
-    )
+    options = {"n_splits": "seeds", "max_epochs": "epochs", "alphas": "alphas"}
+    scale, missing, where = plan_tables(request, **options)
+    tasks = list_tasks(scale, **where)
     return [Part("calibration", KEY, {"": tasks}, partial(tell, missing=missing))]
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import pandas as pd
 
 from benchmarks._data.splits import TEST_SHARE
-from benchmarks._data.tables import TITLES, missing_tables_note
+from benchmarks._data.tables import TITLES
 from benchmarks._lab.compare import pair
-from benchmarks._lab.outcome import Block, Conclusions, Figure, Heading, Note, Outcome, Table
+from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, headed
 from benchmarks._lab.scores import MEASURES, N_BINS
 from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
-from benchmarks._lab.tell import SIGNIFICANCE, Measure, listed, made_with
+from benchmarks._lab.tables import last_notes
+from benchmarks._lab.tell import SIGNIFICANCE, Measure, listed
 from benchmarks.calibration import figures
 
 _CLEARLY_OVER = 0.03  # mean confidence less accuracy, from which on ERM is called overconfident
@@ -25,20 +25,14 @@ def tell(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:
     """Tell what came out."""
     comparison = compare(runs)
     main = find_main(sorted(comparison["alpha"].unique()))
-    blocks: list[Block] = [
+    draw = partial(figures.plot, runs, comparison, main=main)
+    blocks = [
         Note(notes(runs)),
-        Figure(
-            "calibration.png",
-            "Calibration of ERM and mixup",
-            partial(figures.plot, runs, comparison, main=main),
-        ),
+        Figure("calibration.png", "Calibration of ERM and mixup", draw),
         Conclusions(conclude(comparison), listed=True),
+        *headed(tables(comparison)),
+        *last_notes(runs, missing),
     ]
-    for heading, table in tables(comparison):
-        blocks += [Heading(heading), Table(table)]
-    if missing:
-        blocks.append(Note(missing_tables_note(missing)))
-    blocks.append(Note(made_with(runs)))
     return Outcome("Calibration of ERM and mixup on tables", blocks)
 
 
@@ -48,45 +42,24 @@ def tell(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:
 def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """Set each alpha beside ERM, split by split, for each table and measure.
 
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs: ``table``, ``alpha``, ``split``, and a column for each of `MEASURES`.
-
-    Returns
-    -------
-    DataFrame
-        A row for each table, measure and alpha, ERM (0) too: ``mean`` over the splits and its
-        standard error ``error``; ``difference`` from ERM, its ``difference_error``, and
-        ``p_corrected``, the p value of the corrected resampled t-test.
-
-    Raises
-    ------
-    ValueError
-        If some split has a run for one alpha and not for another.
+    A row for each table, measure and alpha, ERM (0) too: ``mean`` over the splits and its standard
+    error ``error``; ``difference`` from ERM, its ``difference_error``, and ``p_corrected``, the p
+    value of the corrected resampled t-test.
     """
     rows = []
+    groups = dict(list(runs.groupby("table")))
     for measure in MEASURES:
-        for table in TITLES:
-            members = runs[runs["table"] == table]
-            if members.empty:
-                continue
-            values = pair(members, measure, by="split", where=table)
+        for table in filter(groups.__contains__, TITLES):
+            values = pair(groups[table], measure, by="split", where=table)
             for alpha in values.columns:
                 mean, error = mean_and_standard_error(values[alpha])
-                difference = paired_difference(values[alpha], values[0.0], test_share=TEST_SHARE)
+                found = paired_difference(values[alpha], values[0.0], test_share=TEST_SHARE)
                 rows.append(
-                    {
-                        "table": table,
-                        "measure": measure,
-                        "alpha": alpha,
-                        "mean": mean,
-                        "error": error,
-                        # Differences that cancel leave 1e-18, which has a sign but means nothing.
-                        "difference": round(difference.mean, 12),
-                        "difference_error": difference.standard_error,
-                        "p_corrected": difference.p_corrected,
-                    }
+                    {"table": table, "measure": measure, "alpha": alpha}
+                    | {"mean": mean, "error": error}
+                    # Differences that cancel leave 1e-18, which has a sign but means nothing.
+                    | {"difference": round(found.mean, 12)}
+                    | {"difference_error": found.standard_error, "p_corrected": found.p_corrected}
                 )
     return pd.DataFrame(rows)
 
@@ -125,28 +98,23 @@ def conclude(comparison: pd.DataFrame) -> list[str]:
         (ece[is_over], f"is overconfident by more than {100 * _CLEARLY_OVER:g} points"),
         (ece[~is_over], "is not"),
     ):
-        if rows.empty:
-            continue
-        sentences.append(
-            f"Where ERM {where} ({_names(rows)}), mixup with alpha = {main:g} has the lower ECE on "
-            f"{(rows['difference'] < 0).sum()} of {len(rows)} tables."
-        )
-    told = [
-        f"{(by['overconfidence', alpha]['mean'] < 0).sum()} at {alpha:g}"
-        for alpha in alphas
-        if alpha
-    ]
+        if len(rows):
+            sentences.append(
+                f"Where ERM {where} ({_names(rows)}), mixup with alpha = {main:g} has the lower "
+                f"ECE on {(rows['difference'] < 0).sum()} of {len(rows)} tables."
+            )
+    n_under = {alpha: (by["overconfidence", alpha]["mean"] < 0).sum() for alpha in alphas}
+    told = ", ".join(f"{n} at {alpha:g}" for alpha, n in n_under.items() if alpha)
     sentences.append(
-        f"On the mean of the splits ERM is underconfident on {(erm < 0).sum()} of {n_tables} "
-        f"tables, mixup on {', '.join(told)} (alpha)."
+        f"On the mean of the splits ERM is underconfident on {n_under[0.0]} of {n_tables} "
+        f"tables, mixup on {told} (alpha)."
     )
-    told = []
+    counts = []
     for name in ("log_loss", "brier", "test_error"):
-        difference = by[name, main]["difference"]
-        title = MEASURES[name].title.partition(",")[0]
-        told.append(f"{title} {(difference < 0).sum()} and {(difference > 0).sum()}")
+        less = by[name, main]["difference"]
+        counts.append(f"{MEASURES[name].name} {(less < 0).sum()} and {(less > 0).sum()}")
     sentences.append(
-        f"Tables on which mixup with alpha = {main:g} is below and above ERM: {'; '.join(told)}."
+        f"Tables on which mixup with alpha = {main:g} is below and above ERM: {'; '.join(counts)}."
     )
     return sentences
 
@@ -156,19 +124,17 @@ def conclude(comparison: pd.DataFrame) -> list[str]:
 
 def tables(comparison: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Write the comparison as tables of texts, each with its heading."""
-    alphas = sorted(comparison["alpha"].unique())
-    main = find_main(alphas)
-    written = [
-        (
-            "Tables on which mixup is lower / higher than ERM, significantly in brackets",
-            _counts(comparison),
+    main = find_main(sorted(comparison["alpha"].unique()))
+    lower_or_higher = "Tables on which mixup is lower / higher than ERM, significantly in brackets"
+    differences = comparison[comparison["alpha"] == main]
+    return [
+        (lower_or_higher, _counts(comparison[comparison["alpha"] > 0])),
+        (f"Mixup with alpha = {main:g}, less ERM", _differences(differences)),
+        *(
+            (measure.heading, _by_alpha(comparison[comparison["measure"] == name], measure))
+            for name, measure in MEASURES.items()
         ),
-        (f"Mixup with alpha = {main:g}, less ERM", _differences(comparison, main)),
     ]
-    for name, measure in MEASURES.items():
-        rows = comparison[comparison["measure"] == name]
-        written.append((f"{measure.title[0].upper()}{measure.title[1:]}", _by_alpha(rows, measure)))
-    return written
 
 
 def _by_alpha(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
@@ -182,17 +148,15 @@ def _by_alpha(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     return wide.loc[texts["table"].unique(), texts["alpha"].unique()].reset_index()
 
 
-def _differences(comparison: pd.DataFrame, alpha: float) -> pd.DataFrame:
+def _differences(rows: pd.DataFrame) -> pd.DataFrame:
     """Write the differences from ERM; a star stands for a p value below 0.05."""
-    rows = comparison[comparison["alpha"] == alpha]
-    columns: dict[str, Any] = {}
-    for name, measure in MEASURES.items():
-        members = rows[rows["measure"] == name]
-        columns["table"] = members["table"].map(TITLES).to_list()
+    columns = {"table": rows["table"].map(TITLES).unique()}
+    for name, members in rows.groupby("measure", sort=False):
+        measure = MEASURES[name]
         if name != "ece_if_calibrated":
             columns[measure.title] = [
                 measure.text(row.difference, row.difference_error, sign="+")
-                + ("*" if row.p_corrected < SIGNIFICANCE else "")
+                + "*" * (row.p_corrected < SIGNIFICANCE)
                 for row in members.itertuples()
             ]
     return pd.DataFrame(columns)
@@ -200,21 +164,15 @@ def _differences(comparison: pd.DataFrame, alpha: float) -> pd.DataFrame:
 
 def _counts(comparison: pd.DataFrame) -> pd.DataFrame:
     """Count the tables on which mixup is lower and higher, for each alpha and loss."""
-    table = []
-    for alpha, rows in comparison[comparison["alpha"] > 0].groupby("alpha"):
-        line = {"alpha": f"{alpha:g}"}
-        for name, measure in MEASURES.items():
-            if not measure.is_loss:
-                continue
-            members = rows[rows["measure"] == name]
-            clear = members["p_corrected"] < SIGNIFICANCE
-            counts = [
+    counts: dict[float, dict[str, str]] = {}
+    for (alpha, name), rows in comparison.groupby(["alpha", "measure"], sort=False):
+        if MEASURES[name].is_loss:
+            clear = rows["p_corrected"] < SIGNIFICANCE
+            counts.setdefault(alpha, {"alpha": f"{alpha:g}"})[MEASURES[name].name] = " / ".join(
                 f"{is_it.sum()} ({(is_it & clear).sum()})"
-                for is_it in (members["difference"] < 0, members["difference"] > 0)
-            ]
-            line[measure.title.partition(",")[0]] = " / ".join(counts)
-        table.append(line)
-    return pd.DataFrame(table)
+                for is_it in (rows["difference"] < 0, rows["difference"] > 0)
+            )
+    return pd.DataFrame([counts[alpha] for alpha in sorted(counts)])
 
 
 def notes(runs: pd.DataFrame) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from benchmarks._data.splits import TEST_SHARE, split_rows
-from benchmarks._data.tables import load_by_cost, load_table
+import numpy as np
+import pandas as pd
+
+from benchmarks._data.splits import TEST_SHARE
+from benchmarks._data.tables import load_by_cost
 from benchmarks._lab.runs import Task
 from benchmarks._lab.scores import N_BINS, measure
-from benchmarks._lab.stacks import SPLITS_AT_ONCE, fit_together
+from benchmarks._lab.stacks import SPLITS_AT_ONCE, run_nets
 from benchmarks._nets.tables import describe_defaults
-from sklearn_mixup import MixupClassifier
 
 KEY = ("table", "method", "alpha", "max_epochs", "split")
-_FEATURES = "standardised"
+FEATURES = "standardised"
 
 
 @dataclass(frozen=True)
@@ -29,35 +31,9 @@ class Scale:
     tables: tuple[str, ...]
 
 
-def run_together(
-    name: str,
-    max_epochs: int,
-    runs: Sequence[Mapping[str, Any]],
-    *,
-    device: str,
-    data_home: str | None,
-) -> list[dict[str, Any]]:
-    """Train a net for ``alpha`` and ``split`` of each run, all together, and measure each.
-
-    The split is the seed, whatever alpha. ``fit_time_s`` is a net's share of the time of all.
-    """
-    table = load_table(name, data_home)
-    splits = [run["split"] for run in runs]
-    classifiers = [
-        MixupClassifier(
-            alpha=run["alpha"], max_epochs=max_epochs, random_state=run["split"], device=device
-        )
-        for run in runs
-    ]
-    estimators, fit_time_s = fit_together(table, _FEATURES, splits, classifiers)
-    results = []
-    for split, estimator in zip(splits, estimators, strict=True):
-        train, test = split_rows(table, split)
-        probabilities = estimator.predict_proba(table.X.iloc[test])
-        measured = measure(probabilities, table.y[test], estimator.classes_, seed=split)
-        sizes = {"n_train": len(train), "n_test": len(test)}
-        results.append({**measured, "fit_time_s": round(fit_time_s, 4), **sizes})
-    return results
+def score(estimator: Any, X: pd.DataFrame, y: np.ndarray, split: int) -> dict[str, Any]:
+    """Score the probabilities of a fitted estimator."""
+    return measure(estimator.predict_proba(X), y, estimator.classes_, seed=split)
 
 
 def list_tasks(
@@ -67,24 +43,20 @@ def list_tasks(
     settings = {
         **versions,
         **describe_defaults("module", "optimizer", "lr", "batch_size"),
-        "features": _FEATURES,
+        "features": FEATURES,
         "test_share": TEST_SHARE,
         "n_bins": N_BINS,
     }
+    params: dict[str, Any] = {"max_epochs": scale.max_epochs, "device": device}
     return [
         Task(
-            {
-                "table": table.name,
-                "method": "mixup" if alpha else "ERM",
-                "alpha": alpha,
-                "max_epochs": scale.max_epochs,
-                "split": split,
-            },
+            dict(zip(KEY, (table.name, method, alpha, scale.max_epochs, split), strict=True)),
             {**settings, "source": table.source},
-            partial(run_together, table.name, scale.max_epochs, device=device, data_home=data_home),
+            partial(run_nets, score, table.name, FEATURES, data_home=data_home, **params),
             group=f"{table.name} {split // SPLITS_AT_ONCE}",
         )
         for table in load_by_cost(scale.tables, data_home)
         for split in range(scale.n_splits)
         for alpha in scale.alphas
+        for method in ["mixup" if alpha else "ERM"]
     ]

@@ -24,28 +24,26 @@ References
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from functools import partial
 
-from benchmarks._data.tables import SHIPPED, TITLES, find_tables
+from benchmarks._data.tables import SHIPPED
 from benchmarks._data.uci import FETCHERS
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_alphas, add_data_options, add_tables, with_erm
+from benchmarks._lab.options import add_alphas
+from benchmarks._lab.tables import add_table_options, plan_tables
 from benchmarks.tabular import recipes
 from benchmarks.tabular.report import tell
 from benchmarks.tabular.runs import KEY, Scale, list_tasks, list_tuned_tasks
 
 _SMOKE_GRID = {"alpha": (0.0, 0.2), "dropout": (0.0,), "max_epochs": (1, 2)}
 _FEW = (0.0, recipes.TABLE_4_ALPHA)
-_SOME = (*_FEW, 1.0)
+_ALL = recipes.TABLE_4_ALPHAS
 _PAPER = tuple(FETCHERS)
 _SCALES = {
     "smoke": Scale(2, (2,), _FEW, ("iris",), 1, _SMOKE_GRID),
     "small": Scale(5, (10,), _FEW, (*_PAPER, *SHIPPED), 2, recipes.TUNED_GRID),
-    None: Scale(20, (10,), _SOME, _PAPER, 5, recipes.TUNED_GRID),
-    "paper": Scale(
-        20, recipes.TABLE_4_EPOCHS, recipes.TABLE_4_ALPHAS, _PAPER, 20, recipes.TUNED_GRID
-    ),
+    None: Scale(20, (10,), (*_FEW, 1.0), _PAPER, 5, recipes.TUNED_GRID),
+    "paper": Scale(20, recipes.TABLE_4_EPOCHS, _ALL, _PAPER, 20, recipes.TUNED_GRID),
 }
 
 
@@ -54,34 +52,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--epochs", type=int, nargs="+", metavar="N", help="epochs to train; default 10"
     )
     add_alphas(parser)
-    add_tables(parser, TITLES)
-    parser.add_argument(
-        "--tuned",
-        action="store_true",
-        help="also search alpha, dropout and epochs in each training split",
-    )
-    add_data_options(parser, "uci/...", download="missing tables from UCI")
+    told = "also search alpha, dropout and epochs in each training split"
+    parser.add_argument("--tuned", action="store_true", help=told)
+    add_table_options(parser)
 
 
 def _plan(request: Request) -> list[Part]:
-    args = request.args
-    scale = request.narrow(
-        n_splits="seeds",
-        n_tuned_splits="seeds",
-        epochs="epochs",
-        alphas="alphas",
-        tables="tables",
-    )
-    tables, missing = find_tables(scale.tables, args.data_home, download=args.download)
-    scale = replace(scale, alphas=tuple(with_erm(scale.alphas)), tables=tuple(tables))
-    common = {
-        "device": request.device,
-        "versions": request.versions,
-        "data_home": args.data_home,
-    }
-    tasks = {"": list_tasks(scale, **common)}
-    if args.tuned:
-        tasks["tuned"] = list_tuned_tasks(scale, **common)
+    options = {"n_splits": "seeds", "n_tuned_splits": "seeds"}
+    options |= {"epochs": "epochs", "alphas": "alphas"}
+    scale, missing, where = plan_tables(request, **options)
+    tasks = {"": list_tasks(scale, **where)}
+    if request.args.tuned:
+        tasks["tuned"] = list_tuned_tasks(scale, **where)
     return [Part("tabular", KEY, tasks, partial(tell, scale=scale, missing=missing))]
 
 

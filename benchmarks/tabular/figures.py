@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmarks._data.tables import TITLES
@@ -14,27 +13,20 @@ from benchmarks._lab.figures import (
     BLUE,
     GREEN,
     GREY,
-    GRID,
     VERMILLION,
     keep_quiet,
     new_figure,
+    prepare_rows,
     set_ticks,
-    stripe_rows,
 )
 from benchmarks.tabular.recipes import TABLE_4_ERRORS
 from benchmarks.tabular.runs import FEATURES
 
+_OURS = {"markersize": 5, "capsize": 2.5, "elinewidth": 1.2}
+
 
 def plot(comparison: pd.DataFrame, *, alpha: float) -> Any:
-    """Draw the errors of ERM and mixup, ours and the paper's, and their differences.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        From `report.compare`.
-    alpha : float
-        Alpha of the mixup runs.
-    """
+    """Draw the errors of ERM and mixup at `alpha`, ours and the paper's, and their differences."""
     epochs = comparison["max_epochs"].unique()
     tables = list(dict.fromkeys(comparison["table"]))
     tables.sort(key=lambda name: name not in TABLE_4_ERRORS)
@@ -49,8 +41,6 @@ def plot(comparison: pd.DataFrame, *, alpha: float) -> Any:
             ax.set_title(f"{features} features, {max_epochs} epochs", fontsize=10.5)
         _plot_differences(row[2], rows, tables)
         row[2].set_title(f"mixup $-$ ERM, {max_epochs} epochs", fontsize=10.5)
-        row[0].set_yticks(range(len(tables)), [TITLES[name] for name in tables])
-        row[0].set_ylim(len(tables) - 0.5, -0.5)
     for ax in axes[-1, :2]:
         ax.set_xlabel("test error (%, log scale from 1 on)")
     axes[-1, 2].set_xlabel(
@@ -66,13 +56,8 @@ def plot(comparison: pd.DataFrame, *, alpha: float) -> Any:
         handles, labels = ax.get_legend_handles_labels()
         # Matplotlib lists the paper's markers first; ours go before them.
         pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: "paper" in pair[1])
-        figure.legend(
-            *zip(*pairs, strict=True),
-            loc=f"outside lower {side}",
-            ncols=2,
-            frameon=False,
-            columnspacing=1.2,
-        )
+        loc = f"outside lower {side}"
+        figure.legend(*zip(*pairs, strict=True), loc=loc, ncols=2, frameon=False, columnspacing=1.2)
     return figure
 
 
@@ -84,66 +69,37 @@ def _plot_errors(ax: Any, rows: pd.DataFrame, tables: Sequence[str]) -> None:
         ("erm", "ERM", -0.18, BLUE, "o"),
         ("mixup", "mixup", 0.18, VERMILLION, "D"),
     ):
-        ax.errorbar(
-            100 * rows[name],
-            place + offset,
-            xerr=100 * rows[f"{name}_error"].fillna(0),
-            fmt=marker,
-            color=colour,
-            markersize=5,
-            capsize=2.5,
-            elinewidth=1.2,
-            label=f"{label}, ours (mean ± standard error)",
-        )
-        ax.plot(
-            100 * rows[f"paper_{name}"],
-            place + offset,
-            marker,
-            markersize=8.5,
-            markerfacecolor="none",
-            markeredgecolor=colour,
-            markeredgewidth=1.3,
-            label=f"{label}, Table 4 of the paper",
-        )
+        ours, theirs = f"{label}, ours (mean ± standard error)", f"{label}, Table 4 of the paper"
+        spread = 100 * rows[f"{name}_se"].fillna(0)
+        style = {"fmt": marker, "color": colour, "label": ours, **_OURS}
+        ax.errorbar(100 * rows[name], place + offset, xerr=spread, **style)
+        style = {"markeredgecolor": colour, "markerfacecolor": "none", "label": theirs}
+        style |= {"markersize": 8.5, "markeredgewidth": 1.3}
+        ax.plot(100 * rows[f"paper_{name}"], place + offset, marker, **style)
     ax.set_xscale("symlog", linthresh=1, linscale=0.4)
     ax.set_xlim(-0.15, 130)
-    ticks = (0, 1, 2, 5, 10, 20, 50, 100)
-    set_ticks(ax.xaxis, ticks)
+    set_ticks(ax.xaxis, (0, 1, 2, 5, 10, 20, 50, 100))
 
 
 def _plot_differences(ax: Any, rows: pd.DataFrame, tables: Sequence[str]) -> None:
     """Draw the differences in percentage points, with 95 % intervals."""
     _prepare(ax, tables)
     ax.axvline(0, color=BLACK, linewidth=0.8)
+    rows = rows.assign(place=rows["table"].map(tables.index), spread=rows["half_width"].fillna(0))
     for features, offset, colour, marker in (
         ("raw", -0.22, GREEN, "^"),
         ("standardised", 0.22, BLACK, "s"),
     ):
         chosen = rows[rows["features"] == features]
-        ax.errorbar(
-            100 * chosen["difference"],
-            chosen["table"].map(tables.index) + offset,
-            xerr=100 * chosen["half_width"].fillna(0),
-            fmt=marker,
-            color=colour,
-            markersize=5,
-            capsize=2.5,
-            elinewidth=1.2,
-            label=f"{features} (95 % interval)",
-        )
+        style = {"fmt": marker, "color": colour, "label": f"{features} (95 % interval)", **_OURS}
+        difference, spread = 100 * chosen["difference"], 100 * chosen["spread"]
+        ax.errorbar(difference, chosen["place"] + offset, xerr=spread, **style)
     once = rows.drop_duplicates("table")
-    ax.plot(
-        100 * (once["paper_mixup"] - once["paper_erm"]),
-        once["table"].map(tables.index),
-        "x",
-        color=VERMILLION,
-        markersize=6.5,
-        markeredgewidth=1.8,
-        label="Table 4 of the paper",
-    )
+    difference = 100 * (once["paper_mixup"] - once["paper_erm"])
+    style = {"color": VERMILLION, "markersize": 6.5, "markeredgewidth": 1.8}
+    ax.plot(difference, once["place"], "x", label="Table 4 of the paper", **style)
     ax.set_xscale("symlog", linthresh=1, linscale=0.7)
-    ends = np.abs(100 * rows["difference"]) + 100 * rows["half_width"].fillna(0)
-    end = max(15.0, 1.1 * ends.max())
+    end = max(15.0, 110 * (rows["difference"].abs() + rows["spread"]).max())
     ax.set_xlim(-end, end)
     ticks = [tick for tick in (1, 3, 10, 30, 100) if tick <= end]
     ticks = [*(-tick for tick in reversed(ticks)), 0, *ticks]
@@ -151,22 +107,13 @@ def _plot_differences(ax: Any, rows: pd.DataFrame, tables: Sequence[str]) -> Non
 
 
 def _prepare(ax: Any, tables: Sequence[str]) -> None:
-    """Shade every other table, keep the frame quiet, draw a line below the tables of the paper."""
-    stripe_rows(ax, len(tables))
+    """Prepare a row for each table, and draw a line below the tables of the paper."""
+    prepare_rows(ax, [TITLES[name] for name in tables])
+    keep_quiet(ax, ["left"])
     n_in_paper = sum(name in TABLE_4_ERRORS for name in tables)
     if 0 < n_in_paper < len(tables):
         ax.axhline(n_in_paper - 0.5, color="#888888", linewidth=0.9, linestyle=(0, (4, 3)))
         if ax.get_subplotspec().is_first_col():
-            ax.text(
-                0.985,
-                n_in_paper - 0.44,
-                "not in the paper's table",
-                transform=ax.get_yaxis_transform(),
-                ha="right",
-                va="top",
-                fontsize=8,
-                color=GREY,
-            )
-    ax.grid(axis="x", color=GRID, linewidth=0.6)
-    ax.tick_params(axis="y", length=0)
-    keep_quiet(ax, ("top", "right", "left"))
+            where = {"transform": ax.get_yaxis_transform(), "ha": "right", "va": "top"}
+            told = "not in the paper's table"
+            ax.text(0.985, n_in_paper - 0.44, told, fontsize=8, color=GREY, **where)

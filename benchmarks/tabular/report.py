@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._data.splits import TEST_SHARE
-from benchmarks._data.tables import TITLES, missing_tables_note
-from benchmarks._lab.compare import pair
+from benchmarks._data.tables import TITLES
+from benchmarks._lab.compare import pair, set_beside
 from benchmarks._lab.outcome import Block, Conclusions, Figure, Heading, Note, Outcome, Table
 from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
-from benchmarks._lab.tell import SIGNIFICANCE, listed, made_with, p_value, percent, points
+from benchmarks._lab.tables import last_notes
+from benchmarks._lab.tell import SIGNIFICANCE, listed, p_value, percent, points
 from benchmarks._nets.tables import TABLE_4
 from benchmarks.tabular import figures, recipes
 from benchmarks.tabular.runs import TUNED_METHODS, Scale
@@ -45,11 +46,8 @@ def tell(
         blocks += [Note(caption), Table(alpha_table(runs, alphas))]
     if tuned_runs is not None:
         notes = notes_on_tuned(scale.n_tuned_splits, scale.grid)
-        table = tuned_table(compare_tuned(tuned_runs))
-        blocks += [Heading("Tuned"), Note(notes), Table(table)]
-    if missing:
-        blocks.append(Note(missing_tables_note(missing)))
-    blocks.append(Note(made_with(runs)))
+        blocks += [Heading("Tuned"), Note(notes), Table(tuned_table(compare_tuned(tuned_runs)))]
+    blocks += last_notes(runs, missing)
     return Outcome("Table 4 of the mixup paper: UCI tables", blocks)
 
 
@@ -62,80 +60,52 @@ def compare(runs: pd.DataFrame, *, alpha: float) -> pd.DataFrame:
     Parameters
     ----------
     runs : DataFrame
-        Finished runs with the paper's settings: ``table``, ``features``, ``max_epochs``, ``alpha``,
-        ``split``, ``test_error``.
+        Finished runs with the paper's settings.
     alpha : float > 0
         The mixup runs to compare.
 
     Returns
     -------
     DataFrame
-        A row for each group: shares in [0, 1], ``difference`` is mixup - ERM.
-
-    Raises
-    ------
-    ValueError
-        If some split has one of the two and not the other.
+        A row for each group, shares in [0, 1]: what `set_beside` and `paired_difference` tell, and
+        the paper's errors.
     """
     rows = []
     for group, members in runs.groupby(_GROUP, sort=False):
         by_split = pair(members, "test_error", by="split", wanted=(0.0, alpha), where=group)
+        erm, mixup = by_split[0.0], by_split[alpha]
         rows.append(
-            dict(zip(_GROUP, group, strict=True))
-            | _compare_two(by_split[alpha], by_split[0.0], "mixup", "erm")
+            {**dict(zip(_GROUP, group, strict=True)), "n_splits": len(by_split)}
+            | set_beside(erm, mixup)
+            | vars(paired_difference(mixup, erm, test_share=TEST_SHARE))
         )
-    frame = pd.DataFrame(rows)
-    paper = [recipes.TABLE_4_ERRORS.get(name) for name in frame["table"]]
-    frame["paper_erm"] = [errors.erm if errors else np.nan for errors in paper]
-    frame["paper_mixup"] = [errors.mixup if errors else np.nan for errors in paper]
-    return _in_order(frame)
+    paper = pd.DataFrame([*recipes.TABLE_4_ERRORS.values()], index=[*recipes.TABLE_4_ERRORS])
+    return _in_order(pd.DataFrame(rows).join(paper.add_prefix("paper_"), on="table"))
 
 
 def compare_tuned(runs: pd.DataFrame) -> pd.DataFrame:
     """Set tuned mixup beside each other method, pair by pair of splits."""
     rows = []
+    layout: dict[str, Any] = {"by": "split", "columns": "method", "wanted": TUNED_METHODS}
     for name, members in runs.groupby("table", sort=False):
-        by_split = pair(
-            members, "test_error", by="split", columns="method", wanted=TUNED_METHODS, where=name
-        )
+        by_split = pair(members, "test_error", where=name, **layout)
         row = {"table": name, "n_splits": len(by_split)}
         for method in TUNED_METHODS:
-            mean, error = mean_and_standard_error(by_split[method])
-            row |= {method: mean, f"{method}_error": error}
+            row[method], row[f"{method}_error"] = mean_and_standard_error(by_split[method])
         difference = paired_difference(by_split["mixup"], by_split["ERM"], test_share=TEST_SHARE)
         row |= {"difference": difference.mean, "p_corrected": difference.p_corrected}
-        chosen = [json.loads(text) for text in members.loc[members["method"] == "mixup", "chosen"]]
-        row["n_erm_chosen"] = sum(params["alpha"] == 0 for params in chosen)
-        rows.append(row)
+        chosen = members.loc[members["method"] == "mixup", "chosen"].map(json.loads)
+        rows.append({**row, "n_erm_chosen": sum(params["alpha"] == 0 for params in chosen)})
     return _in_order(pd.DataFrame(rows))
-
-
-def _compare_two(a: pd.Series, b: pd.Series, name: str, other: str) -> dict[str, Any]:
-    """Compute the means of two methods and their difference."""
-    difference = paired_difference(a, b, test_share=TEST_SHARE)
-    mean, error = mean_and_standard_error(a)
-    other_mean, other_error = mean_and_standard_error(b)
-    return {
-        "n_splits": len(a),
-        other: other_mean,
-        f"{other}_error": other_error,
-        name: mean,
-        f"{name}_error": error,
-        "difference": difference.mean,
-        "difference_error": difference.standard_error,
-        "half_width": difference.half_width,
-        "p_value": difference.p_value,
-        "p_corrected": difference.p_corrected,
-    }
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Sort rows by epochs, features, and tables as the paper has them."""
-    order = list(TITLES)
-    by = [name for name in _GROUP if name in frame]
     return frame.sort_values(
-        by, key=lambda column: column.map(order.index) if column.name == "table" else column
-    ).reset_index(drop=True)
+        [name for name in _GROUP if name in frame],
+        key=lambda column: column.map([*TITLES].index) if column.name == "table" else column,
+        ignore_index=True,
+    )
 
 
 def conclude(comparison: pd.DataFrame, *, alpha: float) -> list[str]:
@@ -143,8 +113,7 @@ def conclude(comparison: pd.DataFrame, *, alpha: float) -> list[str]:
     sentences = []
     for (max_epochs, features), rows in comparison.groupby(["max_epochs", "features"], sort=False):
         # Differences that cancel leave 1e-18, which has a sign but means nothing.
-        rows = rows.assign(difference=rows["difference"].round(9))
-        difference = rows["difference"]
+        difference = rows["difference"].round(9)
         clear = rows["p_corrected"] < SIGNIFICANCE
         n_lower, n_higher = (difference < 0).sum(), (difference > 0).sum()
         sentence = (
@@ -157,7 +126,7 @@ def conclude(comparison: pd.DataFrame, *, alpha: float) -> list[str]:
         sentence += f"; {n_equal} equal." if n_equal else "."
         in_paper = rows.dropna(subset="paper_erm")
         paper_sign = np.sign(in_paper["paper_mixup"] - in_paper["paper_erm"])
-        against = in_paper[np.sign(in_paper["difference"]) * paper_sign < 0]
+        against = in_paper[np.sign(difference[in_paper.index]) * paper_sign < 0]
         if len(in_paper):
             names = listed(TITLES[name] for name in against["table"])
             sentence += f" Tables where the sign goes against the paper's: {names}."
@@ -175,9 +144,9 @@ def main_table(comparison: pd.DataFrame) -> pd.DataFrame:
             "table": TITLES[row.table],
             "features": row.features,
             "epochs": str(row.max_epochs),
-            "ERM": percent(row.erm, row.erm_error),
-            "mixup": percent(row.mixup, row.mixup_error),
-            "difference": points(row.difference, row.difference_error),
+            "ERM": percent(row.erm, row.erm_se),
+            "mixup": percent(row.mixup, row.mixup_se),
+            "difference": points(row.difference, row.difference_se),
             "p": p_value(row.p_corrected),
             "p uncorr.": p_value(row.p_value),
             "paper ERM": percent(row.paper_erm),
@@ -190,51 +159,43 @@ def main_table(comparison: pd.DataFrame) -> pd.DataFrame:
 
 def alpha_table(runs: pd.DataFrame, alphas: Sequence[float]) -> pd.DataFrame:
     """Write the difference from ERM at every alpha, in percentage points."""
-    comparisons = {alpha: compare(runs, alpha=alpha) for alpha in alphas if alpha > 0}
-    first = next(iter(comparisons.values()))
-    columns: dict[str, Any] = {
-        "table": first["table"].map(TITLES),
-        "features": first["features"],
-        "epochs": first["max_epochs"].astype(str),
-    }
-    for alpha, comparison in comparisons.items():
-        columns[f"alpha {alpha:g}"] = [
-            points(row.difference, row.difference_error) for row in comparison.itertuples()
-        ]
+    columns: dict[str, list[str]] = {}
+    for alpha in alphas:
+        rows = [*compare(runs, alpha=alpha).itertuples()]
+        columns |= {
+            "table": [TITLES[row.table] for row in rows],
+            "features": [row.features for row in rows],
+            "epochs": [str(row.max_epochs) for row in rows],
+            f"alpha {alpha:g}": [points(row.difference, row.difference_se) for row in rows],
+        }
     return pd.DataFrame(columns)
 
 
 def tuned_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Write the tuned methods and their peers, in percent."""
     names = {"mixup": "mixup, tuned", "ERM": "ERM, tuned"}
-    rows = []
-    for row in comparison.to_dict("records"):
-        errors = {
+    return pd.DataFrame(
+        {"table": TITLES[row["table"]]}
+        | {
             names.get(method, method): percent(row[method], row[f"{method}_error"])
             for method in TUNED_METHODS
         }
-        rows.append(
-            {"table": TITLES[row["table"]], **errors}
-            | {
-                "mixup - ERM": points(row["difference"]),
-                "p": p_value(row["p_corrected"]),
-                "alpha 0 chosen": f"{row['n_erm_chosen']} of {row['n_splits']}",
-            }
-        )
-    return pd.DataFrame(rows)
+        | {"mixup - ERM": points(row["difference"]), "p": p_value(row["p_corrected"])}
+        | {"alpha 0 chosen": f"{row['n_erm_chosen']} of {row['n_splits']}"}
+        for row in comparison.to_dict("records")
+    )
 
 
 def notes_on_fixed(comparison: pd.DataFrame, n_splits: int) -> str:
     """Say how the numbers came about."""
-    recipe = TABLE_4
-    sizes = " x ".join(map(str, recipe.hidden_sizes))
-    unstratified = "Abalone" if "abalone" in set(comparison["table"]) else ""
-    stratified = f", stratified by class (not {unstratified}: a class of it has one row)"
+    sizes = " x ".join(map(str, TABLE_4.hidden_sizes))
+    has_abalone = "abalone" in set(comparison["table"])
+    stratified = " (not Abalone: a class of it has one row)" if has_abalone else ""
     return (
-        f"Settings: minibatch {recipe.batch_size}, {recipe.optimizer.__name__} at "
-        f"{recipe.lr:g} without decay, {sizes} ReLU units. {n_splits} random splits, "
-        f"{1 - TEST_SHARE:.0%} to train on and {TEST_SHARE:.0%} to test on"
-        f"{stratified if unstratified else ', stratified by class'}; ERM and mixup have the same "
+        f"Settings: minibatch {TABLE_4.batch_size}, {TABLE_4.optimizer.__name__} at "
+        f"{TABLE_4.lr:g} without decay, {sizes} ReLU units. {n_splits} random splits, "
+        f"{1 - TEST_SHARE:.0%} to train on and {TEST_SHARE:.0%} to test on, stratified by class"
+        f"{stratified}; ERM and mixup have the same "
         "splits, initial weights and shuffles. The nets of a table, features and epochs are "
         "trained together, five splits at a time, by fit_fused: fit_time_s in the CSV file is a "
         "net's share of the time that took. Errors are in %, differences (mixup - ERM) in "

@@ -21,9 +21,10 @@ from benchmarks._lab.scores import (
     measure,
     read_bins,
 )
+from benchmarks._lab.stacks import run_nets
 from benchmarks._lab.statistics import paired_difference
 from benchmarks.calibration.report import compare, conclude, tables
-from benchmarks.calibration.runs import Scale, list_tasks, run_together
+from benchmarks.calibration.runs import FEATURES, Scale, list_tasks, score
 from sklearn_mixup import MixupClassifier
 from tests.rounding import ROUNDING
 
@@ -140,7 +141,8 @@ def test_bins_of_several_runs_add_up(predictions):
 
 def test_networks_trained_together_are_measured_as_alone(float64):
     runs = [{"alpha": alpha, "split": split} for split in (0, 1) for alpha in (0.0, 1.0)]
-    together = run_together("wine", 3, runs, device="cpu", data_home=None)
+    options = {"max_epochs": 3, "device": "cpu", "data_home": None}
+    together = run_nets(score, "wine", FEATURES, runs, **options)
     table = load_table("wine")
     for run, measured in zip(runs, together, strict=True):
         train, test = split_rows(table, run["split"])

@@ -15,6 +15,7 @@ from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import Table, load_table, make_preprocessor
 from benchmarks._data.uci import FETCHERS, available
 from benchmarks._lab import stacks
+from benchmarks._lab.stacks import run_nets
 from benchmarks._nets.tables import TABLE_4
 from benchmarks.tabular import recipes
 from benchmarks.tabular import runs as tabular_runs
@@ -25,7 +26,7 @@ from benchmarks.tabular.report import (
     conclude,
     main_table,
 )
-from benchmarks.tabular.runs import Scale, list_tasks, run_fixed
+from benchmarks.tabular.runs import Scale, list_tasks, score
 from sklearn_mixup import MixupClassifier
 
 DATA_HOME = os.environ.get("SKLEARN_MIXUP_DATA") or str(
@@ -79,7 +80,7 @@ def test_a_fresh_run_does_all_again(smoke, tmp_path, monkeypatch):
     done = []
     monkeypatch.setattr(
         tabular_runs,
-        "run_fixed",
+        "run_nets",
         lambda *args, **kwargs: done.extend(args[-1]) or pretend(args[-1]),
     )
     command = ["tabular", "--scale", "smoke", "--out", str(tmp_path)]
@@ -91,7 +92,7 @@ def test_a_fresh_run_does_all_again(smoke, tmp_path, monkeypatch):
 
 def test_missing_tables_are_named_with_the_way_to_get_them(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SKLEARN_MIXUP_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setattr(tabular_runs, "run_fixed", lambda *args, **kwargs: pretend(args[-1]))
+    monkeypatch.setattr(tabular_runs, "run_nets", lambda *args, **kwargs: pretend(args[-1]))
     main(["tabular", "--scale", "small", "--seeds", "2", "--out", str(tmp_path / "out")])
     told = " ".join(capsys.readouterr().out.split())
     missing, tables = told.split("-----", maxsplit=1)  # above the first table
@@ -149,11 +150,16 @@ def fit_one_by_one(estimators, Xs, ys, **options):
 RUNS = [{"alpha": alpha, "split": split} for split in (0, 1) for alpha in (0.0, 0.2, 1.0)]
 
 
+def train_nets(features, max_epochs):
+    options = {"max_epochs": max_epochs, "device": "cpu", "data_home": None, **TABLE_4.params()}
+    return run_nets(score, "wine", features, RUNS, **options)
+
+
 def test_methods_get_the_same_split_seed_and_settings(monkeypatch):
-    monkeypatch.setattr(tabular_runs, "MixupClassifier", Spy)
+    monkeypatch.setattr(stacks, "MixupClassifier", Spy)
     monkeypatch.setattr(stacks, "fit_fused", fit_one_by_one)
     monkeypatch.setattr(Spy, "seen", [])
-    run_fixed("wine", "standardised", 10, RUNS, device="cpu", data_home=None)
+    train_nets("standardised", 10)
     (first, *others), (second, *_) = Spy.seen[:3], Spy.seen[3:]
     assert [seen[0] for seen in Spy.seen] == [0.0, 0.2, 1.0] * 2
     assert len(first) == 6
@@ -165,7 +171,7 @@ def test_methods_get_the_same_split_seed_and_settings(monkeypatch):
 
 def test_nets_trained_together_err_as_they_would_alone():
     table = load_table("wine")
-    together = run_fixed("wine", "raw", 2, RUNS, device="cpu", data_home=None)
+    together = train_nets("raw", 2)
     alone = []
     for run in RUNS:
         train, test = split_rows(table, run["split"])
@@ -341,8 +347,8 @@ def test_comparison_is_paired_whatever_the_order_of_the_runs():
     wide = runs[runs["table"] == "wine"].pivot(index="split", columns="alpha", values="test_error")
     row = compare(runs, alpha=0.2).set_index("table").loc["wine"]
     assert row["difference"] == pytest.approx((wide[0.2] - wide[0.0]).mean())
-    assert row["difference_error"] == pytest.approx((wide[0.2] - wide[0.0]).sem())
-    assert row["erm_error"] == pytest.approx(wide[0.0].sem())
+    assert row["difference_se"] == pytest.approx((wide[0.2] - wide[0.0]).sem())
+    assert row["erm_se"] == pytest.approx(wide[0.0].sem())
 
 
 def test_a_split_without_its_partner_is_an_error():
