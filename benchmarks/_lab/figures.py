@@ -81,13 +81,6 @@ def prepare_rows(ax: Any, titles: Sequence[str], *, grid: str = GRID, striped: b
     keep_quiet(ax)
 
 
-def add_legend(figure: Any, ax: Any, loc: str = "outside lower center", **options: Any) -> None:
-    """Add the legend of one panel to a figure, in a line, for all panels."""
-    handles, labels = ax.get_legend_handles_labels()
-    options = {"ncols": len(labels), "frameon": False, **options}
-    figure.legend(handles, labels, loc=loc, **options)
-
-
 def set_ticks(axis: Any, ticks: Sequence[float], labels: Sequence[str] | None = None) -> None:
     """Put these ticks on an axis and no others, as numbers without a power of ten."""
     axis.set_ticks(ticks, labels or [f"{tick:g}" for tick in ticks])

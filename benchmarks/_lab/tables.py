@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks._data.tables import TITLES, find_tables, missing_tables_note
 from benchmarks._lab.experiment import Request
-from benchmarks._lab.options import add_data_options, add_tables, with_erm
+from benchmarks._lab.options import add_data_options, add_number, add_tables, with_erm
 from benchmarks._lab.outcome import Note
 from benchmarks._lab.tell import made_with
 
@@ -24,9 +24,7 @@ def add_table_options(parser: argparse.ArgumentParser) -> None:
 
 def add_epochs(parser: argparse.ArgumentParser) -> None:
     """Add ``--epochs``, for nets that otherwise have the default."""
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="epochs to train; default those of MixupClassifier"
-    )
+    add_number(parser, "--epochs", "epochs to train; default those of MixupClassifier")
 
 
 def plan_tables(request: Request, **options: str) -> tuple[Any, list[str], dict[str, Any]]:
@@ -52,8 +50,7 @@ def plan_tables(request: Request, **options: str) -> tuple[Any, list[str], dict[
     scale = replace(scale, tables=tuple(tables))
     if "alphas" in options:
         scale = replace(scale, alphas=tuple(with_erm(scale.alphas)))
-    where = {"device": request.device, "versions": request.versions, "data_home": args.data_home}
-    return scale, missing, where
+    return scale, missing, {**request.where, "data_home": args.data_home}
 
 
 def last_notes(runs: pd.DataFrame, missing: Sequence[str]) -> list[Note]:

@@ -80,8 +80,8 @@ def _plot_reliability(
 def _plot_measures(axes: Any, comparison: pd.DataFrame, colours: Mapping[float, Any]) -> None:
     """Draw ECE, overconfidence and log-loss: a row for each table, in it one for each alpha."""
     names = comparison["table"].unique()
-    rows = comparison.pivot(index=["table", "alpha"], columns="measure", values=["mean", "error"])
-    mean, error = rows["mean"], rows["error"].fillna(0)
+    rows = comparison.pivot(index=["table", "alpha"], columns="measure", values=["mean", "mean_se"])
+    mean, error = rows["mean"], rows["mean_se"].fillna(0)
     for ax in axes:
         prepare_rows(ax, [TITLES[name] for name in names])
     offsets = np.linspace(-0.32, 0.32, len(colours))

@@ -12,7 +12,7 @@ from benchmarks._data.tables import TITLES
 from benchmarks._lab.compare import pair
 from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, headed
 from benchmarks._lab.scores import MEASURES, N_BINS
-from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
+from benchmarks._lab.statistics import mean_of, paired_difference
 from benchmarks._lab.tables import last_notes
 from benchmarks._lab.tell import SIGNIFICANCE, Measure, listed
 from benchmarks.calibration import figures
@@ -42,9 +42,8 @@ def tell(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:
 def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """Set each alpha beside ERM, split by split, for each table and measure.
 
-    A row for each table, measure and alpha, ERM (0) too: ``mean`` over the splits and its standard
-    error ``error``; ``difference`` from ERM, its ``difference_error``, and ``p_corrected``, the p
-    value of the corrected resampled t-test.
+    A row for each table, measure and alpha, ERM (0) too: ``mean`` and ``mean_se`` over the splits,
+    and what `PairedDifference.columns` tells of the difference from ERM.
     """
     rows = []
     groups = dict(list(runs.groupby("table")))
@@ -52,14 +51,13 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
         for table in filter(groups.__contains__, TITLES):
             values = pair(groups[table], measure, by="split", where=table)
             for alpha in values.columns:
-                mean, error = mean_and_standard_error(values[alpha])
                 found = paired_difference(values[alpha], values[0.0], test_share=TEST_SHARE)
                 rows.append(
                     {"table": table, "measure": measure, "alpha": alpha}
-                    | {"mean": mean, "error": error}
+                    | mean_of("mean", values[alpha])
+                    | found.columns()
                     # Differences that cancel leave 1e-18, which has a sign but means nothing.
                     | {"difference": round(found.mean, 12)}
-                    | {"difference_error": found.standard_error, "p_corrected": found.p_corrected}
                 )
     return pd.DataFrame(rows)
 
@@ -140,7 +138,7 @@ def tables(comparison: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _by_alpha(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """Write a measure: a row for each table, a column for each alpha."""
     texts = rows.assign(
-        text=[measure.text(row.mean, row.error) for row in rows.itertuples(name="Row")],
+        text=[measure.text(row.mean, row.mean_se) for row in rows.itertuples(name="Row")],
         alpha=[f"alpha {alpha:g}" if alpha else "ERM" for alpha in rows["alpha"]],
         table=rows["table"].map(TITLES),
     )
@@ -155,7 +153,7 @@ def _differences(rows: pd.DataFrame) -> pd.DataFrame:
         measure = MEASURES[name]
         if name != "ece_if_calibrated":
             columns[measure.title] = [
-                measure.text(row.difference, row.difference_error, sign="+")
+                measure.text(row.difference, row.difference_se, sign="+")
                 + "*" * (row.p_corrected < SIGNIFICANCE)
                 for row in members.itertuples()
             ]

@@ -14,7 +14,7 @@ from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
 from benchmarks._lab.compare import pair, set_beside
 from benchmarks._lab.outcome import Block, Conclusions, Figure, Heading, Note, Outcome, Table
-from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
+from benchmarks._lab.statistics import mean_of, paired_difference
 from benchmarks._lab.tables import last_notes
 from benchmarks._lab.tell import SIGNIFICANCE, listed, p_value, percent, points
 from benchmarks._nets.tables import TABLE_4
@@ -67,18 +67,14 @@ def compare(runs: pd.DataFrame, *, alpha: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each group, shares in [0, 1]: what `set_beside` and `paired_difference` tell, and
-        the paper's errors.
+        A row for each group, shares in [0, 1]: what `set_beside` tells, and the paper's errors.
     """
     rows = []
     for group, members in runs.groupby(_GROUP, sort=False):
         by_split = pair(members, "test_error", by="split", wanted=(0.0, alpha), where=group)
-        erm, mixup = by_split[0.0], by_split[alpha]
-        rows.append(
-            {**dict(zip(_GROUP, group, strict=True)), "n_splits": len(by_split)}
-            | set_beside(erm, mixup)
-            | vars(paired_difference(mixup, erm, test_share=TEST_SHARE))
-        )
+        told = set_beside(by_split[0.0], by_split[alpha], test_share=TEST_SHARE)
+        names = dict(zip(_GROUP, group, strict=True))
+        rows.append({**names, "n_splits": len(by_split), **told})
     paper = pd.DataFrame([*recipes.TABLE_4_ERRORS.values()], index=[*recipes.TABLE_4_ERRORS])
     return _in_order(pd.DataFrame(rows).join(paper.add_prefix("paper_"), on="table"))
 
@@ -91,9 +87,9 @@ def compare_tuned(runs: pd.DataFrame) -> pd.DataFrame:
         by_split = pair(members, "test_error", where=name, **layout)
         row = {"table": name, "n_splits": len(by_split)}
         for method in TUNED_METHODS:
-            row[method], row[f"{method}_error"] = mean_and_standard_error(by_split[method])
+            row |= mean_of(method, by_split[method])
         difference = paired_difference(by_split["mixup"], by_split["ERM"], test_share=TEST_SHARE)
-        row |= {"difference": difference.mean, "p_corrected": difference.p_corrected}
+        row |= difference.columns()
         chosen = members.loc[members["method"] == "mixup", "chosen"].map(json.loads)
         rows.append({**row, "n_erm_chosen": sum(params["alpha"] == 0 for params in chosen)})
     return _in_order(pd.DataFrame(rows))
@@ -177,7 +173,7 @@ def tuned_table(comparison: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"table": TITLES[row["table"]]}
         | {
-            names.get(method, method): percent(row[method], row[f"{method}_error"])
+            names.get(method, method): percent(row[method], row[f"{method}_se"])
             for method in TUNED_METHODS
         }
         | {"mixup - ERM": points(row["difference"]), "p": p_value(row["p_corrected"])}

@@ -233,7 +233,7 @@ def test_comparison_is_paired_by_split_and_corrected():
     row = rows.loc["log_loss", 0.2]
     assert row["difference"] == pytest.approx(expected.mean)
     assert row["p_corrected"] == pytest.approx(expected.p_corrected)
-    assert row["error"] == pytest.approx(wide[0.2].sem())
+    assert row["mean_se"] == pytest.approx(wide[0.2].sem())
 
 
 def test_a_split_without_its_partner_is_an_error():
