@@ -31,13 +31,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from benchmarks._data.cifar import fetch_cifar10
-from benchmarks._data.pictures import find_in_memory
 from benchmarks._data.tables import TITLES, find_tables
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_alphas, add_data_options, add_tables, missing_data_end_it
+from benchmarks._lab.options import add_alphas, add_data_options, add_number, add_tables
+from benchmarks._lab.pictures import find_pictures
 from benchmarks.corrupted.recipes import FRACTIONS, PAPER_GRID, Grid
 from benchmarks.corrupted.report import tell_pictures, tell_tables
 from benchmarks.corrupted.runs import KEY, PictureScale, TableScale, list_pictures, list_tables
@@ -95,9 +93,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data", choices=["cifar10", "digits"], help="the pictures; by scale")
     add_tables(parser, TITLES)
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="for both parts, with drops in proportion; by scale"
-    )
+    add_number(parser, "--epochs", "for both parts, with drops in proportion; by scale")
     add_data_options(parser, "cifar10/... and uci/...")
 
 
@@ -115,12 +111,9 @@ def _plan_pictures(request: Request) -> Part:
         for fraction in args.fractions or scale.n_seeds
     }
     scale = replace(scale, n_seeds=n_seeds, grid=_narrow(scale.grid, args))
-    with missing_data_end_it("(--download gets it; --data digits or --parts tables do without)"):
-        if args.download and scale.data == "cifar10":
-            fetch_cifar10(args.data_home)
-        pictures = find_in_memory(scale.data, args.data_home, whole=args.scale == "paper")
-    tasks = list_pictures(scale, pictures, versions=request.versions, device=request.device)
-    tell_page = partial(tell_pictures, augment=scale.augment, versions=request.versions)
+    hint = "(--download gets it; --data digits or --parts tables do without)"
+    tasks = list_pictures(scale, find_pictures(scale.data, args, hint), **request.where)
+    tell_page = partial(tell_pictures, augment=scale.augment)
     return Part("corrupted", KEY, {"": tasks}, tell_page, checkpoints=True)
 
 
@@ -129,10 +122,9 @@ def _plan_tables(request: Request) -> Part:
     scale: TableScale = request.narrow(tables="tables", max_epochs="epochs", n_splits="seeds")
     here, missing = find_tables(scale.tables, args.data_home, download=args.download)
     scale = replace(scale, tables=tuple(here), grid=_narrow(scale.grid, args))
-    where: dict[str, Any] = {"device": request.device, "data_home": args.data_home}
-    tasks = list_tables(scale, args.fractions or FRACTIONS, versions=request.versions, **where)
-    tell_page = partial(tell_tables, missing=missing, versions=request.versions)
-    return Part("corrupted_tables", KEY, {"": tasks}, tell_page)
+    fractions = args.fractions or FRACTIONS
+    tasks = list_tables(scale, fractions, data_home=args.data_home, **request.where)
+    return Part("corrupted_tables", KEY, {"": tasks}, partial(tell_tables, missing=missing))
 
 
 def _narrow(grid: Grid, args: argparse.Namespace) -> Grid:

@@ -15,26 +15,18 @@ from benchmarks._lab.figures import (
     GRID,
     PURPLE,
     VERMILLION,
+    add_legend,
     keep_quiet,
     new_figure,
 )
 from benchmarks.corrupted.recipes import METHODS
 
-_STYLES = dict(
-    zip(METHODS, ((BLUE, "o"), (GREEN, "s"), (VERMILLION, "D"), (PURPLE, "^")), strict=True)
-)
+_LOOKS = ((BLUE, "o"), (GREEN, "s"), (VERMILLION, "D"), (PURPLE, "^"))
+_STYLES = dict(zip(METHODS, _LOOKS, strict=True))
 
 
 def plot_curves(runs: pd.DataFrame, picked: pd.DataFrame) -> Any:
-    """Draw the test error over the epochs, a panel for each fraction: mean and range over seeds.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs, with ``test_curve``: JSON lists of a share for each epoch.
-    picked : DataFrame
-        From `report.pick`: the settings that are drawn.
-    """
+    """Draw test errors of `picked` settings over the epochs, a panel for each fraction."""
     fractions = sorted(picked["fraction"].unique())
     figure, axes = _make_panels(len(fractions), sharey=True)
     for ax, fraction in zip(axes, fractions, strict=True):
@@ -52,15 +44,7 @@ def plot_curves(runs: pd.DataFrame, picked: pd.DataFrame) -> Any:
 
 
 def plot_last(runs: pd.DataFrame, picked: pd.DataFrame) -> Any:
-    """Draw best and last test error by fraction, a panel for each table.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs, which tell what was trained.
-    picked : DataFrame
-        From `report.pick`: the settings that are drawn.
-    """
+    """Draw best and last test error of `picked` settings by fraction, a panel for each table."""
     names = list(dict.fromkeys(picked["data"]))
     figure, axes = _make_panels(len(names))
     for ax, name in zip(axes, names, strict=True):
@@ -75,17 +59,9 @@ def plot_last(runs: pd.DataFrame, picked: pd.DataFrame) -> Any:
             best, last = 100 * rows["best_test_error"], 100 * rows["test_error"]
             ax.vlines(x, best, last, color=colour, linewidth=1.2)
             ax.plot(x, best, marker, color=colour, markerfacecolor="white", markersize=5.5)
-            error = 100 * rows["test_error_se"]
-            ax.errorbar(
-                x,
-                last,
-                yerr=None if error.isna().any() else error,
-                fmt=marker,
-                color=colour,
-                label=method,
-                markersize=6,
-                capsize=3,
-            )
+            error = None if rows["test_error_se"].isna().any() else 100 * rows["test_error_se"]
+            style = {"fmt": marker, "color": colour, "markersize": 6, "capsize": 3}
+            ax.errorbar(x, last, yerr=error, label=method, **style)
         ax.set_xticks(range(len(fractions)), [f"{100 * f:g} %" for f in fractions])
         ax.set_xlabel("labels replaced")
         ax.set_ylim(bottom=0)
@@ -109,8 +85,7 @@ def _make_panels(n_panels: int, **shared: Any) -> tuple[Any, Any]:
 def _finish(figure: Any, title: str) -> Any:
     """Write the title, and one legend for all panels."""
     figure.suptitle(title, fontsize=11)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    add_legend(figure)
     return figure
 
 

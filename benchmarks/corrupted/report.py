@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES, missing_tables_note
 from benchmarks._lab.compare import pair
 from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
-from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
+from benchmarks._lab.statistics import mean_of, paired_difference
 from benchmarks._lab.tell import made_on, number, percent, points
 from benchmarks.corrupted import figures
 from benchmarks.corrupted.recipes import TABLE_2
@@ -29,7 +29,7 @@ _CELL = ["method", "alpha", "dropout"]
 _PICTURES = "cifar10"  # those of the paper
 
 
-def tell_pictures(runs: pd.DataFrame, *, augment: bool, versions: Mapping[str, str]) -> Outcome:
+def tell_pictures(runs: pd.DataFrame, *, augment: bool) -> Outcome:
     """Tell what came out on pictures, beside the paper's."""
     comparison = compare(runs)
     note = (
@@ -39,12 +39,10 @@ def tell_pictures(runs: pd.DataFrame, *, augment: bool, versions: Mapping[str, s
     )
     title = "Table 2: corrupted labels, pictures"
     figure = Figure("corrupted.png", title, partial(figures.plot_curves, runs, pick(comparison)))
-    return _tell(runs, comparison, figure, [note, made_on(versions)])
+    return _tell(runs, comparison, figure, [note])
 
 
-def tell_tables(
-    runs: pd.DataFrame, *, missing: Sequence[str], versions: Mapping[str, str]
-) -> Outcome:
+def tell_tables(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:
     """Tell what came out on tables."""
     comparison = compare(runs, test_share=TEST_SHARE)
     notes = [
@@ -62,7 +60,7 @@ def tell_tables(
     title = "Table 2: corrupted labels, tables"
     draw = partial(figures.plot_last, runs, pick(comparison))
     figure = Figure("corrupted_tables.png", title, draw)
-    return _tell(runs, comparison, figure, [*notes, made_on(versions)])
+    return _tell(runs, comparison, figure, notes)
 
 
 def _tell(
@@ -77,7 +75,7 @@ def _tell(
             Conclusions(conclude(comparison)),
             figure,
             *(Table(table_2(rows)) for rows in shown),
-            *map(Note, [describe(runs, comparison), *notes]),
+            *map(Note, [describe(runs, comparison), *notes, made_on(runs)]),
         ],
     )
 
@@ -94,15 +92,13 @@ def compare(runs: pd.DataFrame, *, test_share: float = 0.0) -> pd.DataFrame:
         Finished runs: ``data``, ``data_name``, ``fraction``, ``method``, ``alpha``, ``dropout``,
         ``seed``, ``n_classes``, and the `MEASURES` as shares.
     test_share : float in [0, 1), default=0
-        Where seeds are random splits of one table, the share of the rows that each tests on: the
-        95 % interval has to allow for the rows that splits share.
+        Where seeds are random splits of one table, as `paired_difference` has it.
 
     Returns
     -------
     DataFrame
-        A row for each setting: each measure's mean, and with ``_se`` its standard error;
-        ``difference``, its last test error - ERM's, with ``_se``, ``half_width`` of the 95 %
-        interval, and ``n_seeds``. Errors and intervals of a single seed are NaN.
+        A row for each setting: ``n_seeds``; each measure, with `mean_of`; and of its last test
+        error less ERM's the columns of the `PairedDifference`.
 
     Raises
     ------
@@ -119,15 +115,9 @@ def compare(runs: pd.DataFrame, *, test_share: float = 0.0) -> pd.DataFrame:
             first = cell_runs.iloc[0]
             row = first[[*_GROUP, *_CELL, "data_name", "n_classes"]].to_dict()
             for measure in MEASURES:
-                row[measure], row[f"{measure}_se"] = mean_and_standard_error(cell_runs[measure])
+                row |= mean_of(measure, cell_runs[measure])
             found = paired_difference(last[setting], last["ERM"], test_share=test_share)
-            row |= {
-                "n_seeds": len(cell_runs),
-                "difference": found.mean,
-                "difference_se": found.standard_error,
-                "half_width": found.half_width,
-            }
-            rows.append(row)
+            rows.append(row | {"n_seeds": len(cell_runs)} | found.columns())
     return pd.DataFrame(rows)
 
 

@@ -19,7 +19,7 @@ from benchmarks._lab.pictures import CHANNELS_LAST
 from benchmarks._lab.runs import Task
 from benchmarks._lab.stacks import SPLITS_AT_ONCE
 from benchmarks._nets.pictures import count_errors, name_network
-from benchmarks._nets.recipes import CIFAR_RECIPES, PictureRecipe
+from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks._nets.training import TestErrors, fit_resumable, make_classifier, summarise
 from benchmarks.corrupted.recipes import TABLES_RECIPE, Grid, Method
 from sklearn_mixup import MixupClassifier, fit_fused
@@ -64,21 +64,8 @@ def training_errors(
 ) -> dict[str, float | int]:
     """Measure the errors on the rows whose labels were kept, and on those with replaced labels.
 
-    Parameters
-    ----------
-    classifier : fitted net
-        Its ``forward`` gives logits, in evaluation mode.
-    X : array-like of shape (n_rows, ...)
-        The rows that it was trained on, not augmented.
-    y : LongTensor of shape (n_rows,)
-        The labels that it was trained with, as numbers of classes.
-    replaced : ndarray of shape (n_rows,), bool
-        Which of them were replaced, some true and some false.
-
-    Returns
-    -------
-    dict
-        ``real_error`` and ``corrupted_error``, shares in [0, 1], and ``n_replaced``.
+    Of a fitted net, on the rows `X` that it was trained on, not augmented, against the labels `y`
+    that it was trained with; `replaced` tells which were replaced, some true and some false.
     """
     logits = classifier.forward(X)
     y, told = y.to(logits.device), torch.as_tensor(replaced, device=logits.device)
@@ -111,27 +98,25 @@ def tell_results(
 def run_pictures(
     scale: PictureScale,
     pictures: PictureSet,
-    recipe: PictureRecipe,
-    fraction: float,
-    method: Method,
-    seed: int,
+    key: Mapping[str, Any],
     *,
     device: str,
     checkpoints: Path,
 ) -> dict[str, Any]:
-    """Train one network on pictures with corrupted labels; `seed` draws these labels too."""
+    """Train one network on pictures with corrupted labels; the seed draws these labels too."""
     loaded = pictures.load(device)
     X, y = (part[: scale.n_rows] for part in loaded.train)
-    y, replaced = corrupt_labels(y, fraction, random_state=seed)
+    y, replaced = corrupt_labels(y, key["fraction"], random_state=key["seed"])
+    sizes = {"width": scale.width, "dropout": key["dropout"], "channels_last": CHANNELS_LAST}
     classifier = make_classifier(
-        recipe,
+        CIFAR_RECIPES[FAMILY].shortened(scale.max_epochs),
         FAMILY,
         n_train=len(X),
         n_classes=pictures.n_classes,
-        alpha=method.alpha,
-        seed=seed,
+        alpha=key["alpha"],
+        seed=key["seed"],
         device=device,
-        sizes={"width": scale.width, "dropout": method.dropout, "channels_last": CHANNELS_LAST},
+        sizes=sizes,
         callbacks=[("test_errors", TestErrors(*loaded.test))],
         **(loaded.params if scale.augment else {}),
     )
@@ -141,55 +126,46 @@ def run_pictures(
 
 
 def run_tables(
-    name: str,
-    fraction: float,
-    n_rows: int,
-    max_epochs: int,
-    runs: Sequence[Mapping[str, Any]],
-    *,
-    device: str,
-    data_home: str | None,
+    keys: Sequence[Mapping[str, Any]], *, n_rows: int, device: str, data_home: str | None
 ) -> list[dict[str, Any]]:
     """Train all nets of one table and fraction together; a split draws corrupted labels too."""
-    table = load_table(name, data_home)
+    table = load_table(keys[0]["data"], data_home)
     codes = np.unique(table.y, return_inverse=True)[1]
     train, watchers = {}, {}
-    for split in {run["seed"] for run in runs}:
+    for split in {key["seed"] for key in keys}:
         rows, test = split_rows(table, split)
         rows = rows[:n_rows]
         preprocessor = make_preprocessor(table, "standardised").fit(table.X.iloc[rows])
         X, X_test = (
             preprocessor.transform(table.X.iloc[part]).astype(np.float32) for part in (rows, test)
         )
-        y, replaced = corrupt_labels(codes[rows], fraction, random_state=split)
+        y, replaced = corrupt_labels(codes[rows], keys[0]["fraction"], random_state=split)
         train[split] = X, y, replaced
         watchers[split] = TestErrors(X_test, torch.from_numpy(codes[test]))
     classifiers = [
         MixupClassifier(
-            alpha=run["alpha"],
-            dropout=run["dropout"] or None,
-            max_epochs=max_epochs,
-            random_state=run["seed"],
+            alpha=key["alpha"],
+            dropout=key["dropout"] or None,
+            max_epochs=key["max_epochs"],
+            random_state=key["seed"],
             device=device,
             **TABLES_RECIPE,
         )
-        for run in runs
+        for key in keys
     ]
-    Xs, ys, _ = zip(*(train[run["seed"]] for run in runs), strict=True)
-    fit_fused(
-        classifiers,
-        Xs,
-        ys,
-        n_jobs=1,
-        on_epoch_end=lambda net: watchers[net.random_state].on_epoch_end(net),
-    )
+    Xs, ys, _ = zip(*(train[key["seed"]] for key in keys), strict=True)
+
+    def watch(net: Any) -> None:
+        watchers[net.random_state].on_epoch_end(net)
+
+    fit_fused(classifiers, Xs, ys, n_jobs=1, on_epoch_end=watch)
     told = []
-    for run, classifier in zip(runs, classifiers, strict=True):
-        X, y, replaced = train[run["seed"]]
-        n_test = len(watchers[run["seed"]].y)
+    for key, classifier in zip(keys, classifiers, strict=True):
+        X, y, replaced = train[key["seed"]]
+        n_test = len(watchers[key["seed"]].y)
         results = summarise(classifier.history)
         results = tell_results(classifier, results, X, torch.from_numpy(y), replaced, n_test)
-        told.append({"data_name": TITLES[name], **results})
+        told.append({"data_name": TITLES[keys[0]["data"]], **results})
     return told
 
 
@@ -205,22 +181,26 @@ def list_pictures(
     """
     recipe = CIFAR_RECIPES[FAMILY].shortened(scale.max_epochs)
     network = name_network(FAMILY, {"width": scale.width})
-    return [
-        Task(
-            _key(scale.data, network, fraction, method, recipe.max_epochs, seed),
-            {
-                **versions,
-                "recipe": replace(recipe, alpha=method.alpha).describe(),
-                "augment": scale.augment,
-                "channels_last": CHANNELS_LAST,
-                "data_name": name_pictures(pictures.title, scale),
-            },
-            partial(run_pictures, scale, pictures, recipe, fraction, method, seed, device=device),
-        )
+    settings = {
+        **versions,
+        "augment": scale.augment,
+        "channels_last": CHANNELS_LAST,
+        "data_name": name_pictures(pictures.title, scale),
+    }
+    keys = [
+        _key(scale.data, network, fraction, method, recipe.max_epochs, seed)
         for seed in range(max(scale.n_seeds.values()))
         for fraction, n_seeds in scale.n_seeds.items()
         if seed < n_seeds
         for method in scale.grid.methods()
+    ]
+    return [
+        Task(
+            key,
+            {**settings, "recipe": replace(recipe, alpha=key["alpha"]).describe()},
+            partial(run_pictures, scale, pictures, key, device=device),
+        )
+        for key in keys
     ]
 
 
@@ -235,12 +215,12 @@ def list_tables(
     """List the runs on tables, those that are trained together in a row."""
     network = f"MLP {' x '.join(map(str, TABLES_RECIPE['module__hidden_sizes']))}"
     common = {**versions, **TABLES_RECIPE, "n_rows": scale.n_rows, "test_share": TEST_SHARE}
-    where: dict[str, Any] = {"device": device, "data_home": data_home}
+    work = partial(run_tables, n_rows=scale.n_rows, device=device, data_home=data_home)
     return [
         Task(
             _key(name, network, fraction, method, scale.max_epochs, split),
             {**common, "source": load_table(name, data_home).source},
-            partial(run_tables, name, fraction, scale.n_rows, scale.max_epochs, **where),
+            work,
             group=f"{name} {fraction} {split // SPLITS_AT_ONCE}",
         )
         for name in scale.tables
@@ -254,8 +234,7 @@ def _key(
     data: str, network: str, fraction: float, method: Method, max_epochs: int, seed: int
 ) -> dict[str, Any]:
     """Tell a run from all others, by `KEY`."""
-    cell = (method.name, method.alpha, method.dropout)
-    return dict(zip(KEY, (data, network, fraction, *cell, max_epochs, seed), strict=True))
+    return dict(zip(KEY, (data, network, fraction, *method, max_epochs, seed), strict=True))
 
 
 def name_pictures(name: str, scale: PictureScale) -> str:

@@ -114,8 +114,9 @@ def given_to_fit(monkeypatch, tmp_path, method, *, fraction=0.5, seed=3):
     monkeypatch.setattr(runs, "fit_resumable", spy)
     work = plan(PICTURES)[0].work
     options = {**work.keywords, "checkpoints": tmp_path}
+    key = dict(zip(runs.KEY, ("digits", "", fraction, *method, 2, seed), strict=True))
     with pytest.raises(WatchedError):
-        work.func(*work.args[:3], fraction, method, seed, **options)
+        work.func(*work.args[:2], key, **options)
     return found
 
 
@@ -150,12 +151,12 @@ def test_nets_of_a_table_have_true_test_labels_and_those_of_their_split(monkeypa
 
     monkeypatch.setattr(runs, "fit_fused", spy)
     nets = [
-        {"seed": split, "alpha": method.alpha, "dropout": method.dropout}
+        dict(zip(runs.KEY, ("breast_cancer", "", 0.5, *method, 1, split), strict=True))
         for split in (0, 1)
         for method in TABLES.grid.methods()
     ]
     with pytest.raises(WatchedError):
-        runs.run_tables("breast_cancer", 0.5, 100, 1, nets, device="cpu", data_home=None)
+        runs.run_tables(nets, n_rows=100, device="cpu", data_home=None)
     *ys, tests = found
     table = load_table("breast_cancer")
     for run, y in zip(nets, ys, strict=True):
