@@ -85,7 +85,7 @@ def fit_twice(monkeypatch, nets, folds, **options):
         {"criterion__label_smoothing": 0.1, "dropout": 0.3},
         {"criterion": Squared, "erm_epochs": 2},
     ],
-    ids=str,
+    ids=lambda params: ", ".join(params),
 )
 def test_nets_end_as_by_steps_one_by_one(iris, params, twin, repeated, monkeypatch):
     folds = make_folds(*iris, *LENGTHS)
@@ -123,7 +123,7 @@ class Normed(nn.Module):
         {"class_weight": {0: 1.0, 1: 0.5, 2: 2.0}, **SGD},
         {"callbacks": [("score", EpochScoring("accuracy", on_train=True))]},
     ],
-    ids=str,
+    ids=lambda params: ", ".join(params),
 )
 def test_a_fit_ends_as_by_steps_one_by_one(iris, params, twin, repeated, monkeypatch):
     X, y = (part[:148] for part in iris)
