@@ -27,9 +27,9 @@ import argparse
 from dataclasses import replace
 from functools import partial
 
-from benchmarks._data.tables import TITLES, find_tables
+from benchmarks._data.tables import TITLES
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_data_options, add_tables
+from benchmarks._lab.tables import add_epochs, add_table_options, plan_tables
 from benchmarks._nets.tables import DEFAULTS
 from benchmarks.variants.report import tell
 from benchmarks.variants.runs import FEW_SPLITS, KEY, Scale, list_tasks
@@ -42,24 +42,15 @@ _SCALES = {
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="epochs to train; default those of MixupClassifier"
-    )
-    add_tables(parser, TITLES)
-    add_data_options(parser, "uci/...", download="missing tables from UCI")
+    add_epochs(parser)
+    add_table_options(parser)
 
 
 def _plan(request: Request) -> list[Part]:
-    args = request.args
-    scale = request.narrow(n_splits="seeds", max_epochs="epochs", tables="tables")
-    tables, missing = find_tables(scale.tables, args.data_home, download=args.download)
-    few_splits = {} if args.seeds else scale.few_splits
-    tasks = list_tasks(
-        replace(scale, tables=tuple(tables), few_splits=few_splits),
-        device=request.device,
-        versions=request.versions,
-        data_home=args.data_home,
-    )
+    scale, missing, where = plan_tables(request, n_splits="seeds", max_epochs="epochs")
+    if request.args.seeds:
+        scale = replace(scale, few_splits={})
+    tasks = list_tasks(scale, **where)
     return [Part("variants", KEY, {"": tasks}, partial(tell, missing=missing))]
 
 

@@ -11,18 +11,17 @@ from benchmarks._data.tables import TITLES
 from benchmarks._lab.compare import pair
 from benchmarks._lab.scores import MEASURES
 from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
+from benchmarks._lab.tell import capital
 from benchmarks.variants.recipes import VARIANTS
 
 CLEAR = 2  # standard errors
-TOLD = ("test_error", "log_loss")
 HELPS, HURTS, NOISE = "helps", "hurts", "within noise"
-UNITS = {"test_error": "points", "log_loss": "nats"}
+UNITS = {"test_error": "points", "log_loss": "nats"}  # of the measures that are told
 
 
 def title_of(measure: str) -> str:
     """Name a measure."""
-    title = MEASURES[measure].title.partition(",")[0]
-    return f"{title[0].upper()}{title[1:]}"
+    return capital(MEASURES[measure].name)
 
 
 def compare_by_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -32,22 +31,20 @@ def compare_by_table(runs: pd.DataFrame) -> pd.DataFrame:
     allows for the rows that random splits share (see `paired_difference`).
     """
     rows = []
-    for measure in TOLD:
+    for measure in UNITS:
         for table, members in runs.groupby("table", sort=False):
             values = pair(members, measure, by="split", columns="variant", wanted=(), where=table)
+            more_error = np.sqrt(1 + len(values) * TEST_SHARE / (1 - TEST_SHARE))
             for name in values.columns.drop("reference"):
-                other = values[VARIANTS[name].beside]
-                found = paired_difference(values[name], other, test_share=TEST_SHARE)
-                n_splits, overlap = len(values), TEST_SHARE / (1 - TEST_SHARE)
-                error = found.standard_error * np.sqrt(1 + n_splits * overlap)
+                found = paired_difference(values[name], values[VARIANTS[name].beside])
                 rows.append(
-                    {"measure": measure, "variant": name, "table": table, "n_splits": n_splits}
-                    | {"difference": round(found.mean, 12), "error": error}
+                    {"measure": measure, "variant": name, "table": table}
+                    | {"difference": round(found.mean, 12)}
+                    | {"error": more_error * found.standard_error}
                 )
-    order = {key: place for place, key in enumerate([*VARIANTS, *TITLES])}
-    frame = pd.DataFrame(rows)
-    by = ["variant", "table"]
-    return frame.sort_values(by, key=lambda column: column.map(order), kind="stable")
+    order = [*UNITS, *VARIANTS, *TITLES].index
+    by = ["measure", "variant", "table"]
+    return pd.DataFrame(rows).sort_values(by, key=lambda column: column.map(order))
 
 
 def compare(by_table: pd.DataFrame) -> pd.DataFrame:
@@ -59,28 +56,16 @@ def compare(by_table: pd.DataFrame) -> pd.DataFrame:
     two-sided ``p_value`` by the t distribution; and the ``verdict``.
     """
     rows = []
-    for measure in TOLD:
-        for name in VARIANTS:
-            chosen = (by_table["measure"] == measure) & (by_table["variant"] == name)
-            members = by_table[chosen]
-            if members.empty:
-                continue
-            mean, error_tables = mean_and_standard_error(members["difference"])
-            error_splits = float(np.sqrt((members["error"] ** 2).sum(skipna=False)) / len(members))
-            error = float(np.maximum(error_tables, error_splits))  # NaN if either is
-            ratio = mean / error if error > 0 else 0.0
-            rows.append(
-                {"measure": measure, "variant": name, "n_tables": len(members)}
-                | {"difference": mean, "error_tables": error_tables, "error_splits": error_splits}
-                | {"error": error, "ratio": ratio}
-                | {"p_value": 2 * stats.t(df=max(len(members) - 1, 1)).sf(abs(ratio))}
-                | {"verdict": _judge(ratio)}
-            )
+    for (measure, name), members in by_table.groupby(["measure", "variant"], sort=False):
+        n_tables = len(members)
+        mean, error_tables = mean_and_standard_error(members["difference"])
+        error_splits = float(np.sqrt((members["error"] ** 2).sum(skipna=False)) / n_tables)
+        error = float(np.maximum(error_tables, error_splits))  # NaN if either is
+        ratio = mean / error if error > 0 else 0.0
+        rows.append(
+            {"measure": measure, "variant": name, "n_tables": n_tables, "difference": mean}
+            | {"error_tables": error_tables, "error_splits": error_splits, "error": error}
+            | {"ratio": ratio, "p_value": 2 * stats.t(df=max(n_tables - 1, 1)).sf(abs(ratio))}
+            | {"verdict": HELPS if ratio < -CLEAR else HURTS if ratio > CLEAR else NOISE}
+        )
     return pd.DataFrame(rows)
-
-
-def _judge(ratio: float) -> str:
-    """Call an effect by its standard errors."""
-    if ratio < -CLEAR:
-        return HELPS
-    return HURTS if ratio > CLEAR else NOISE

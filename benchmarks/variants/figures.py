@@ -2,67 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks._lab.figures import BLACK, BLUE, FAINT, VERMILLION, keep_quiet, new_figure
+from benchmarks._lab.figures import (
+    BLACK,
+    BLUE,
+    FAINT,
+    VERMILLION,
+    add_legend,
+    new_figure,
+    prepare_rows,
+)
 from benchmarks._lab.scores import MEASURES
-from benchmarks.variants.compare import HELPS, HURTS, NOISE, TOLD, UNITS, title_of
+from benchmarks.variants.compare import HELPS, HURTS, NOISE, UNITS, title_of
 from benchmarks.variants.recipes import VARIANTS
 
 _STYLES = {HELPS: (BLUE, "<"), NOISE: ("#4d4d4d", "o"), HURTS: (VERMILLION, ">")}
 _PALE = "#8f8f8f"
 
 
-def _lines(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Yield the lines of the figure: headings, and the variants below them."""
-    names = list(dict.fromkeys(comparison["variant"]))
-    kind = ""
+def _place(names: Iterable[str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Find the rows of the headings, and of the variants below them."""
+    headings: dict[str, int] = {}
+    place: dict[str, int] = {}
     for name in names:
-        variant = VARIANTS[name]
-        if variant.kind != kind:
-            kind = variant.kind
-            beside = VARIANTS[variant.beside].change if variant.beside != "reference" else ""
-            yield "heading", f"{kind} (beside {beside})" if beside else kind
-        yield "variant", name
+        kind, beside = VARIANTS[name].kind, VARIANTS[name].beside
+        told = f" (beside {VARIANTS[beside].change})" if beside != "reference" else ""
+        headings.setdefault(f"{kind}{told}", len(headings) + len(place))
+        place[name] = len(headings) + len(place)
+    return headings, place
 
 
 def plot(by_table: pd.DataFrame, comparison: pd.DataFrame) -> Any:
     """Draw the differences of all variants with 95 % intervals, and behind them those of tables."""
-    lines = list(_lines(comparison))
-    figure = new_figure(11, 1.9 + 0.27 * len(lines))
-    axes = figure.subplots(1, len(TOLD), sharey=True)
-    for ax, measure in zip(axes, TOLD, strict=True):
-        _plot_measure(ax, measure, lines, by_table, comparison)
-    labels = [text if kind == "heading" else VARIANTS[text].change for kind, text in lines]
-    axes[0].set_yticks(range(len(lines)), labels)
-    for label, (kind, _) in zip(axes[0].get_yticklabels(), lines, strict=True):
-        label.set_fontweight("bold" if kind == "heading" else "normal")
-    axes[0].set_ylim(len(lines) - 0.4, -0.6)
-    n_tables = by_table["table"].nunique()
-    figure.suptitle(
-        f"What would one change of the recipe do? Differences on {n_tables} tables", fontsize=12.5
-    )
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
+    headings, place = _place(comparison["variant"].unique())
+    rows = headings | {VARIANTS[name].change: row for name, row in place.items()}
+    titles = sorted(rows, key=rows.__getitem__)
+    figure = new_figure(11, 1.9 + 0.27 * len(titles))
+    axes = figure.subplots(1, len(UNITS), sharey=True)
+    for ax, measure in zip(axes, UNITS, strict=True):
+        prepare_rows(ax, titles, grid=FAINT, striped=False)
+        ax.set_ylim(len(titles) - 0.4, -0.6)
+        frames = (frame[frame["measure"] == measure] for frame in (by_table, comparison))
+        _plot_measure(ax, MEASURES[measure].factor, place, *frames)
+        for row in filter(None, headings.values()):
+            ax.axhline(row - 0.5, color=FAINT, linewidth=0.8)
+        unit = "% points" if measure == "test_error" else UNITS[measure]
+        ax.set_title(f"{title_of(measure)}, {unit}", fontsize=10.5)
+        ax.set_xlabel(r"$\leftarrow$ better      worse $\rightarrow$")
+    for row in headings.values():
+        axes[0].get_yticklabels()[row].set_fontweight("bold")
+    told = f"Differences on {by_table['table'].nunique()} tables"
+    figure.suptitle(f"What would one change of the recipe do? {told}", fontsize=12.5)
+    add_legend(figure, ncols=3)
     return figure
 
 
 def _plot_measure(
-    ax: Any,
-    measure: str,
-    lines: list[tuple[str, str]],
-    by_table: pd.DataFrame,
-    comparison: pd.DataFrame,
+    ax: Any, factor: float, place: Mapping[str, int], dots: pd.DataFrame, rows: pd.DataFrame
 ) -> None:
-    """Draw the differences in one measure, a line for each variant."""
-    factor = MEASURES[measure].factor
-    place = {text: i for i, (kind, text) in enumerate(lines) if kind == "variant"}
-    rows = comparison[comparison["measure"] == measure]
+    """Draw the differences in one measure, a row for each variant."""
     quantile = stats.t(df=np.maximum(rows["n_tables"] - 1, 1)).ppf(0.975)
     half_width = factor * quantile * rows["error"].fillna(0)
     mean = factor * rows["difference"]
@@ -71,35 +75,18 @@ def _plot_measure(
     low, high = low - room, high + room
     ax.set_xlim(low, high)
 
-    dots = by_table[by_table["measure"] == measure]
     x, y = factor * dots["difference"], dots["variant"].map(place) - 0.27  # above the interval
-    style = {"linestyle": "", "color": _PALE, "zorder": 1}
+    style = {"linestyle": "", "color": _PALE, "zorder": 1, "markersize": 4}
     inside = x.between(low, high)
-    ax.plot(x[inside], y[inside], ".", markersize=4, label="a table", **style)
+    ax.plot(x[inside], y[inside], ".", label="a table", **style)
     for beyond, edge, marker in ((x < low, low, "<"), (x > high, high, ">")):
         edges = np.full(beyond.sum(), 0.985 * edge + 0.015 * (low + high) / 2)
         label = "a table beyond the edge" if marker == ">" else None
-        ax.plot(edges, y[beyond], marker, markersize=4, label=label, **style)
+        ax.plot(edges, y[beyond], marker, label=label, **style)
+    style = {"markersize": 6, "elinewidth": 1.5}
     for verdict, (colour, marker) in _STYLES.items():
         chosen = rows["verdict"] == verdict
-        ax.errorbar(
-            mean[chosen],
-            rows["variant"][chosen].map(place),
-            xerr=half_width[chosen],
-            fmt=marker,
-            color=colour,
-            markersize=6,
-            elinewidth=1.5,
-            label=f"mean and 95 % interval: {verdict}",
-        )
+        at = rows["variant"][chosen].map(place)
+        style |= {"fmt": marker, "color": colour, "label": f"mean and 95 % interval: {verdict}"}
+        ax.errorbar(mean[chosen], at, xerr=half_width[chosen], **style)
     ax.axvline(0, color=BLACK, linewidth=0.8)
-    ax.set_title(
-        f"{title_of(measure)}, {'% ' if factor == 100 else ''}{UNITS[measure]}", fontsize=10.5
-    )
-    ax.set_xlabel(r"$\leftarrow$ better      worse $\rightarrow$")
-    for i, (kind, _) in enumerate(lines):
-        if kind == "heading" and i:
-            ax.axhline(i - 0.5, color=FAINT, linewidth=0.8)
-    ax.grid(axis="x", color=FAINT, linewidth=0.6)
-    ax.tick_params(axis="y", length=0)
-    keep_quiet(ax)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from sklearn.preprocessing import QuantileTransformer
 from torch import Tensor
 
 from sklearn_mixup import MixupClassifier
@@ -21,18 +20,9 @@ _NEAR_BOUND = 2e-7
 def same_class_partner(y: Tensor, partner: Tensor, *, batch_size: int) -> Tensor:
     """Turn a permutation within each minibatch into one within each class of each minibatch.
 
-    Parameters
-    ----------
-    y : LongTensor of shape (n_rows,)
-        Class indices of the rows of consecutive minibatches.
-    partner : LongTensor of shape (n_rows,)
-        A permutation of the rows of each minibatch.
-    batch_size : int
-
-    Returns
-    -------
-    LongTensor of shape (n_rows,)
-        Uniform over such permutations if `partner` is. A row alone in its class stays alone.
+    `y`, the class indices, and `partner` are of the rows of consecutive minibatches, shape
+    (n_rows,), as is what comes out: uniform over such permutations if `partner` is. A row alone in
+    its class stays alone.
     """
     minibatch = torch.arange(len(y), device=y.device) // batch_size
     group = minibatch * (y.max() + 1) + y
@@ -44,21 +34,11 @@ def same_class_partner(y: Tensor, partner: Tensor, *, batch_size: int) -> Tensor
 def near_partner(
     X: Tensor, *, n_nearest: int, batch_size: int, rng: torch.Generator | None = None
 ) -> Tensor:
-    """Draw for each row one of the other rows of its minibatch that are nearest to it.
+    """Draw for each row one of the `n_nearest` other rows of its minibatch, by Euclidean distance.
 
-    Parameters
-    ----------
-    X : Tensor of shape (n_rows, n_features)
-        Rows of consecutive minibatches; the last of them may be shorter.
-    n_nearest : int
-        How many to draw among, by Euclidean distance. With 1 nothing is drawn from `rng`.
-    batch_size : int
-    rng : torch.Generator, default=None
-
-    Returns
-    -------
-    LongTensor of shape (n_rows,)
-        A row alone in its minibatch stays alone.
+    `X`, shape (n_rows, n_features), are rows of consecutive minibatches; the last of them may be
+    shorter. Gives a LongTensor of shape (n_rows,); a row alone in its minibatch stays alone. With
+    one nearest row nothing is drawn from `rng`.
     """
     n_full = len(X) // batch_size * batch_size
     full, rest = X[:n_full].unflatten(0, (-1, batch_size)), X[n_full:].unsqueeze(0)
@@ -127,26 +107,12 @@ class NearestMixup(NearMixup):
 # -- the space ------------------------------------------------------------------------------------
 
 
-def make_quantiles(n_rows: int, *, seed: int) -> QuantileTransformer:
-    """Make the transformer of numbers into normal quantiles, for a table of so many rows."""
-    return QuantileTransformer(
-        n_quantiles=min(1000, n_rows), output_distribution="normal", random_state=seed
-    )
-
-
 class QuantileMLP(MLP):
     """MLP that is given normal quantiles in some columns and turns them back into values first.
 
-    **Shape**: input (batch_size, `n_features`); output (batch_size, `n_classes`), logits.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-    columns : sequence of int
-        The columns with quantiles.
-    quantiles : array-like of shape (n_quantiles, n_columns)
-        ``quantiles_`` of the `QuantileTransformer` that made them: evenly spaced quantiles of each
-        of these columns. Between them values are interpolated, beyond them they end.
+    `quantiles`, shape (n_quantiles, n_columns), are the ``quantiles_`` of the `QuantileTransformer`
+    that made these columns: evenly spaced quantiles of each. Between them values are interpolated,
+    beyond them they end.
     """
 
     columns: Tensor

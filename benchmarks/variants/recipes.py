@@ -14,8 +14,7 @@ from sklearn_mixup import MixupClassifier
 
 ALPHA = 0.2  # the package's default
 
-# The alpha of each epoch, for a number of epochs.
-Schedule = Callable[[int], np.ndarray]
+Schedule = Callable[[int], np.ndarray]  # the alpha of each epoch, for a number of epochs
 
 
 # -- alpha over the fit ---------------------------------------------------------------------------
@@ -44,46 +43,20 @@ def set_next_alpha(net: MixupClassifier, alphas: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class Variant:
-    """One change of the recipe.
+    """One change of the recipe."""
 
-    Parameters
-    ----------
-    name : str
-        Its key in the runs.
-    kind : str
-        What it changes; variants of a kind stand together.
-    change : str
-        The change in words.
-    beside : str
-        Name of what it is compared with.
-    params : mapping
-        Of the classifier, where they are not its defaults.
-    classifier : type
-        Nets of subclasses are trained one by one.
-    numbers : {"standardised", "quantiles"}
-        How the numeric columns come.
-    sees_values : bool
-        Whether the net turns quantiles back into standardised values.
-    alphas : callable, default=None
-        ``alphas(n_epochs)``, the alpha of each epoch.
-    n_nets, divisor : int, default=1
-        Nets whose probabilities are averaged, and what their epochs are divided by.
-    bootstrap : bool
-        Whether each net has rows of its own, drawn with replacement.
-    """
-
-    name: str
-    kind: str
-    change: str
-    beside: str = "reference"
-    params: Mapping[str, Any] = field(default_factory=dict)
-    classifier: type[MixupClassifier] = MixupClassifier
-    numbers: str = "standardised"
-    sees_values: bool = False
+    name: str  # its key in the runs
+    kind: str  # what it changes; variants of a kind stand together
+    change: str  # in words
+    beside: str = "reference"  # name of what it is compared with
+    params: Mapping[str, Any] = field(default_factory=dict)  # other than the classifier's defaults
+    classifier: type[MixupClassifier] = MixupClassifier  # nets of subclasses are trained one by one
+    numbers: str = "standardised"  # how numeric columns come: or as "quantiles"
+    sees_values: bool = False  # whether the net turns quantiles back into standardised values
     alphas: Schedule | None = None
-    n_nets: int = 1
-    divisor: int = 1
-    bootstrap: bool = False
+    n_nets: int = 1  # whose probabilities are averaged
+    divisor: int = 1  # of their epochs
+    bootstrap: bool = False  # whether each net has rows of its own, drawn with replacement
 
     def describe(self, max_epochs: int) -> dict[str, Any]:
         """Write down all that the result depends on, JSON-serialisable."""
@@ -98,23 +71,16 @@ class Variant:
         return self.classifier is MixupClassifier and not self.sees_values
 
 
-_KINDS = ("Space", "Partner", "Alpha over the fit", "Ensemble", "Yardstick")
-_SPACE, _PARTNER, _SCHEDULE, _ENSEMBLE, _YARDSTICK = _KINDS
-
-
-def _last_epochs(name: str, share: float, text: str) -> Variant:
-    """Mix at first, and not in the last epochs."""
-    change = f"no mixing in the last {text} of the epochs"
-    return Variant(name, _SCHEDULE, change, alphas=partial(erm_at_end, share=share))
-
+_SPACE, _PARTNER, _SCHEDULE = "Space", "Partner", "Alpha over the fit"
+_ENSEMBLE, _YARDSTICK = "Ensemble", "Yardstick"
+# Parts of the epochs at whose end nothing is mixed.
+_LAST = {"8th": (1 / 8, "eighth"), "4th": (1 / 4, "quarter"), "half": (1 / 2, "half")}
 
 _ALL = (
     Variant("reference", "", "the recipe"),
     Variant("quantiles", _SPACE, "quantiles are mixed and seen", numbers="quantiles"),
     Variant(
-        "quantiles_mixed",
-        _SPACE,
-        "quantiles are mixed, values are seen",
+        *("quantiles_mixed", _SPACE, "quantiles are mixed, values are seen"),
         numbers="quantiles",
         sees_values=True,
     ),
@@ -123,43 +89,28 @@ _ALL = (
     Variant("near_5", _PARTNER, "one of the 5 nearest of the minibatch", classifier=NearMixup),
     *(
         Variant(
-            f"falling_{start:g}",
-            _SCHEDULE,
-            f"alpha falls from {start:g} to 0",
+            *(f"falling_{start:g}", _SCHEDULE, f"alpha falls from {start:g} to 0"),
             alphas=partial(falling, start=start),
         )
         for start in (0.4, 1.0)
     ),
-    _last_epochs("erm_last_8th", 1 / 8, "eighth"),
-    _last_epochs("erm_last_4th", 1 / 4, "quarter"),
-    _last_epochs("erm_last_half", 1 / 2, "half"),
+    *(
+        Variant(
+            *(f"erm_last_{name}", _SCHEDULE, f"no mixing in the last {text} of the epochs"),
+            alphas=partial(erm_at_end, share=share),
+        )
+        for name, (share, text) in _LAST.items()
+    ),
     Variant(
-        "erm_first_4th",
-        _SCHEDULE,
-        "no mixing in the first quarter of the epochs",
+        *("erm_first_4th", _SCHEDULE, "no mixing in the first quarter of the epochs"),
         params={"erm_epochs": 1 / 4},
     ),
+    Variant("nets_16", _ENSEMBLE, "16 nets, half the epochs", "nets_8", n_nets=16, divisor=2),
     Variant(
-        "nets_16",
-        _ENSEMBLE,
-        "16 nets, half the epochs",
-        beside="nets_8",
-        n_nets=16,
-        divisor=2,
+        *("nets_32", _ENSEMBLE, "32 nets, a quarter of the epochs", "nets_8"), n_nets=32, divisor=4
     ),
     Variant(
-        "nets_32",
-        _ENSEMBLE,
-        "32 nets, a quarter of the epochs",
-        beside="nets_8",
-        n_nets=32,
-        divisor=4,
-    ),
-    Variant(
-        "bootstrap_8",
-        _ENSEMBLE,
-        "8 nets, each on a bootstrap of the rows",
-        beside="nets_8",
+        *("bootstrap_8", _ENSEMBLE, "8 nets, each on a bootstrap of the rows", "nets_8"),
         n_nets=8,
         bootstrap=True,
     ),

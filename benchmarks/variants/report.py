@@ -10,10 +10,11 @@ import pandas as pd
 from scipy import stats
 
 from benchmarks._data.splits import TEST_SHARE
-from benchmarks._data.tables import TITLES, missing_tables_note
-from benchmarks._lab.outcome import Block, Conclusions, Figure, Heading, Note, Outcome, Table
+from benchmarks._data.tables import TITLES
+from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table, headed
 from benchmarks._lab.scores import MEASURES
-from benchmarks._lab.tell import listed, made_with
+from benchmarks._lab.tables import last_notes
+from benchmarks._lab.tell import listed
 from benchmarks.variants import figures
 from benchmarks.variants.compare import (
     CLEAR,
@@ -33,30 +34,25 @@ def tell(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:
     by_table = compare_by_table(runs)
     comparison = compare(by_table)
     draw = partial(figures.plot, by_table, comparison)
-    blocks: list[Block] = [
+    tables = {
+        "Test error of each table, % points": table_of_tables(by_table, "test_error"),
+        "Log-loss of each table, nats": table_of_tables(by_table, "log_loss"),
+    }
+    blocks = [
         Note(notes(runs)),
         Figure("variants.png", "Differences of the variants", draw),
         Conclusions(conclude(runs, comparison), listed=True),
         Table(main_table(comparison)),
-        Heading("Test error of each table, % points"),
-        Table(table_of_tables(by_table, "test_error")),
-        Heading("Log-loss of each table, nats"),
-        Table(table_of_tables(by_table, "log_loss")),
+        *headed(tables.items()),
+        *last_notes(runs, missing),
     ]
-    if missing:
-        blocks.append(Note(missing_tables_note(missing)))
-    blocks.append(Note(made_with(runs)))
     return Outcome("Variants of the recipe", blocks)
-
-
-def _is_new(comparison: pd.DataFrame) -> pd.Series:
-    """Find the variants that are no known yardsticks."""
-    return comparison["variant"].map(lambda name: VARIANTS[name].kind != "Yardstick")
 
 
 def conclude(runs: pd.DataFrame, comparison: pd.DataFrame) -> list[str]:
     """Say, from the numbers, what helps, what hurts, and what chance would have done."""
-    new = comparison[_is_new(comparison)]
+    is_new = comparison["variant"].map(lambda name: VARIANTS[name].kind != "Yardstick")
+    new, known = comparison[is_new], comparison[~is_new]
     n_new, n_tables = new["variant"].nunique(), int(comparison["n_tables"].max())
     sentences = []
     for measure, rows in new.groupby("measure", sort=False):
@@ -75,15 +71,12 @@ def conclude(runs: pd.DataFrame, comparison: pd.DataFrame) -> list[str]:
             f"tables), half of them downwards. Below 0.05 / {n_new} (Bonferroni) "
             f"{'are' if len(clear) != 1 else 'is'}: {listed(named)}."
         )
-    known = comparison[~_is_new(comparison)]
     told = [
         f"{_change(row)} {_text(row.measure, row.difference)} ± {_number(row.measure, row.error)} "
         f"({title_of(row.measure).lower()}, {row.verdict})"
         for row in known.itertuples()
     ]
-    sentences.append(f"The yardsticks: {'; '.join(told)}.")
-    sentences += [_compare_times(runs)]
-    return sentences
+    return [*sentences, f"The yardsticks: {'; '.join(told)}.", _compare_times(runs)]
 
 
 def _listed(rows: pd.DataFrame, verdict: str) -> str:

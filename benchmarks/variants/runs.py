@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.preprocessing import QuantileTransformer
 
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import Table, load_by_cost, load_table, make_preprocessor
-from benchmarks._lab.runs import Task
+from benchmarks._lab.runs import Keys, Task
 from benchmarks._lab.scores import measure
 from benchmarks._lab.stacks import SPLITS_AT_ONCE
 from benchmarks._nets.tables import describe_defaults
-from benchmarks.variants.nets import QuantileMLP, make_quantiles
+from benchmarks.variants.nets import QuantileMLP
 from benchmarks.variants.recipes import VARIANTS, Variant, set_next_alpha
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
@@ -50,6 +52,9 @@ class Rows:
     back: Mapping[str, Any]
 
 
+Team = list[tuple[MixupClassifier, np.ndarray | None]]  # nets, and how often each counts each row
+
+
 def prepare(table: Table, split: int, numbers: str) -> Rows:
     """Standardise a split; with quantiles, make them of the numeric columns."""
     train, test = split_rows(table, split)
@@ -61,18 +66,19 @@ def prepare(table: Table, split: int, numbers: str) -> Rows:
     columns = [column for name in names for column in range(X.shape[1])[blocks[name]]]
     back = {}
     if numbers == "quantiles" and columns:
-        transformer = make_quantiles(len(train), seed=split)
+        transformer = QuantileTransformer(
+            n_quantiles=min(1000, len(train)), output_distribution="normal", random_state=split
+        )
         X[:, columns] = transformer.fit_transform(X[:, columns])
         X_test[:, columns] = transformer.transform(X_test[:, columns])
         back = {"columns": columns, "quantiles": transformer.quantiles_}
     return Rows(X, table.y[train], X_test, table.y[test], back)
 
 
-def make_nets(
-    variant: Variant, rows: Rows, *, max_epochs: int, seed: int, device: str
-) -> list[tuple[MixupClassifier, np.ndarray | None]]:
+def make_nets(variant: Variant, rows: Rows, *, max_epochs: int, seed: int, device: str) -> Team:
     """Make the nets of a variant, each with how often it counts each row (None: once)."""
-    params = dict(variant.params)
+    params: dict[str, Any] = {"device": device, **variant.params}
+    params["max_epochs"] = max(max_epochs // variant.divisor, 1)
     if "erm_epochs" in params:
         params["erm_epochs"] = round(params["erm_epochs"] * max_epochs)
     if variant.alphas is not None:
@@ -80,66 +86,50 @@ def make_nets(
     if variant.sees_values and rows.back:
         params["module"] = QuantileMLP
         params |= {f"module__{name}": value for name, value in rows.back.items()}
-    nets = []
-    n_rows = len(rows.y)
     if variant.bootstrap:
         params["classes"] = np.unique(rows.y).tolist()  # some may not be drawn
-    for i in range(variant.n_nets):
-        net_seed = seed + _SEED_STEP * i
+    nets = []
+    n_rows = len(rows.y)
+    for net_seed in range(seed, seed + _SEED_STEP * variant.n_nets, _SEED_STEP):
         counts = None
         if variant.bootstrap:
             drawn = np.random.default_rng(net_seed).integers(n_rows, size=n_rows)
             counts = np.bincount(drawn, minlength=n_rows)
-        net = variant.classifier(
-            max_epochs=max(max_epochs // variant.divisor, 1),
-            random_state=net_seed,
-            device=device,
-            **params,
-        )
-        nets.append((net, counts))
+        nets.append((variant.classifier(random_state=net_seed, **params), counts))
     return nets
 
 
 def run_together(
-    name: str,
-    max_epochs: int,
-    runs: Sequence[Mapping[str, Any]],
-    *,
-    device: str,
-    data_home: str | None,
+    name: str, max_epochs: int, runs: Keys, *, device: str, data_home: str | None
 ) -> list[dict[str, Any]]:
     """Train the nets for ``variant`` and ``split`` of each run, and measure each run.
 
     ``fit_time_s`` is a run's share of the time of all.
     """
     table = load_table(name, data_home)
-    variants = [VARIANTS[run["variant"]] for run in runs]
     start = time.perf_counter()
-    wanted = {(run["split"], v.numbers) for run, v in zip(runs, variants, strict=True)}
-    prepared = {(split, numbers): prepare(table, split, numbers) for split, numbers in wanted}
-    data = [prepared[run["split"], v.numbers] for run, v in zip(runs, variants, strict=True)]
+    rows_of = functools.cache(partial(prepare, table))
+    variants = [VARIANTS[run["variant"]] for run in runs]
+    splits = [run["split"] for run in runs]
+    data = [rows_of(split, it.numbers) for split, it in zip(splits, variants, strict=True)]
     teams = [
-        make_nets(variant, rows, max_epochs=max_epochs, seed=run["split"], device=device)
-        for run, variant, rows in zip(runs, variants, data, strict=True)
+        make_nets(variant, rows, max_epochs=max_epochs, seed=split, device=device)
+        for variant, rows, split in zip(variants, data, splits, strict=True)
     ]
     fit_teams(variants, data, teams, max_epochs=max_epochs)
-    fit_time_s = (time.perf_counter() - start) / len(runs)
+    fit_time_s = round((time.perf_counter() - start) / len(runs), 4)
     results = []
-    for run, rows, team in zip(runs, data, teams, strict=True):
+    for split, rows, team in zip(splits, data, teams, strict=True):
         probabilities = np.mean([net.predict_proba(rows.X_test) for net, _ in team], axis=0)
-        measured = measure(probabilities, rows.y_test, team[0][0].classes_, seed=run["split"])
+        measured = measure(probabilities, rows.y_test, team[0][0].classes_, seed=split)
         sizes = {"n_train": len(rows.y), "n_test": len(rows.y_test)}
         chosen = {name: measured[name] for name in _MEASURES}
-        results.append({**chosen, "fit_time_s": round(fit_time_s, 4), **sizes})
+        results.append({**chosen, "fit_time_s": fit_time_s, **sizes})
     return results
 
 
 def fit_teams(
-    variants: Sequence[Variant],
-    data: Sequence[Rows],
-    teams: Sequence[Sequence[tuple[MixupClassifier, np.ndarray | None]]],
-    *,
-    max_epochs: int,
+    variants: Sequence[Variant], data: Sequence[Rows], teams: Sequence[Team], *, max_epochs: int
 ) -> None:
     """Fit all nets of all runs, together those that can be."""
     jobs, schedules = [], {}
@@ -151,13 +141,13 @@ def fit_teams(
                 jobs.append((net, rows.X, rows.y, counts))
             else:
                 net.fit(rows.X, rows.y, sample_weight=counts)
+
+    def look(net: MixupClassifier) -> None:
+        if id(net) in schedules:
+            set_next_alpha(net, schedules[id(net)])
+
     if jobs:
         nets, Xs, ys, counts = zip(*jobs, strict=True)
-
-        def look(net: MixupClassifier) -> None:
-            if id(net) in schedules:
-                set_next_alpha(net, schedules[id(net)])
-
         on_epoch_end = look if schedules else None
         fit_fused(nets, Xs, ys, sample_weights=counts, n_jobs=1, on_epoch_end=on_epoch_end)
 
@@ -177,12 +167,7 @@ def list_tasks(
     max_epochs = scale.max_epochs
     return [
         Task(
-            {
-                "table": table.name,
-                "variant": variant.name,
-                "max_epochs": max_epochs,
-                "split": split,
-            },
+            dict(zip(KEY, (table.name, variant.name, max_epochs, split), strict=True)),
             {**settings, "source": table.source, **variant.describe(max_epochs)},
             partial(run_together, table.name, max_epochs, device=device, data_home=data_home),
             group=_group(table, variant, split),
