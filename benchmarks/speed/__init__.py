@@ -25,32 +25,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from itertools import chain
 
 import pandas as pd
 
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_data_options
-from benchmarks._lab.outcome import Block, Outcome
+from benchmarks._lab.outcome import Conclusions, Outcome
 from benchmarks._lab.runs import Task, one_thread
-from benchmarks.speed import counts, ensembles, fits, nets, pictures, search
+from benchmarks.speed import counts, ensembles, fits, pictures, search
 from benchmarks.speed.rounds import KEY, Section
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much of each section is run."""
-
-    fits: fits.Scale
-    nets: nets.Scale
-    ensembles: ensembles.Scale
-    pictures: pictures.Scale
-
-
-_SCALES = {
-    name: Scale(fits.SCALES[name], nets.SCALES[name], ensembles.SCALES[name], pictures.SCALES[name])
-    for name in ("smoke", "small", "paper")
-}
+from benchmarks.speed.scale import SCALES
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -60,14 +46,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _plan(request: Request) -> list[Part]:
     if request.args.jobs > 1:
         print("Times are taken one after the other, in this process: --jobs is of no use here.")
-    scale: Scale = request.scale
-    sections = [
-        fits.plan_section(scale.fits, request),
-        search.plan_section(scale.nets, request),
-        counts.plan_section(scale.nets, request),
-        ensembles.plan_section(scale.ensembles, request),
-        pictures.plan_section(scale.pictures, request),
-    ]
+    modules = (fits, search, counts, ensembles, pictures)
+    sections = [module.plan_section(request) for module in modules]
     tasks = {name: tasks for section in sections for name, tasks in section.tasks.items()}
 
     def warm_up(pending: Sequence[Task]) -> None:
@@ -83,11 +63,12 @@ def _plan(request: Request) -> list[Part]:
 
 
 def _tell(sections: Sequence[Section], runs: dict[str, pd.DataFrame]) -> Outcome:
-    """Put the page together."""
-    blocks: list[Block] = []
-    for section in sections:
-        blocks += section.tell(*(runs[name] for name in section.tasks))
-    return Outcome("Time and memory of a fit with mixup, of many, and of pictures", blocks)
+    """Put the page together, and count the targets that are met."""
+    told = (section.tell(*(runs[name] for name in section.tasks)) for section in sections)
+    page = Outcome("Time and memory of a fit with mixup, of many, and of pictures", [*chain(*told)])
+    met = pd.concat([table["met"] for table in page.tables if "met" in table]).value_counts()
+    counted = f"{met.get('pass', 0)} of {met.drop('', errors='ignore').sum()} targets are met."
+    return replace(page, blocks=[*page.blocks, Conclusions([counted])])
 
 
 EXPERIMENT = Experiment(
@@ -97,7 +78,7 @@ EXPERIMENT = Experiment(
     question="What does mixup cost, and what do nets that are trained together save?",
     small_takes="minutes",
     doc=__doc__,
-    scales=_SCALES,
+    scales=SCALES,
     options=_add_options,
     plan=_plan,
 )

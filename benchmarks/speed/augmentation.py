@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks._data.pictures import to_floats
 from benchmarks._nets.vision import import_torchvision
-from benchmarks.speed.rounds import compute_ratio
+from benchmarks.speed.rounds import compute_ratio, time_each
 from sklearn_mixup.augmentation import crop_and_flip
 from sklearn_mixup.minibatches import Minibatches
 
@@ -46,23 +46,11 @@ class _HostPictures(Dataset):
 
 
 def time_augmentation(n_pictures: int, *, batch_size: int, device: str) -> dict[str, float]:
-    """Time one epoch of augmented minibatches, without a net, each way once.
+    """Time one epoch of minibatches, each way once: ``pictures_per_s WAY``.
 
-    Parameters
-    ----------
-    n_pictures : int
-        Of 3 x 32 x 32 random bytes.
-    batch_size : int
-        Pictures in a minibatch.
-    device : str
-        Where the minibatches end up.
-
-    Returns
-    -------
-    dict of str to float
-        ``pictures_per_s WAY``: ``"on the device"`` (`crop_and_flip` on rows that live there),
-        ``"torchvision, 0 workers"`` and ``"torchvision, 2 workers"`` (its transforms on PIL
-        pictures, in a DataLoader that starts its processes once an epoch, as skorch does).
+    Pictures are 3 x 32 x 32 random bytes, and end up on the device. `crop_and_flip` has rows that
+    live there; torchvision's transforms have PIL pictures, in a DataLoader that starts its
+    processes once an epoch, as skorch does.
     """
     X = np.random.default_rng(0).integers(256, size=(n_pictures, 3, 32, 32), dtype=np.uint8)
     y = np.arange(len(X)) % 10
@@ -80,31 +68,27 @@ def time_augmentation(n_pictures: int, *, batch_size: int, device: str) -> dict[
     for n in (0, _N_WORKERS):
         loader = DataLoader(pictures, batch_size=batch_size, shuffle=True, num_workers=n)
         ways[f"torchvision, {n} workers"] = loader
-    wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None
-    speeds = {}
-    for way, minibatches in ways.items():
-        start = time.perf_counter()
-        for minibatch, _ in minibatches:
-            minibatch.to(device)
-        wait()
-        speeds[f"pictures_per_s {way}"] = len(X) / (time.perf_counter() - start)
-    return speeds
+    works = {way: partial(_pass_over, minibatches, device) for way, minibatches in ways.items()}
+    seconds = time_each(works, device)
+    return {f"pictures_per_s {way}": len(X) / spent for way, spent in seconds.items()}
+
+
+def _pass_over(minibatches: Iterable[Any], device: str) -> None:
+    """Make all minibatches."""
+    for X, _ in minibatches:
+        X.to(device)
 
 
 def augmentation_table(rounds: pd.DataFrame) -> pd.DataFrame:
     """Write the pictures per second of each way, and how many times as many the first has."""
     ours, *others = [name for name in rounds if name.startswith("pictures_per_s ")]
-    rows = [_row(ours, rounds[ours], {"ours / it": "", "quartiles": ""})]
-    for other in others:
-        found = compute_ratio(rounds[ours], rounds[other])
-        spread = f"{found.low:.1f} to {found.high:.1f}"
-        rows.append(
-            _row(other, rounds[other], {"ours / it": f"{found.median:.1f}", "quartiles": spread})
-        )
-    return pd.DataFrame(rows)
-
-
-def _row(column: str, speeds: pd.Series, ratio: dict[str, str]) -> dict[str, str]:
-    """Write a way to augment."""
-    told = {"cropped and flipped": column.partition(" ")[2]}
-    return {**told, "pictures a second": f"{speeds.median():.0f}", **ratio}
+    rows = []
+    for name in (ours, *others):
+        row = {"cropped and flipped": name.partition(" ")[2]}
+        row |= {"pictures a second": f"{rounds[name].median():.0f}"}
+        if name != ours:
+            ratio = compute_ratio(rounds[ours], rounds[name])
+            row |= {"ours / it": f"{ratio.median:.1f}"}
+            row |= {"quartiles": f"{ratio.low:.1f} to {ratio.high:.1f}"}
+        rows.append(row)
+    return pd.DataFrame(rows).fillna("")

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import cProfile
 import pstats
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.model_selection import KFold
 from sklearn.model_selection._validation import _score
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
 
 from benchmarks._data.tables import TITLES
 from benchmarks._data.uci import available
 from benchmarks._lab.experiment import Request
 from benchmarks._lab.outcome import Block, Figure, Heading, Note, Table
+from benchmarks._lab.tell import number
 from benchmarks.speed import figures
-from benchmarks.speed.nets import Scale, by_table, list_on_tables, load_numbers, make_ours
-from benchmarks.speed.rounds import Section
-from sklearn_mixup import FusedGridSearchCV, fit_fused
+from benchmarks.speed.nets import (
+    by_table,
+    list_on_tables,
+    load_numbers,
+    make_ours,
+    put_behind_scaler,
+)
+from benchmarks.speed.rounds import Section, clock
+from benchmarks.speed.scale import Scale
+from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 from sklearn_mixup._lockstep import Group, Lane
 from sklearn_mixup._stack import DropoutMasks, StackedMLP
 from sklearn_mixup._stack_optimizer import StackOptimizer
@@ -34,19 +38,19 @@ def time_counts(name: str, scale: Scale, *, device: str, data_home: str | None) 
     X, y = load_numbers(name, data_home)
     X = (X - X.mean(0)) / X.std(0)
     make_ours(max_epochs=1, device=device).fit(X, y)  # Loads what is loaded on first use.
+
+    def make(numbers: range) -> list[MixupClassifier]:
+        settings = {"max_epochs": scale.max_epochs, "device": device}
+        return [make_ours(random_state=i, **settings) for i in numbers]
+
     seconds: dict[str, float] = {}
     n_done, alone = 0, 0.0
-    for count in scale.counts:
-        make = partial(make_ours, max_epochs=scale.max_epochs, device=device)
-        start = time.perf_counter()
-        fit_fused([make(random_state=i) for i in range(count)], [X] * count, [y] * count, n_jobs=1)
-        seconds[f"fit_time_s fused {count}"] = time.perf_counter() - start
-        if count <= scale.most_alone:
-            start = time.perf_counter()
-            for i in range(n_done, count):
-                make(random_state=i).fit(X, y)
-            alone, n_done = alone + time.perf_counter() - start, count
-            seconds[f"fit_time_s one by one {count}"] = alone
+    for n in scale.counts:
+        stack = partial(fit_fused, make(range(n)), [X] * n, [y] * n, n_jobs=1)
+        seconds[f"fit_time_s fused {n}"] = clock(stack, device)
+        if n <= scale.most_alone:
+            alone += sum(clock(partial(it.fit, X, y), device) for it in make(range(n_done, n)))
+            seconds[f"fit_time_s one by one {n}"], n_done = alone, n
     return seconds
 
 
@@ -69,7 +73,7 @@ def profile_search(
     X, y = load_numbers(name, data_home)
     net = make_ours(max_epochs=scale.max_epochs, device=device)
     search = FusedGridSearchCV(
-        Pipeline([("scale", StandardScaler()), ("net", net)]),
+        put_behind_scaler(net),
         {"net__alpha": list(scale.alphas), "net__dropout": list(scale.dropouts)},
         cv=KFold(scale.n_folds, shuffle=True, random_state=0),
         refit=False,
@@ -90,46 +94,47 @@ def profile_search(
 
 def count_seconds(runs: pd.DataFrame, scale: Scale) -> dict[str, pd.DataFrame]:
     """Collect the median seconds by the number of nets: ``fused``, and ``alone`` or NaN."""
-    found = {}
-    for name, rounds in by_table(runs).items():
-        medians = rounds.median(numeric_only=True)
-        columns = {
-            key: [medians.get(f"fit_time_s {contender} {n}", np.nan) for n in scale.counts]
-            for key, contender in (("fused", "fused"), ("alone", "one by one"))
-        }
-        found[name] = pd.DataFrame(columns, index=pd.Index(scale.counts, name="nets"))
-    return found
+    nets = pd.Index(scale.counts, name="nets")
+    contenders = {"fused": "fused", "alone": "one by one"}
+    return {
+        name: pd.DataFrame(
+            {
+                key: rounds.reindex(columns=[f"fit_time_s {who} {n}" for n in nets]).median().array
+                for key, who in contenders.items()
+            },
+            index=nets,
+        )
+        for name, rounds in by_table(runs).items()
+    }
 
 
 def count_table(seconds: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Write the seconds by the number of nets."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name, frame in seconds.items():
-        for key, label in (("fused", "at once (s)"), ("alone", "one by one (s)")):
-            columns[f"{TITLES[name]}, {label}"] = [
-                "" if np.isnan(value) else f"{value:.2f}" for value in frame[key]
-            ]
-        columns[f"{TITLES[name]}, ratio"] = [
-            "" if np.isnan(value) else f"{value:.1f}" for value in frame["alone"] / frame["fused"]
-        ]
-        counts = [str(n) for n in frame.index]
-    return pd.DataFrame({"nets": counts, **columns})
+        columns["nets"] = frame.index.map(str)
+        for label, values, digits in (
+            ("at once (s)", frame["fused"], 2),
+            ("one by one (s)", frame["alone"], 2),
+            ("ratio", frame["alone"] / frame["fused"], 1),
+        ):
+            columns[f"{TITLES[name]}, {label}"] = [number(it, digits=digits) for it in values]
+    return pd.DataFrame(columns)
 
 
 # -- the page -------------------------------------------------------------------------------------
 
 
-def plan_section(scale: Scale, request: Request) -> Section:
+def plan_section(request: Request) -> Section:
     """List the rounds on each table that is here, and one profile."""
+    scale = request.scale
     counts = {"counts": scale.counts, "most_alone": scale.most_alone}
-    n_rounds = request.args.seeds or scale.n_counted_rounds
-    counted = dict.fromkeys(scale.counted_tables, n_rounds)
+    n_rounds = dict.fromkeys(scale.counted_tables, request.args.seeds or scale.n_counted_rounds)
     is_here = scale.profiled_table in available(request.args.data_home)
     profiled = scale.profiled_table if is_here else "iris"
-    options: dict[str, Any] = {"scale": scale, "request": request}
     tasks = {
-        "number of nets": list_on_tables("nets", counted, counts, time_counts, **options),
-        "profile": list_on_tables("profile", {profiled: 1}, scale.grid, profile_search, **options),
+        "number of nets": list_on_tables("nets", n_rounds, counts, time_counts, request),
+        "profile": list_on_tables("profile", {profiled: 1}, scale.grid, profile_search, request),
     }
     return Section(tasks, partial(tell, scale, profiled))
 

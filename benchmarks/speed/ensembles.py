@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -13,28 +11,12 @@ from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import TITLES, find_tables, load_table, make_preprocessor
 from benchmarks._lab.experiment import Request
 from benchmarks._lab.outcome import Block, Heading, Note, Table
-from benchmarks.speed.rounds import Section, compute_ratio, list_rounds
+from benchmarks.speed.rounds import Section, compute_ratio, list_rounds, time_each
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
 
 TARGETS = {"fit": 3.0, "predict": 2.0}
 # One call of predict_proba is too short to be timed.
 _N_PREDICTIONS = 50
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much of the section is run; None is the default of MixupClassifier."""
-
-    n_rounds: int
-    tables: tuple[str, ...]
-    max_epochs: int | None
-
-
-SCALES = {
-    "smoke": Scale(1, ("digits",), 1),
-    "small": Scale(5, ("website_phishing", "abalone", "digits"), None),
-    "paper": Scale(5, ("website_phishing", "abalone", "digits"), None),
-}
 
 
 def time_round(
@@ -50,26 +32,13 @@ def time_round(
     X = preprocessor.fit_transform(table.X.iloc[train])
     X_test, y = preprocessor.transform(table.X.iloc[test]), table.y[train]
     epochs: dict[str, Any] = {} if max_epochs is None else {"max_epochs": max_epochs}
-    net = MixupClassifier(device=device, random_state=turn, **epochs)
-    contenders: dict[str, Any] = {
-        "one": net,
-        "eight": FusedBaggingClassifier(net, random_state=turn),
-    }
-    found: dict[str, list[float]] = {name: [] for name in contenders}
-    seconds = {}
-    for contender, estimator in list(contenders.items())[:: -1 if turn % 2 else 1]:
-        start = time.perf_counter()
-        estimator.fit(X, y)
-        seconds[f"fit_s {contender}"] = time.perf_counter() - start
-    for _ in range(_N_PREDICTIONS):
-        for contender, estimator in contenders.items():
-            start = time.perf_counter()
-            estimator.predict_proba(X_test)
-            found[contender].append(time.perf_counter() - start)
-    return seconds | {
-        f"predict_s {contender}": float(pd.Series(times).median())
-        for contender, times in found.items()
-    }
+    one = MixupClassifier(device=device, random_state=turn, **epochs)
+    nets: dict[str, Any] = {"one": one, "eight": FusedBaggingClassifier(one, random_state=turn)}
+    fits = {f"fit_s {name}": partial(net.fit, X, y) for name, net in nets.items()}
+    seconds = time_each(fits, device, turn=turn)
+    calls = {f"predict_s {name}": partial(net.predict_proba, X_test) for name, net in nets.items()}
+    predicted = pd.DataFrame([time_each(calls, device) for _ in range(_N_PREDICTIONS)])
+    return {**seconds, **predicted.median()}
 
 
 def ensemble_table(rounds: pd.DataFrame) -> pd.DataFrame:
@@ -77,32 +46,28 @@ def ensemble_table(rounds: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name, timed in rounds.groupby("table", sort=False):
         for work, target in TARGETS.items():
-            one, eight = (timed[f"{work}_s {contender}"] for contender in ("one", "eight"))
-            rows.append(
-                {
-                    "table": TITLES[str(name)],
-                    "": work,
-                    "one net, ms": f"{1000 * one.median():.1f}",
-                    "eight, ms": f"{1000 * eight.median():.1f}",
-                    **compute_ratio(eight, one, target).cells(),
-                }
-            )
+            one, eight = timed[f"{work}_s one"], timed[f"{work}_s eight"]
+            row = {"table": TITLES[str(name)], "": work}
+            row |= {"one net, ms": f"{1000 * one.median():.1f}"}
+            row |= {"eight, ms": f"{1000 * eight.median():.1f}"}
+            rows.append(row | compute_ratio(eight, one, target).cells())
     return pd.DataFrame(rows)
 
 
-def plan_section(scale: Scale, request: Request) -> Section:
+def plan_section(request: Request) -> Section:
     """List the rounds on each table."""
-    data_home, n_rounds = request.args.data_home, request.args.seeds or scale.n_rounds
-    settings = {**asdict(scale), **request.versions}
-    del settings["n_rounds"]  # More rounds leave those that were done as they are.
-    tables, _ = find_tables([*scale.tables, "digits"], data_home, download=False)
-    work = partial(time_round, max_epochs=scale.max_epochs, device=request.device)
+    scale, data_home = request.scale, request.args.data_home
+    n_rounds = request.args.seeds or scale.n_ensemble_rounds
+    max_epochs = scale.ensemble_epochs
+    settings = {"tables": scale.ensemble_tables, "max_epochs": max_epochs, **request.versions}
+    tables, _ = find_tables([*scale.ensemble_tables, "digits"], data_home, download=False)
+    options = {"max_epochs": max_epochs, "device": request.device, "data_home": data_home}
     tasks = [
         task
         for name in dict.fromkeys(tables)
         for task in list_rounds(
             *(f"ensemble {name}", n_rounds, settings),
-            partial(work, name, data_home=data_home),
+            partial(time_round, name, **options),
             in_turns=True,
         )
     ]

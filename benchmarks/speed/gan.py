@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks._nets.gans import GAN_RECIPES, GANRecipe
-from benchmarks.speed.rounds import compute_ratio
+from benchmarks.speed.rounds import compute_ratio, time_each
 from sklearn_mixup import MixupGAN
 from sklearn_mixup.modules import Discriminator, Generator
 
@@ -23,11 +20,6 @@ SETTINGS = ("paper", "steady")
 TARGET = 1.10
 _ALPHA = 0.2
 _N_ROWS = 10_000
-
-
-def _fit_ours(X: np.ndarray, recipe: GANRecipe, device: str) -> None:
-    """Fit this package's GAN."""
-    MixupGAN(alpha=_ALPHA, random_state=0, device=device, **recipe.params()).fit(X)
 
 
 def _fit_bare_loop(X: np.ndarray, recipe: GANRecipe, device: str) -> None:
@@ -74,20 +66,18 @@ def _fit_bare_loop(X: np.ndarray, recipe: GANRecipe, device: str) -> None:
     loss.item()
 
 
-def time_gan_round(n_iter: int, *, device: str, turn: int = 0) -> dict[str, Any]:
+def time_gan_round(n_iter: int, *, device: str, turn: int = 0) -> dict[str, float]:
     """Time a fit and a loop with each setting, in seconds; every other turn the loop is first."""
     X = np.random.default_rng(0).standard_normal((_N_ROWS, 2), dtype=np.float32)
-    seconds = {}
+    seconds: dict[str, float] = {}
     for setting in SETTINGS:
         recipe = replace(GAN_RECIPES[setting], max_iter=n_iter)
-        fits: dict[str, Callable[[], None]] = {
-            "MixupGAN": partial(_fit_ours, X, recipe, device),
-            "bare loop": partial(_fit_bare_loop, X, recipe, device),
+        ours = MixupGAN(alpha=_ALPHA, random_state=0, device=device, **recipe.params())
+        fits = {
+            f"fit_time_s {setting} MixupGAN": partial(ours.fit, X),
+            f"fit_time_s {setting} bare loop": partial(_fit_bare_loop, X, recipe, device),
         }
-        for contender, fit in list(fits.items())[:: -1 if turn % 2 else 1]:
-            start = time.perf_counter()
-            fit()
-            seconds[f"fit_time_s {setting} {contender}"] = time.perf_counter() - start
+        seconds |= time_each(fits, device, turn=turn)
     return seconds
 
 
@@ -95,15 +85,9 @@ def gan_table(rounds: pd.DataFrame, n_iter: int) -> pd.DataFrame:
     """Write the times of `time_gan_round`, and the median of the ratios within a round."""
     rows = []
     for setting in SETTINGS:
-        ours, loop = (
-            rounds[f"fit_time_s {setting} {contender}"] for contender in ("MixupGAN", "bare loop")
-        )
-        rows.append(
-            {
-                "GAN": setting,
-                "ms an iteration": f"{1000 * ours.median() / n_iter:.1f}",
-                "bare loop": f"{1000 * loop.median() / n_iter:.1f}",
-                **compute_ratio(ours, loop, TARGET).cells(),
-            }
-        )
+        names = ("MixupGAN", "bare loop")
+        ours, loop = (rounds[f"fit_time_s {setting} {name}"] for name in names)
+        times = {"ms an iteration": ours.median() / n_iter, "bare loop": loop.median() / n_iter}
+        cells = compute_ratio(ours, loop, TARGET).cells()
+        rows.append({"GAN": setting, **{k: f"{1000 * s:.1f}" for k, s in times.items()}, **cells})
     return pd.DataFrame(rows)

@@ -29,7 +29,7 @@ def measure_memory(
 def _measure_peak(data_mib: int, chunk_mib: int, device: str) -> float:
     """Measure once, in another process."""
     work = f"print(fit_table_of({data_mib}, {chunk_mib}, {device!r}))"
-    command = [sys.executable, "-c", f"from benchmarks.speed.memory import fit_table_of; {work}"]
+    command = [sys.executable, "-c", f"from {__name__} import fit_table_of; {work}"]
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
@@ -47,9 +47,7 @@ def _measure_peak(data_mib: int, chunk_mib: int, device: str) -> float:
 def fit_table_of(data_mib: int, chunk_mib: int, device: str) -> float:
     """Fit a table of that size and return by how many MiB memory rose at most."""
     torch.set_num_threads(1)
-    n_features = 256  # 1 KiB a row
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((data_mib * 1024, n_features), dtype=np.float32)
+    X = np.random.default_rng(0).standard_normal((data_mib * 1024, 256), dtype=np.float32)  # 1 KiB
     y = np.arange(len(X)) % 10
     classifier = MixupClassifier(
         max_epochs=1,

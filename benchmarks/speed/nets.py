@@ -1,17 +1,18 @@
-"""What is timed on tables: this package's classifier and skorch's, and numbers to train them on."""
+"""What is timed: this package's classifier, skorch's and a loop, and tables to train them on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks._data.tables import load_table
 from benchmarks._data.uci import available
@@ -23,37 +24,42 @@ from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How much is run of many nets on tables."""
-
-    n_rounds: Mapping[str, int]  # of the searches on each table
-    alphas: tuple[float, ...]
-    dropouts: tuple[float, ...]
-    n_folds: int
-    max_epochs: int
-    counts: tuple[int, ...]  # of nets
-    most_alone: int  # of which no more are trained one by one
-    counted_tables: tuple[str, ...]
-    n_counted_rounds: int
-    profiled_table: str
-
-    @property
-    def grid(self) -> dict[str, Any]:
-        """What is searched, and by how many folds."""
-        return {"alphas": self.alphas, "dropouts": self.dropouts, "n_folds": self.n_folds}
+def make_ours(**params: Any) -> MixupClassifier:
+    """Make this package's classifier with the paper's settings."""
+    return MixupClassifier(**{"random_state": 0, **TABLE_4.params(), **params})
 
 
-_COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-_GRID = ((0.0, 0.1, 0.2, 0.5, 1.0), (0.0, 0.1, 0.2, 0.4), 5, 10)
-_COUNTED = (_COUNTS, 50, ("iris", "website_phishing"))
-_FEW_ROUNDS = {"iris": 5, "arrhythmia": 3, "website_phishing": 2, "abalone": 1}
-_ROUNDS = {"iris": 9, "arrhythmia": 9, "website_phishing": 9, "abalone": 5}
-SCALES = {
-    "smoke": Scale({"iris": 1}, (0.0, 0.2), (0.0,), 2, 1, (1, 2, 5), 2, ("iris",), 1, "iris"),
-    "small": Scale(_FEW_ROUNDS, *_GRID, *_COUNTED, 1, "website_phishing"),
-    "paper": Scale(_ROUNDS, *_GRID, *_COUNTED, 5, "website_phishing"),
-}
+def _mix_and_infer(
+    infer: Callable[[Tensor], Tensor], criterion: nn.Module, X: Tensor, y: Tensor, alpha: float
+) -> tuple[Tensor, Tensor]:
+    """Mix a minibatch as the code released with the paper does; give its loss and logits."""
+    lam = np.random.beta(alpha, alpha)  # noqa: NPY002, as the released code has it
+    partner = torch.randperm(len(X), device=X.device)
+    logits = infer(lam * X + (1 - lam) * X[partner])
+    return lam * criterion(logits, y) + (1 - lam) * criterion(logits, y[partner]), logits
+
+
+def fit_by_hand(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    X: Tensor,
+    y: Tensor,
+    *,
+    alpha: float,
+    batch_size: int,
+    max_epochs: int = 1,
+    augment: Callable[[Tensor], Tensor] | None = None,
+) -> None:
+    """Train in the loop that one would write, on rows that lie on the device."""
+    criterion = nn.CrossEntropyLoss()
+    for _ in range(max_epochs):
+        for chosen in torch.randperm(len(X), device=X.device).split(batch_size):
+            rows = X[chosen] if augment is None else augment(X[chosen])
+            loss, _ = _mix_and_infer(module, criterion, rows, y[chosen], alpha)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    loss.item()
 
 
 class MixingNet(NeuralNetClassifier):
@@ -69,41 +75,34 @@ class MixingNet(NeuralNetClassifier):
             return super().train_step_single(batch, **fit_params)
         self._set_training(True)
         X, y = batch[0].to(self.device), batch[1].to(self.device)
-        lam = np.random.beta(self.alpha, self.alpha)  # noqa: NPY002, as the released code has it
-        partner = torch.randperm(len(X), device=X.device)
-        logits = self.infer(lam * X + (1 - lam) * X[partner], **fit_params)
-        loss = lam * self.criterion_(logits, y) + (1 - lam) * self.criterion_(logits, y[partner])
+        infer = partial(self.infer, **fit_params)
+        loss, logits = _mix_and_infer(infer, self.criterion_, X, y, self.alpha)
         loss.backward()
         return {"loss": loss, "y_pred": logits}
 
 
-def make_skorch(
-    n_features: int, n_classes: int, *, max_epochs: int, device: str, alpha: float = 0.2
-) -> MixingNet:
-    """Make skorch's net on the module that ours has, with the paper's settings."""
-    recipe = TABLE_4
+def make_skorch(X: np.ndarray, y: np.ndarray, **params: Any) -> MixingNet:
+    """Make skorch's net for a table, on the module that ours has, with the paper's settings."""
     return MixingNet(
         MLP,
-        alpha=alpha,
-        module__n_features=n_features,
-        module__n_classes=n_classes,
-        module__hidden_sizes=recipe.hidden_sizes,
+        module__n_features=X.shape[1],
+        module__n_classes=int(y.max()) + 1,
+        module__hidden_sizes=TABLE_4.hidden_sizes,
         criterion=nn.CrossEntropyLoss,
-        optimizer=recipe.optimizer,
+        optimizer=TABLE_4.optimizer,
         optimizer__fused=True,
-        lr=recipe.lr,
-        max_epochs=max_epochs,
-        batch_size=recipe.batch_size,
+        lr=TABLE_4.lr,
+        batch_size=TABLE_4.batch_size,
         iterator_train__shuffle=True,
         train_split=None,
         verbose=0,
-        device=device,
+        **params,
     )
 
 
-def make_ours(**params: Any) -> MixupClassifier:
-    """Make this package's classifier with the paper's settings."""
-    return MixupClassifier(**{"random_state": 0, **TABLE_4.params(), **params})
+def put_behind_scaler(net: Any) -> Pipeline:
+    """Put a net, as ``net``, behind StandardScaler."""
+    return Pipeline([("scale", StandardScaler()), ("net", net)])
 
 
 def load_numbers(name: str, data_home: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -119,13 +118,12 @@ def list_on_tables(
     n_rounds: Mapping[str, int],
     given: Mapping[str, Any],
     work: Callable[..., Mapping[str, Any]],
-    *,
-    scale: Scale,
     request: Request,
+    *,
     in_turns: bool = False,
 ) -> list[Task]:
     """List the rounds of some work on those tables that are here; `given` is of its settings."""
-    data_home = request.args.data_home
+    scale, data_home = request.scale, request.args.data_home
     settings = {**TABLE_4.describe(), "max_epochs": scale.max_epochs, **request.versions, **given}
     here = available(data_home)
     return [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pandas as pd
+import torch
 
 from benchmarks._lab.outcome import Block
 from benchmarks._lab.runs import Task
@@ -36,13 +38,30 @@ def list_rounds(
 ) -> list[Task]:
     """List rounds of the same work; `in_turns` it gets their number as ``turn``."""
     return [
-        Task(
-            {"measure": measure, "round": i},
-            settings,
-            partial(work, **({"turn": i} if in_turns else {})),
-        )
+        Task({"measure": measure, "round": i}, settings, partial(work, **turn))
         for i in range(n_rounds)
+        for turn in [{"turn": i} if in_turns else {}]
     ]
+
+
+def clock(work: Callable[[], object], device: str) -> float:
+    """Time some work in seconds, until what it asked of the device is done."""
+    wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    _made = work()  # Kept until the clock was read: to free it is no part of the work.
+    wait()
+    return time.perf_counter() - start
+
+
+def time_each(
+    contenders: Mapping[str, Callable[[], object]], device: str, *, turn: int = 0
+) -> dict[str, float]:
+    """Time contenders one after the other, in seconds; every other turn the last is first."""
+    seconds = dict.fromkeys(contenders, 0.0)
+    for name in list(contenders)[:: -1 if turn % 2 else 1]:
+        seconds[name] = clock(contenders[name], device)
+    return seconds
 
 
 @dataclass(frozen=True)
@@ -54,9 +73,9 @@ class Ratio:
     high: float
     target: float | None = None
 
-    def cells(self) -> dict[str, str]:
+    def cells(self, title: str = "ratio") -> dict[str, str]:
         """Write it for a table, and whether the target is met."""
-        cells = {"ratio": f"{self.median:.2f}", "quartiles": f"{self.low:.2f} to {self.high:.2f}"}
+        cells = {title: f"{self.median:.2f}", "quartiles": f"{self.low:.2f} to {self.high:.2f}"}
         if self.target is None:
             return {**cells, "target": "", "met": ""}
         met = "pass" if self.median <= self.target else "FAIL"

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.speed import EXPERIMENT, augmentation, ensembles, pictures, search
+from benchmarks.speed import augmentation, ensembles, pictures, search
 from benchmarks.speed.counts import count_seconds, count_table
 from benchmarks.speed.fits import compute_ratios, load_rows, time_table
 from benchmarks.speed.gan import SETTINGS, gan_table
 from benchmarks.speed.memory import memory_table
 from benchmarks.speed.nets import make_skorch
+from benchmarks.speed.scale import SCALES
 from benchmarks.speed.search import (
     FUSED,
     FUSED_ALONE,
@@ -278,7 +279,7 @@ def test_a_search_with_other_scores_is_an_error_only_without_dropout(monkeypatch
 
     def time_it():
         return time_search_round(
-            "iris", EXPERIMENT.scales["small"].nets, turn=1, device="cpu", data_home=None
+            "iris", SCALES["small"], turn=1, device="cpu", data_home=None
         )
 
     if dropout:
@@ -295,7 +296,7 @@ def test_nets_that_were_not_timed_one_by_one_leave_a_gap():
         | {"fit_time_s one by one 2": 2.0}
         for fused in (1.0, 2.0)
     ]
-    seconds = count_seconds(pd.DataFrame(runs), EXPERIMENT.scales["smoke"].nets)
+    seconds = count_seconds(pd.DataFrame(runs), SCALES["smoke"])
     assert seconds["iris"]["fused"].tolist() == [1.0, 1.0, 1.5]
     table = count_table(seconds).set_index("nets")
     assert table["Iris, one by one (s)"].tolist() == ["1.00", "2.00", ""]
@@ -306,7 +307,7 @@ def test_skorchs_net_has_alpha_for_a_parameter(monkeypatch):
     drawn = []
     monkeypatch.setattr(np.random, "beta", lambda a, b: drawn.append((a, b)) or 0.5)
     X, y = np.zeros((32, 3), np.float32), np.arange(32) % 2
-    net = make_skorch(3, 2, max_epochs=1, device="cpu", alpha=0.7)
+    net = make_skorch(X, y, max_epochs=1, device="cpu", alpha=0.7)
     assert net.get_params()["alpha"] == 0.7
     net.fit(X, y)
     assert drawn == [(0.7, 0.7)] * 2

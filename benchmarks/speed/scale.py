@@ -1,0 +1,80 @@
+"""How much is run of each section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is run; the defaults are the small scale."""
+
+    n_rounds: int = 9  # of fits on a table, of GANs and of pictures
+    max_epochs: int = 10  # on tables, but for ensembles
+    n_rows: int | None = None  # of Abalone; None: all
+    data_mib: int = 256  # of the table whose fit is watched, and of its chunks
+    chunk_mib: int = 64
+    n_processes: int = 3  # that measure memory
+    n_iter: int = 100  # of the GAN
+    # Many nets: searches, a table and its rounds; stacks of so many; one profile.
+    searches: tuple[tuple[str, int], ...] = (
+        *(("iris", 5), ("arrhythmia", 3)),
+        *(("website_phishing", 2), ("abalone", 1)),
+    )
+    alphas: tuple[float, ...] = (0.0, 0.1, 0.2, 0.5, 1.0)
+    dropouts: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
+    n_folds: int = 5
+    counts: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+    most_alone: int = 50  # nets, of which no more are trained one by one
+    counted_tables: tuple[str, ...] = ("iris", "website_phishing")
+    n_counted_rounds: int = 1
+    profiled_table: str = "website_phishing"
+    n_ensemble_rounds: int = 5
+    ensemble_tables: tuple[str, ...] = ("website_phishing", "abalone", "digits")
+    ensemble_epochs: int | None = None  # None: the default of MixupClassifier
+    n_pictures: int = 2560  # of 3 x 32 x 32, in a fit
+    width: int = 8  # of their network
+    size: int = 224  # height and width of the pictures that are only mixed
+    n_turns: int = 9  # of these in a round
+
+    @property
+    def grid(self) -> dict[str, Any]:
+        """What is searched, and by how many folds."""
+        return {"alphas": self.alphas, "dropouts": self.dropouts, "n_folds": self.n_folds}
+
+
+SCALES = {
+    "smoke": Scale(
+        n_rounds=1,
+        max_epochs=1,
+        n_rows=320,
+        data_mib=16,
+        chunk_mib=4,
+        n_processes=1,
+        n_iter=2,
+        searches=(("iris", 1),),
+        alphas=(0.0, 0.2),
+        dropouts=(0.0,),
+        n_folds=2,
+        counts=(1, 2, 5),
+        most_alone=2,
+        counted_tables=("iris",),
+        profiled_table="iris",
+        n_ensemble_rounds=1,
+        ensemble_tables=("digits",),
+        ensemble_epochs=1,
+        n_pictures=128,
+        width=1,
+        size=16,
+        n_turns=3,
+    ),
+    "small": Scale(),
+    "paper": Scale(
+        n_rounds=25,
+        data_mib=1024,
+        searches=(("iris", 9), ("arrhythmia", 9), ("website_phishing", 9), ("abalone", 5)),
+        n_counted_rounds=5,
+        width=16,
+    ),
+}
