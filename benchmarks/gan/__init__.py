@@ -18,49 +18,21 @@ References
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_data_options
 from benchmarks._nets.gans import GAN_RECIPES
 from benchmarks.gan import digits, digits_report, tables, tables_report, toys, toys_report
-from benchmarks.gan.recipes import GAN_ALPHA, GAN_ALPHAS
 from benchmarks.gan.runs import KEY
+from benchmarks.gan.scale import SCALES
 
-_PARTS = ("toys", "digits", "tables")
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """How much is run: the seeds of all parts, the toys, and the other two parts."""
-
-    n_seeds: int
-    settings: tuple[str, ...]
-    data: tuple[str, ...]
-    alphas: tuple[float, ...]
-    max_iter: int | None  # None: as the setting says
-    digits: digits.Scale
-    tables: tables.Scale
-
-
-_FEW, _SOME = (0.0, GAN_ALPHA), (0.0, 0.2, 0.5)
-_SCALES = {
-    "smoke": _Scale(
-        *(1, ("steady",), ("ring",), _FEW, 100),
-        digits.Scale(50, 200, _FEW),
-        tables.Scale(20, ("iris",), _FEW, n_train=60, n_trees=20),
-    ),
-    "small": _Scale(
-        *(5, ("steady",), tuple(toys.TITLES), _FEW, None),
-        digits.Scale(8_000, 2_000, _SOME),
-        tables.Scale(tables.SMALL_MAX_ITER, tables.TABLES, _FEW),
-    ),
-    "paper": _Scale(
-        *(10, ("paper", "steady"), tuple(toys.TITLES), GAN_ALPHAS, None),
-        digits.Scale(40_000, 10_000, _SOME),
-        tables.Scale(5_000, tables.TABLES, _SOME),
-    ),
+# What runs, what tells of it, and the name of the page; "gan" is that of Figure 5.
+_PARTS = {
+    "toys": (toys.list_tasks, toys_report.tell, "gan"),
+    "digits": (digits.list_tasks, digits_report.tell, "gan_digits"),
+    "tables": (tables.list_tasks, tables_report.tell, "gan_tables"),
 }
 
 
@@ -86,25 +58,14 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _plan(request: Request) -> list[Part]:
     scale = request.narrow(n_seeds="seeds", settings="settings", data="data", alphas="alphas")
-    versions = request.versions
-    common = {"n_seeds": scale.n_seeds, "device": request.device, "versions": versions}
-    parts = []
-    for part in request.args.parts:
-        if part == "toys":
-            tasks = toys.list_tasks(
-                scale.data, scale.settings, scale.alphas, max_iter=scale.max_iter, **common
-            )
-            stem, tell = "gan", toys_report.tell  # the page and the table of Figure 5
-        elif part == "digits":
-            tasks = digits.list_tasks(scale.digits, **common)
-            stem, tell = "gan_digits", digits_report.tell
+    request, parts = replace(request, scale=scale), []
+    for name in request.args.parts:
+        list_tasks, tell, stem = _PARTS[name]
+        if tasks := list_tasks(request):
+            told = partial(tell, versions=request.versions)
+            parts.append(Part(stem, KEY, {"": tasks}, told))
         else:
-            tasks = tables.list_tasks(scale.tables, data_home=request.args.data_home, **common)
-            stem, tell = "gan_tables", tables_report.tell
-        if tasks:
-            parts.append(Part(stem, KEY, {"": tasks}, partial(tell, versions=versions)))
-        else:
-            print(f"gan, {part}: nothing to run.")
+            print(f"gan, {name}: nothing to run.")
     return parts
 
 
@@ -115,7 +76,7 @@ EXPERIMENT = Experiment(
     question="Does mixup keep a GAN from losing modes?",
     small_takes="hours",
     doc=__doc__,
-    scales=_SCALES,
+    scales=SCALES,
     options=_add_options,
     plan=_plan,
 )

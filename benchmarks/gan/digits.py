@@ -14,17 +14,18 @@ from __future__ import annotations
 import base64
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
+from benchmarks._lab.experiment import Request
 from benchmarks._lab.runs import Task
 from benchmarks.gan import runs
 from benchmarks.gan.runs import fit, make_key
@@ -35,32 +36,16 @@ CONFIDENT = 0.9  # A picture counts as recognised if the classifier is that sure
 COVERED = 0.02  # A digit counts as drawn if that share of the samples is held for it.
 TEST_SHARE = 0.25  # of the pictures, kept from GAN and classifier
 SETTINGS: Mapping[str, Any] = {"latent_dim": 16, **runs.SETTINGS}
+# The classifier of real digits; its probabilities are calibrated in five folds.
+JUDGE = CalibratedClassifierCV(SVC(C=10), method="sigmoid", cv=5, ensemble=False)
 _N_SHOWN = 100
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much is run: generator iterations, and the samples that are measured."""
-
-    max_iter: int
-    n_samples: int
-    alphas: tuple[float, ...]
 
 
 # -- modules --------------------------------------------------------------------------------------
 
 
 class Painter(nn.Module):
-    """Multilayer perceptron that turns latent vectors into pictures of numbers in [-1, 1].
-
-    **Shape**: input (batch_size, `latent_dim`); output (batch_size, 1, 8, 8).
-
-    Examples
-    --------
-    >>> import torch
-    >>> Painter(latent_dim=16)(torch.zeros(3, 16)).shape
-    torch.Size([3, 1, 8, 8])
-    """
+    """Multilayer perceptron from latent vectors to pictures, (batch_size, 1, 8, 8) in [-1, 1]."""
 
     def __init__(self, latent_dim: int, n_hidden: int = 256) -> None:
         super().__init__()
@@ -77,16 +62,7 @@ class Painter(nn.Module):
 
 
 class Critic(nn.Module):
-    """Two convolutions and two linear layers that tell pictures from samples.
-
-    **Shape**: input (batch_size, 1, 8, 8); output (batch_size, 1), the logit of being data.
-
-    Examples
-    --------
-    >>> import torch
-    >>> Critic()(torch.zeros(3, 1, 8, 8)).shape
-    torch.Size([3, 1])
-    """
+    """Convolutions and linear layers that give each picture one logit, of being data."""
 
     def __init__(self, n_channels: int = 16, n_hidden: int = 128) -> None:
         super().__init__()
@@ -125,14 +101,10 @@ def split_pictures(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return train, test
 
 
-def make_judge() -> CalibratedClassifierCV:
-    """Make the classifier of real digits; its probabilities are calibrated in five folds."""
-    return CalibratedClassifierCV(SVC(C=10), method="sigmoid", cv=5, ensemble=False)
-
-
-def fit_judge(X: np.ndarray, y: np.ndarray) -> CalibratedClassifierCV:
-    """Train the classifier on real digits."""
-    return make_judge().fit(X.reshape(len(X), -1), y)
+def judge(X: np.ndarray, y: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Train the classifier on real digits; give its probabilities, (n_pictures, 10), of others."""
+    classifier = clone(JUDGE).fit(X.reshape(len(X), -1), y)
+    return classifier.predict_proba(pictures.reshape(len(pictures), -1))
 
 
 # -- measures -------------------------------------------------------------------------------------
@@ -141,17 +113,9 @@ def fit_judge(X: np.ndarray, y: np.ndarray) -> CalibratedClassifierCV:
 def describe_probabilities(probabilities: np.ndarray) -> dict[str, Any]:
     """Measure how sure a classifier is of pictures, and how they spread over the digits.
 
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n_pictures, n_digits)
-        Rows sum to 1.
-
-    Returns
-    -------
-    dict
-        ``recognised``: share of the pictures of which it is at least `CONFIDENT`; ``n_digits``:
-        digits that at least `COVERED` of the pictures are held for; ``kl``: Kullback-Leibler
-        divergence of the digits' shares from uniform ones, in nats, 0 to ``log(n_digits)``.
+    ``recognised`` is the share of the pictures of which it is at least `CONFIDENT`; ``n_digits``
+    counts the digits that at least `COVERED` of the pictures are held for; ``kl`` is the
+    Kullback-Leibler divergence of the digits' shares from uniform ones, in nats.
 
     Examples
     --------
@@ -203,7 +167,7 @@ def run_real(seed: int) -> dict[str, Any]:
     """
     X, y = load_pictures()
     train, test = split_pictures(seed)
-    probabilities = fit_judge(X[train], y[train]).predict_proba(X[test].reshape(len(test), -1))
+    probabilities = judge(X[train], y[train], X[test])
     right = probabilities.argmax(axis=1) == y[test]
     sure = probabilities.max(axis=1) >= CONFIDENT
     return {
@@ -224,23 +188,15 @@ def run_gan(
     """Train a GAN on the digits of a split and measure its samples; one seed for every alpha."""
     X, y = load_pictures()
     train, test = split_pictures(seed)
-    gan = MixupGAN(
-        Painter,
-        Critic,
-        alpha=alpha,
-        max_iter=max_iter,
-        random_state=seed,
-        device=device,
-        **SETTINGS,
-    )
+    settings = {**SETTINGS, "max_iter": max_iter}
+    gan = MixupGAN(Painter, Critic, alpha=alpha, random_state=seed, device=device, **settings)
     diverged_at, fit_time_s = fit(gan, X[train])
     cost = {"diverged_at": diverged_at, "fit_time_s": round(fit_time_s, 3)}
     if not gan.initialized_:  # It never had a good epoch.
         return cost
     samples = gan.sample(n_samples, random_state=seed)
-    judge = fit_judge(X[train], y[train])
     return {
-        **describe_probabilities(judge.predict_proba(samples.reshape(n_samples, -1))),
+        **describe_probabilities(judge(X[train], y[train], samples)),
         "energy": -gan.score(X[test]),
         "nearest": nearest_distance(samples, X[train]),
         "discriminator_loss": float(gan.history[-1, "discriminator_loss"]),
@@ -251,27 +207,25 @@ def run_gan(
     }
 
 
-def list_tasks(
-    scale: Scale, *, n_seeds: int, device: str, versions: Mapping[str, str]
-) -> list[Task]:
+def list_tasks(request: Request) -> list[Task]:
     """List the runs, seed by seed; a seed is a split and the GANs' random state."""
+    scale = request.scale
     judged = {
-        **versions,
-        "judge": repr(make_judge()),
+        **request.versions,
+        "judge": repr(JUDGE),
         "confident": CONFIDENT,
         "covered": COVERED,
         "test_share": TEST_SHARE,
     }
-    sizes = {"max_iter": scale.max_iter, "n_samples": scale.n_samples}
+    sizes = {"max_iter": scale.digits_iter, "n_samples": scale.n_samples}
     modules = [repr(Painter(SETTINGS["latent_dim"])), repr(Critic())]
     trained = {**judged, **SETTINGS, **sizes, "modules": modules}
-    key = partial(make_key, "digits", "digits", "conv")
+    key, run = partial(make_key, "digits", "digits", "conv"), partial(run_gan, **sizes)
     tasks = []
-    for seed in range(n_seeds):
-        tasks.append(
-            Task(key(method="real", alpha=0.0, seed=seed), judged, partial(run_real, seed))
-        )
-        for alpha in scale.alphas:
-            work = partial(run_gan, alpha, seed, device=device, **sizes)
+    for seed in range(scale.n_seeds):
+        real = key(method="real", alpha=0.0, seed=seed)
+        tasks.append(Task(real, judged, partial(run_real, seed)))
+        for alpha in scale.digits_alphas:
+            work = partial(run, alpha, seed, device=request.device)
             tasks.append(Task(key(alpha=alpha, seed=seed), trained, work))
     return tasks

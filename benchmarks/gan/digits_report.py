@@ -59,12 +59,9 @@ def judge_table(real: pd.DataFrame) -> pd.DataFrame:
         "mean confidence": "judge_confidence",
         "accuracy where it is sure": "judge_accuracy_sure",
     }
-    return pd.DataFrame(
-        {
-            "classifier of real digits, on held-out ones": list(columns),
-            "%": [mean(real[column], 1, factor=100) for column in columns.values()],
-        }
-    )
+    told = {name: mean(real[column], 1, factor=100) for name, column in columns.items()}
+    title = "classifier of real digits, on held-out ones"
+    return pd.DataFrame(told.items(), columns=[title, "%"])
 
 
 def notes() -> str:

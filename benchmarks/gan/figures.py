@@ -63,10 +63,9 @@ def plot_toys(samples: Samples) -> Any:
     for i, (name, alpha, snapshots) in enumerate(samples):
         data = draw(name, N_DRAWN, 0)
         for panel, n_iter in zip(panels[i], columns, strict=True):
+            samples_of = unpack(snapshots[str(n_iter)])
             panel.scatter(*data.T, s=7, color=BLUE, linewidths=0)
-            panel.scatter(
-                *unpack(snapshots[str(n_iter)]).T, s=5, color=ORANGE, linewidths=0, alpha=0.75
-            )
+            panel.scatter(*samples_of.T, s=5, color=ORANGE, linewidths=0, alpha=0.75)
             panel.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), xticks=[], yticks=[], aspect="equal")
             panel.spines[:].set_color("#bbbbbb")
             if i == 0:
@@ -84,24 +83,23 @@ def plot_toys(samples: Samples) -> Any:
 def plot_measures(runs: pd.DataFrame) -> Any:
     """Draw modes and high quality of every run, by set and method: the spread over the seeds."""
     names = [name for name in MODES if (runs.data == name).any()]
-    methods = sorted({(row.setting, row.alpha) for row in runs.itertuples()})
+    methods = sorted({*zip(runs.setting, runs.alpha, strict=True)})
     figure = new_figure(8.6, 1.1 + 0.34 * len(methods))
     panels = figure.subplots(1, 2 * len(names), sharey=True, squeeze=False)[0]
-    for i, name in enumerate(names):
+    for name, (left, right) in zip(names, panels.reshape(-1, 2), strict=True):
         n_modes = len(MODES[name])
         for panel, column, label, end, wanted in (
-            (panels[2 * i], "modes", f"modes of {n_modes}", n_modes, n_modes),
-            (panels[2 * i + 1], "high_quality", "high quality, share", 1.0, 0.9),
+            (left, "modes", f"modes of {n_modes}", n_modes, n_modes),
+            (right, "high_quality", "high quality, share", 1.0, 0.9),
         ):
             for place, (setting, alpha) in enumerate(methods):
                 is_one = (runs.data == name) & (runs.setting == setting) & (runs.alpha == alpha)
-                group = runs[is_one]
-                shift = np.linspace(-0.22, 0.22, max(len(group), 1))[: len(group)]
+                values = runs.loc[is_one, column]
+                places = place + np.linspace(-0.22, 0.22, len(values))
                 color = ORANGE if alpha else BLUE
-                panel.plot(group[column], place + shift, "o", color=color, markersize=3.5)
+                panel.plot(values, places, "o", color=color, markersize=3.5)
             panel.axvline(wanted, color=BLACK, linewidth=0.8)
-            panel.set_xlim(0, end * 1.06)
-            panel.set_xlabel(label)
+            panel.set(xlim=(0, end * 1.06), xlabel=label)
             panel.set_title(TITLES[name], fontsize=10)
             keep_quiet(panel)
     labels = [f"{name_method(alpha)}, {setting}" for setting, alpha in methods]
@@ -114,13 +112,7 @@ def plot_measures(runs: pd.DataFrame) -> Any:
 
 
 def plot_digits(groups: Mapping[str, pd.DataFrame]) -> Any:
-    """Draw 100 held-out digits and 100 samples of each GAN of seed 0, side by side.
-
-    Parameters
-    ----------
-    groups : mapping of str to DataFrame
-        Finished runs of each method, those of seed 0 among them.
-    """
+    """Draw 100 held-out digits and 100 samples of each GAN of seed 0, side by side."""
     figure = new_figure(3.1 * len(groups), 4.0)
     figure.get_layout_engine().set(wspace=0.04)
     axes = figure.subplots(1, len(groups), squeeze=False)[0]
@@ -128,30 +120,23 @@ def plot_digits(groups: Mapping[str, pd.DataFrame]) -> Any:
         pictures = decode_pictures(rows.loc[rows["seed"] == 0, "samples"].iloc[0])
         ax.imshow(tile(pictures), cmap="gray_r", vmin=-1, vmax=1)
         ax.set_title(title.replace("alpha", r"$\alpha$ ="), fontsize=11, color=BLACK)
-        ax.set_xlabel(
-            f"{100 * rows['recognised'].mean():.0f} % recognised\n"
-            f"energy distance {rows['energy'].mean():.2f}",
-            fontsize=9.5,
-            color=GREY,
-        )
+        means = rows[["recognised", "energy"]].mean()
+        label = f"{100 * means.recognised:.0f} % recognised\nenergy distance {means.energy:.2f}"
+        ax.set_xlabel(label, fontsize=9.5, color=GREY)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_color(GRID)
     n_seeds = max(rows["seed"].nunique() for rows in groups.values())
-    figure.suptitle(
-        f"Digits of scikit-learn, not chosen (seed 0); numbers: means of {n_seeds} seeds",
-        fontsize=12,
-    )
+    title = f"Digits of scikit-learn, not chosen (seed 0); numbers: means of {n_seeds} seeds"
+    figure.suptitle(title, fontsize=12)
     return figure
 
 
 def tile(pictures: np.ndarray) -> np.ndarray:
     """Lay pictures, (n_pictures, 8, 8), out in rows of ten, white between them."""
     n_rows = -(-len(pictures) // _N_COLUMNS)
-    canvas = np.full((10 * n_rows, 10 * _N_COLUMNS), -1.0)
-    for place, picture in enumerate(pictures):
-        row, column = divmod(place, _N_COLUMNS)
-        canvas[10 * row + 1 : 10 * row + 9, 10 * column + 1 : 10 * column + 9] = picture
-    return canvas
+    tiles = np.full((n_rows * _N_COLUMNS, 10, 10), -1.0)
+    tiles[: len(pictures), 1:9, 1:9] = pictures
+    return tiles.reshape(n_rows, _N_COLUMNS, 10, 10).swapaxes(1, 2).reshape(10 * n_rows, -1)
 
 
 # -- tables ---------------------------------------------------------------------------------------
@@ -176,41 +161,32 @@ def plot_tables(comparison: pd.DataFrame) -> Any:
 def _plot_table(ax: Any, rows: pd.DataFrame) -> None:
     """Draw the differences of one table: logistic regression above, forest below."""
     place, labels = 0.0, []
-    real = rows[rows["trained_on"] == _REAL].set_index("classifier")["mean"]
-    for classifier in CLASSIFIERS:
-        ax.text(
-            0.01,
-            place - 0.55,
-            f"{CLASSIFIERS[classifier]}, {100 * real[classifier]:.1f} % on real rows alone",
-            transform=ax.get_yaxis_transform(),
-            fontsize=9,
-            color=GREY,
-            va="bottom",
-        )
-        chosen = rows[(rows["classifier"] == classifier) & (rows["trained_on"] != _REAL)]
-        for row in chosen.itertuples():
+    for classifier, members in rows.groupby("classifier", sort=False):
+        is_real = members["trained_on"] == _REAL
+        error = 100 * members.loc[is_real, "mean"].item()
+        title = f"{CLASSIFIERS[classifier]}, {error:.1f} % on real rows alone"
+        style = {"transform": ax.get_yaxis_transform(), "fontsize": 9, "color": GREY}
+        ax.text(0.01, place - 0.55, title, va="bottom", **style)
+        for row in members[~is_real].itertuples():
             colour, marker = _LOOKS.get(row.trained_on, (GREEN, "P"))
             centre = 100 * row.difference
-            for width, line, alpha in (
+            for half_width, linewidth, alpha in (
                 (row.half_width_corrected, 1.0, 0.45),
                 (row.half_width, 3.2, 1.0),
             ):
-                if not np.isnan(width):
-                    ends = (centre - 100 * width, centre + 100 * width)
-                    ax.plot(ends, (place, place), color=colour, linewidth=line, alpha=alpha)
+                if not np.isnan(half_width):
+                    ends = (centre - 100 * half_width, centre + 100 * half_width)
+                    ax.plot(ends, (place, place), color=colour, linewidth=linewidth, alpha=alpha)
             ax.plot(centre, place, marker, color=colour, markersize=7, markeredgecolor="white")
             labels.append((place, row.trained_on))
             place += 1
         place += 1.1
     ax.axvline(0, color=BLACK, linewidth=0.9, zorder=0)
-    ax.set_yticks([at for at, _ in labels], [label for _, label in labels])
+    ax.set_yticks(*zip(*labels, strict=True))
     ax.set_ylim(place - 1.5, -1.3)
     once = rows.iloc[0]
-    ax.set_title(
-        f"{TABLE_TITLES[once['data']]}: {once['n_train']} rows to train on, "
-        f"{once['n_test']} to test on",
-        fontsize=10.5,
-    )
+    sizes = f"{once['n_train']} rows to train on, {once['n_test']} to test on"
+    ax.set_title(f"{TABLE_TITLES[once['data']]}: {sizes}", fontsize=10.5)
     ax.set_xlabel(
         "difference in test error from real rows alone (% points)\n"
         r"$\leftarrow$ new rows help      new rows harm $\rightarrow$"

@@ -40,12 +40,8 @@ def name_gan(alpha: float) -> str:
 def fit(gan: MixupGAN, X: np.ndarray) -> tuple[int | None, float]:
     """Fit a GAN; that it diverges is a result, not an error.
 
-    Returns
-    -------
-    diverged_at : int or None
-        The iteration at which a loss was no longer finite. The GAN is then that of its last good
-        epoch, or not fitted if there was none.
-    fit_time_s : float
+    Returns the iteration at which a loss was no longer finite, or None, and the seconds. A GAN
+    that diverged is that of its last good epoch, or not fitted if there was none.
     """
     start, diverged_at = time.perf_counter(), None
     try:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -27,18 +27,17 @@ from sklearn.preprocessing import OneHotEncoder
 
 from benchmarks._data.tables import TITLES, Table, load_table, make_preprocessor
 from benchmarks._data.uci import available
+from benchmarks._lab.experiment import Request
 from benchmarks._lab.runs import Task
 from benchmarks.gan import runs
 from benchmarks.gan.runs import fit, make_key, name_gan
+from benchmarks.gan.scale import Scale
 from sklearn_mixup import MixupGAN
 
-TABLES = ("website_phishing", "arrhythmia")
 CLASSIFIERS = {"logistic": "logistic regression", "forest": "random forest"}
 CONTROLS = {"real": "real rows alone", "repeat": "rows repeated", "jitter": "rows with noise"}
-N_TRAIN = 150
 N_LEAST = 5  # Rows that a class must have for more of its kind to be made.
 JITTER = 0.3  # Standard deviation of the noise, in standard deviations of a column.
-SMALL_MAX_ITER = 1_000  # at the small scale
 # Networks as small as the classes.
 SETTINGS: Mapping[str, Any] = {
     "latent_dim": 8,
@@ -46,17 +45,6 @@ SETTINGS: Mapping[str, Any] = {
     "generator__hidden_sizes": (128, 128),
     "discriminator__hidden_sizes": (128, 128),
 }
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much is run: iterations of each GAN, tables, and the size of rows and forest."""
-
-    max_iter: int
-    tables: tuple[str, ...]
-    alphas: tuple[float, ...]
-    n_train: int = N_TRAIN
-    n_trees: int = 200
 
 
 # -- data -----------------------------------------------------------------------------------------
@@ -71,18 +59,7 @@ def split_rows(table: Table, seed: int, n_train: int) -> tuple[np.ndarray, np.nd
 
 
 def nominal_blocks(preprocessor: ColumnTransformer) -> list[slice]:
-    """Find the columns that a fitted preprocessor made of each nominal column.
-
-    Parameters
-    ----------
-    preprocessor : ColumnTransformer
-        From `make_preprocessor`, fitted.
-
-    Returns
-    -------
-    list of slice
-        For each nominal column, where its columns of zeros and a one are.
-    """
+    """Find the columns of zeros and a one that a fitted preprocessor made of each nominal one."""
     blocks = []
     for name, where in preprocessor.output_indices_.items():
         encoder = preprocessor.named_transformers_.get(name)
@@ -113,24 +90,14 @@ def snap(rows: np.ndarray, blocks: Sequence[slice]) -> np.ndarray:
 # -- more rows of a class -------------------------------------------------------------------------
 
 
+# ``make_rows(rows, number)``: as many rows of a class; `number` counts the classes, for seeds.
 _Maker = Callable[[np.ndarray, int], np.ndarray]
 
 
 def augment(X: np.ndarray, y: np.ndarray, make_rows: _Maker) -> tuple[np.ndarray, np.ndarray]:
     """Make as many new rows of each class as there are, where there are at least `N_LEAST`.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-    y : ndarray of shape (n_rows,)
-    make_rows : callable
-        ``make_rows(rows, number)``: as many new rows as it is given of a class; `number` counts
-        the classes, for seeds.
-
-    Returns
-    -------
-    X_new, y_new : ndarray
-        The new rows alone, class by class.
+    Returns the new rows alone, class by class, and their labels.
     """
     new_rows, new_labels = [X[:0]], [y[:0]]
     for number, label in enumerate(np.unique(y)):
@@ -146,25 +113,20 @@ def repeat_rows(rows: np.ndarray, number: int) -> np.ndarray:
     return rows.copy()
 
 
-def jitter_rows(rows: np.ndarray, number: int, *, seed: int, scale: float = JITTER) -> np.ndarray:
+def jitter_rows(rows: np.ndarray, number: int, *, seed: int) -> np.ndarray:
     """Take the rows once more and move each number by Gaussian noise."""
     rng = np.random.default_rng([seed, number])
-    return rows + scale * rng.standard_normal(rows.shape)
+    return rows + JITTER * rng.standard_normal(rows.shape)
 
 
 def sample_rows(
-    rows: np.ndarray, number: int, *, alpha: float, seed: int, scale: Scale, device: str
+    rows: np.ndarray, number: int, *, alpha: float, seed: int, max_iter: int, device: str
 ) -> np.ndarray:
     """Train a GAN on the rows of a class and draw as many; repeat them where that cannot be."""
     if (rows == rows[0]).all():  # nothing to learn
         return rows.copy()
-    gan = MixupGAN(
-        alpha=alpha,
-        max_iter=scale.max_iter,
-        random_state=1000 * seed + number,
-        device=device,
-        **SETTINGS,
-    )
+    settings = {**SETTINGS, "max_iter": max_iter, "device": device}
+    gan = MixupGAN(alpha=alpha, random_state=1000 * seed + number, **settings)
     fit(gan, rows.astype(np.float32))
     return gan.sample(len(rows), random_state=seed) if gan.initialized_ else rows.copy()
 
@@ -197,28 +159,13 @@ def run_tables(
 ) -> dict[str, Any]:
     """Train classifiers on a few rows of a table and on what a method adds to them.
 
-    Parameters
-    ----------
-    name : str
-        A table that `load_table` knows.
-    method : {"real", "repeat", "jitter", "ERM", "mixup"}
-        What is added: nothing, the rows again, moved by noise, or samples of a GAN.
-    alpha : float
-        The GAN's.
-    seed : int
-        Governs split, networks and forest; the same for every method.
-    scale : Scale
-    device : str
-        Where the GANs train.
-    data_home : str or None
-        Where the tables are.
+    The method adds nothing (``"real"``), the rows again (``"repeat"``), moved by noise
+    (``"jitter"``), or samples of a GAN of that alpha (``"ERM"``, ``"mixup"``). The seed governs
+    split, networks and forest, whatever the method.
 
-    Returns
-    -------
-    dict
-        Shares in [0, 1]: ``logistic_error``, ``forest_error`` on the other rows, and
-        ``logistic_alone``, ``forest_alone`` where the new rows stand in the place of the real
-        ones (classes of which none were made keep theirs).
+    Returns shares in [0, 1]: ``logistic_error``, ``forest_error`` on the other rows, and
+    ``logistic_alone``, ``forest_alone`` where the new rows stand in the place of the real ones
+    (classes of which none were made keep theirs).
     """
     table = load_table(name, data_home)
     train, test = split_rows(table, seed, scale.n_train)
@@ -234,7 +181,9 @@ def run_tables(
             "repeat": repeat_rows,
             "jitter": partial(jitter_rows, seed=seed),
         }
-        sample = partial(sample_rows, alpha=alpha, seed=seed, scale=scale, device=device)
+        sample = partial(
+            sample_rows, alpha=alpha, seed=seed, max_iter=scale.tables_iter, device=device
+        )
         X_new, y_new = augment(X, y, makers.get(method, sample))
         X_new = snap(X_new, nominal_blocks(preprocessor))
     results |= {"fit_time_s": round(time.perf_counter() - start, 3), "n_new": len(y_new)}
@@ -251,42 +200,32 @@ def run_tables(
     return results
 
 
-def list_tasks(
-    scale: Scale,
-    *,
-    n_seeds: int,
-    device: str,
-    versions: Mapping[str, str],
-    data_home: str | None,
-) -> list[Task]:
+def list_tasks(request: Request) -> list[Task]:
     """List the runs, split by split; tables whose files are missing are left out, and printed."""
-    here = set(available(data_home))
-    if missing := [TITLES[name] for name in scale.tables if name not in here]:
+    scale, data_home = request.scale, request.args.data_home
+    tables = [name for name in scale.tables if name in available(data_home)]
+    if missing := [TITLES[name] for name in scale.tables if name not in tables]:
         print(
             f"Not on this machine, and left out: {', '.join(missing)}. "
             "`python -m benchmarks tabular --download` gets them from UCI; or let the environment "
             "variable SKLEARN_MIXUP_DATA name the folder that has them as uci/arrhythmia/...",
             flush=True,
         )
-    methods = [*((name, 0.0) for name in CONTROLS), *((None, alpha) for alpha in scale.alphas)]
     common = {
+        **request.versions,
         "n_train": scale.n_train,
         "n_least": N_LEAST,
         "classifiers": list(map(repr, make_classifiers(0, scale.n_trees).values())),
     }
+    trained = {**SETTINGS, "max_iter": scale.tables_iter}
+    added: dict[str | None, dict[str, Any]] = {"jitter": {"jitter": JITTER}, None: trained}
+    methods = [*((name, 0.0) for name in CONTROLS), *((None, a) for a in scale.tables_alphas)]
+    where = {"scale": scale, "device": request.device, "data_home": data_home}
     tasks = []
-    for seed in range(n_seeds):
-        for name in scale.tables:
-            if name not in here:
-                continue
-            source = load_table(name, data_home).source
-            for method, alpha in methods:
-                key = make_key("tables", name, "classwise", method=method, alpha=alpha, seed=seed)
-                settings = {**versions, **common, "source": source}
-                if method == "jitter":
-                    settings["jitter"] = JITTER
-                elif method is None:
-                    settings |= {**SETTINGS, "max_iter": scale.max_iter}
-                work = partial(run_tables, name, key["method"], alpha, seed, scale=scale)
-                tasks.append(Task(key, settings, partial(work, device=device, data_home=data_home)))
+    for seed, name, (method, alpha) in product(range(scale.n_seeds), tables, methods):
+        key = make_key("tables", name, "classwise", method=method, alpha=alpha, seed=seed)
+        source = load_table(name, data_home).source
+        settings = {**common, "source": source, **added.get(method, {})}
+        work = partial(run_tables, name, key["method"], alpha, seed, **where)
+        tasks.append(Task(key, settings, work))
     return tasks

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import product
+from typing import Any
 
 import pandas as pd
 
@@ -15,15 +17,8 @@ from benchmarks._lab.tell import p_value, percent, points
 from benchmarks.gan import figures
 from benchmarks.gan.pages import make_page
 from benchmarks.gan.runs import name_gan
-from benchmarks.gan.tables import (
-    CLASSIFIERS,
-    CONTROLS,
-    JITTER,
-    N_LEAST,
-    N_TRAIN,
-    SMALL_MAX_ITER,
-    name_rows,
-)
+from benchmarks.gan.scale import SCALES
+from benchmarks.gan.tables import CLASSIFIERS, CONTROLS, JITTER, N_LEAST, name_rows
 
 _REAL, _REPEATED, _JITTERED = CONTROLS.values()
 
@@ -47,23 +42,12 @@ def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
 
 
 def compare(runs: pd.DataFrame, *, reference: str = _REAL, suffix: str = "error") -> pd.DataFrame:
-    """Set every method beside one of them, split by split.
+    """Set every method beside one of them, as `name_rows` names it, split by split.
 
-    Parameters
-    ----------
-    runs : DataFrame
-        Finished runs.
-    reference : str, default="real rows alone"
-        Method to compare the others with, as `name_rows` names it.
-    suffix : {"error", "alone"}, default="error"
-        New rows beside the real ones, or in their place.
-
-    Returns
-    -------
-    DataFrame
-        A row for each table, classifier and method: shares in [0, 1], ``difference`` is method -
-        reference. ``half_width`` is that of the 95 % interval of the ordinary paired t-test,
-        ``half_width_corrected`` that of the corrected one.
+    New rows are beside the real ones (suffix ``"error"``) or in their place (``"alone"``). Gives a
+    row for each table, classifier and method: shares in [0, 1], ``difference`` is method -
+    reference. ``half_width`` is that of the 95 % interval of the ordinary paired t-test,
+    ``half_width_corrected`` that of the corrected one.
 
     Raises
     ------
@@ -71,49 +55,42 @@ def compare(runs: pd.DataFrame, *, reference: str = _REAL, suffix: str = "error"
         If some split lacks a method.
     """
     places = [*CONTROLS, "ERM", "mixup"]
-    runs = runs.sort_values(
-        ["method", "alpha"],
-        key=lambda column: column.map(places.index) if column.name == "method" else column,
-    )
-    names = [name_rows(*pair) for pair in zip(runs["method"], runs["alpha"], strict=True)]
-    runs = runs.assign(trained_on=names)
+    names = list(map(name_rows, runs["method"], runs["alpha"]))
+    runs = runs.assign(place=runs["method"].map(places.index), trained_on=names)
+    runs = runs.sort_values(["place", "alpha"])
     rows = []
-    for data, members in runs.groupby("data", sort=False):
-        n_train, n_test = (int(members[name].iloc[0]) for name in ("n_train", "n_test"))
-        for classifier in CLASSIFIERS:
-            by_split = pair(
-                members,
-                f"{classifier}_{suffix}",
-                by="seed",
-                columns="trained_on",
-                wanted=(reference,),
-                where=data,
+    groups = runs.groupby(["data", "n_train", "n_test"], sort=False)
+    for ((data, n_train, n_test), members), classifier in product(groups, CLASSIFIERS):
+        by_split = pair(
+            *(members, f"{classifier}_{suffix}"),
+            by="seed",
+            columns="trained_on",
+            wanted=(reference,),
+            where=data,
+        )
+        for trained_on in members["trained_on"].unique():
+            errors, others = by_split[trained_on], by_split[reference]
+            mean, error = mean_and_standard_error(errors)
+            plain = paired_difference(errors, others)
+            corrected = paired_difference(errors, others, test_share=n_test / (n_train + n_test))
+            rows.append(
+                {
+                    "data": data,
+                    "classifier": classifier,
+                    "trained_on": trained_on,
+                    "n_splits": len(errors),
+                    "n_train": n_train,
+                    "n_test": n_test,
+                    "mean": mean,
+                    "standard_error": error,
+                    "difference": plain.mean,
+                    "difference_error": plain.standard_error,
+                    "p_value": plain.p_value,
+                    "p_corrected": corrected.p_corrected,
+                    "half_width": plain.half_width,
+                    "half_width_corrected": corrected.half_width,
+                }
             )
-            for trained_on in dict.fromkeys(names):
-                errors, others = by_split[trained_on], by_split[reference]
-                mean, error = mean_and_standard_error(errors)
-                plain = paired_difference(errors, others)
-                corrected = paired_difference(
-                    errors, others, test_share=n_test / (n_train + n_test)
-                )
-                rows.append(
-                    {
-                        "data": data,
-                        "classifier": classifier,
-                        "trained_on": trained_on,
-                        "n_splits": len(errors),
-                        "n_train": n_train,
-                        "n_test": n_test,
-                        "mean": mean,
-                        "standard_error": error,
-                        "difference": plain.mean,
-                        "difference_error": plain.standard_error,
-                        "p_value": plain.p_value,
-                        "p_corrected": corrected.p_corrected,
-                        "half_width": plain.half_width,
-                        "half_width_corrected": corrected.half_width,
-                    }
-                )
     return pd.DataFrame(rows)
 
 
@@ -121,21 +98,25 @@ def error_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Write the error of each method, and its difference from the real rows alone."""
     rows = []
     for row in comparison.itertuples():
-        is_real = row.trained_on == _REAL
-        difference = points(row.difference, row.difference_error)
-        rows.append(
-            {
-                "table": TITLES[row.data],
-                "classifier": CLASSIFIERS[row.classifier],
-                "trained on": row.trained_on,
-                "test error": percent(row.mean, row.standard_error),
-                "- real": "" if is_real else difference,
-                "p": "" if is_real else p_value(row.p_corrected),
-                "p uncorr.": "" if is_real else p_value(row.p_value),
-                "splits": str(row.n_splits),
-            }
-        )
-    return pd.DataFrame(rows)
+        told = {
+            "table": TITLES[row.data],
+            "classifier": CLASSIFIERS[row.classifier],
+            "trained on": row.trained_on,
+            "test error": percent(row.mean, row.standard_error),
+        }
+        beside = _write_difference("- real", row) if row.trained_on != _REAL else {}
+        rows.append({**told, **beside, "splits": str(row.n_splits)})
+    columns = [*told, "- real", "p", "p uncorr.", "splits"]
+    return pd.DataFrame(rows, columns=columns).fillna("")
+
+
+def _write_difference(title: str, row: Any) -> dict[str, str]:
+    """Write a difference in percentage points, and its p values."""
+    return {
+        title: points(row.difference, row.difference_error),
+        "p": p_value(row.p_corrected),
+        "p uncorr.": p_value(row.p_value),
+    }
 
 
 def merit_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -145,9 +126,7 @@ def merit_table(runs: pd.DataFrame) -> pd.DataFrame:
             "table": TITLES[row.data],
             "classifier": CLASSIFIERS[row.classifier],
             "difference": f"{row.trained_on} - {reference}",
-            "points": points(row.difference, row.difference_error),
-            "p": p_value(row.p_corrected),
-            "p uncorr.": p_value(row.p_value),
+            **_write_difference("points", row),
         }
         for reference in (_REPEATED, _JITTERED, name_gan(0.0))
         for row in compare(runs, reference=reference).itertuples()
@@ -158,9 +137,10 @@ def merit_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 def notes() -> str:
     """Say what was done, how it was measured, and what it does not show."""
+    small = SCALES["small"]
     return (
-        f"Tables: in each random split {N_TRAIN} rows, stratified by class, are to train on (60 of "
-        "Iris at the smoke scale), all others to test on. Columns are standardised over the "
+        f"Tables: in each random split {small.n_train} rows, stratified by class, are to train on "
+        "(60 of Iris at the smoke scale), all others to test on. Columns are standardised over the "
         f"training rows, nominal ones one-hot. Each class with at least {N_LEAST} training rows "
         "is doubled, the others stay as they are, so that all methods give the classifiers as "
         "many rows of each class: the same rows once more, the same with Gaussian noise of "
@@ -168,7 +148,7 @@ def notes() -> str:
         "rows the largest of a nominal column's one-hot columns is made 1, the others 0. Networks "
         "have two hidden layers of 128; splits, initial weights and shuffles are the same for all "
         "GANs. Nothing was tuned on the test rows or per table. The small scale trains for "
-        f"{SMALL_MAX_ITER:,} iterations, which is short: on a split beyond these, three "
+        f"{small.tables_iter:,} iterations, which is short: on a split beyond these, three "
         "times as many made samples better in the place of Arrhythmia's real rows, though not "
         "clearly so beside them. "
         "Differences are from the real rows alone, in percentage points, ± standard errors over "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,9 +16,9 @@ from sklearn.datasets import make_swiss_roll
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from benchmarks._lab.experiment import Request
 from benchmarks._lab.runs import Task
 from benchmarks._nets.gans import GAN_RECIPES, GANRecipe
-from benchmarks.gan.recipes import GAN_SNAPSHOTS
 from benchmarks.gan.runs import fit, make_key
 from sklearn_mixup import MixupGAN
 from sklearn_mixup.vicinal import mix
@@ -29,6 +29,7 @@ N_SAMPLES = 2_500  # to measure modes on, as the PacGAN paper does
 N_COMPARED = 4_000  # data and samples for the energy distance
 N_DRAWN = 500  # samples in a panel of the figure
 _N_ROWS = 100_000  # to train on; the paper draws without end
+_SNAPSHOTS = (10, 100, 1_000, 10_000, 20_000)  # generator iterations of Figure 5
 _N_CHECKS = 20  # times that a run is measured while it trains
 
 
@@ -65,28 +66,19 @@ def draw(name: str, n_rows: int, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How samples lie about the modes."""
+    """How samples lie about the modes; published ones are means over several GANs."""
 
-    modes: int
+    modes: float
     high_quality: float
     reverse_kl: float
 
 
 def measure_coverage(samples: np.ndarray, centres: np.ndarray) -> Coverage:
-    """Measure modes captured, share of high quality, and reverse KL over the modes.
+    """Measure, of rows about centres, modes captured, share of high quality, and reverse KL.
 
     A sample is of high quality within 3 standard deviations of a mode, and that mode is captured.
     The reverse KL compares the shares of the modes among those samples with even shares, in nats;
     it is NaN where no sample is of high quality.
-
-    Parameters
-    ----------
-    samples : ndarray of shape (n_samples, 2)
-    centres : ndarray of shape (n_modes, 2)
-
-    Returns
-    -------
-    Coverage
     """
     distance, nearest = KDTree(centres).query(samples)
     close = distance < 3 * STANDARD_DEVIATION
@@ -153,7 +145,7 @@ def run_toy(
     X, held_out = draw(name, _N_ROWS, seed), draw(name, N_COMPARED, 1_000_000 + seed)
     centres = MODES.get(name)
     iter_per_epoch = min(10, recipe.max_iter)
-    snapshots = [*(n for n in GAN_SNAPSHOTS if n < recipe.max_iter), recipe.max_iter]
+    snapshots = [*(n for n in _SNAPSHOTS if n < recipe.max_iter), recipe.max_iter]
     every = max(recipe.max_iter // _N_CHECKS, iter_per_epoch)
     watch = Watch(snapshots if draws else [], centres, every)
     gan = (JoinedGAN if recipe.joined and alpha else MixupGAN)(
@@ -180,36 +172,27 @@ def run_toy(
     return results
 
 
-def list_tasks(
-    names: Sequence[str],
-    settings: Sequence[str],
-    alphas: Sequence[float],
-    *,
-    n_seeds: int,
-    device: str,
-    versions: Mapping[str, str],
-    max_iter: int | None = None,
-) -> list[Task]:
-    """List the runs, seed by seed; `max_iter` shortens them."""
+def list_tasks(request: Request) -> list[Task]:
+    """List the runs, seed by seed."""
+    scale = request.scale
     measured = {
         "standard_deviation": STANDARD_DEVIATION,
         "n_rows": _N_ROWS,
         "n_samples": N_SAMPLES,
         "n_compared": N_COMPARED,
         "n_checks": _N_CHECKS,
-        "snapshots": list(GAN_SNAPSHOTS),
+        "snapshots": _SNAPSHOTS,
     }
-    recipes = {name: GAN_RECIPES[name] for name in settings}
-    if max_iter is not None:
-        recipes = {name: replace(it, max_iter=max_iter) for name, it in recipes.items()}
+    shortened = {} if scale.max_iter is None else {"max_iter": scale.max_iter}
+    recipes = {name: replace(GAN_RECIPES[name], **shortened) for name in scale.settings}
     return [
         Task(
             make_key("toys", name, setting, alpha=alpha, seed=seed),
-            {**asdict(recipe), **measured, **versions},
-            partial(run_toy, name, recipe, alpha, seed, device=device, draws=seed == 0),
+            {**asdict(recipe), **measured, **request.versions},
+            partial(run_toy, name, recipe, alpha, seed, device=request.device, draws=seed == 0),
         )
-        for seed in range(n_seeds)
+        for seed in range(scale.n_seeds)
         for setting, recipe in recipes.items()
-        for name in names
-        for alpha in alphas
+        for name in scale.data
+        for alpha in scale.alphas
     ]

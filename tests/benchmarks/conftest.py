@@ -1,5 +1,6 @@
 """Fixtures that the tests of the benchmarks share."""
 
+import argparse
 import http.server
 import logging
 import os
@@ -13,6 +14,7 @@ import pytest
 from filelock import FileLock
 
 from benchmarks.__main__ import main
+from benchmarks._lab.experiment import Request
 from benchmarks._lab.options import own_options
 from benchmarks.registry import EXPERIMENTS
 
@@ -40,6 +42,16 @@ def serve(monkeypatch) -> Iterator[Callable[[Path], str]]:
             return f"http://127.0.0.1:{server.server_port}"
 
         yield start
+
+
+@pytest.fixture
+def request_of() -> Callable[..., Request]:
+    """Give ``request_of(scale, **options)``: what a command line asks of an experiment."""
+
+    def make(scale, **options):
+        return Request(argparse.Namespace(**options), scale, "cpu", {}, ExitStack())
+
+    return make
 
 
 @pytest.fixture(scope="session")

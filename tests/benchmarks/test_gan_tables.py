@@ -10,12 +10,11 @@ from scipy import stats
 from benchmarks._data.tables import Table, load_table, make_preprocessor
 from benchmarks.gan.figures import plot_tables
 from benchmarks.gan.runs import make_key
+from benchmarks.gan.scale import SCALES
 from benchmarks.gan.tables import (
     CLASSIFIERS,
     JITTER,
     N_LEAST,
-    TABLES,
-    Scale,
     augment,
     jitter_rows,
     list_tasks,
@@ -26,8 +25,6 @@ from benchmarks.gan.tables import (
     split_rows,
 )
 from benchmarks.gan.tables_report import compare, error_table, merit_table
-
-SCALE = Scale(1, TABLES, (0.0, 0.2))
 
 # -- new rows ---------------------------------------------------------------------------
 
@@ -107,7 +104,7 @@ def test_jitter_has_its_scale_and_its_seed():
 
 def test_a_class_of_equal_rows_is_repeated():
     rows = np.full((6, 3), 2.5)
-    made = sample_rows(rows, 0, alpha=0.2, seed=0, scale=SCALE, device="cpu")
+    made = sample_rows(rows, 0, alpha=0.2, seed=0, max_iter=1, device="cpu")
     np.testing.assert_array_equal(made, rows)
 
 
@@ -122,9 +119,8 @@ def test_a_few_rows_are_to_train_on_and_the_rest_to_test_on():
 # -- runs -----------------------------------------------------------------------------------------
 
 
-def test_missing_tables_are_left_out_and_named(tmp_path, capsys):
-    home = {"device": "cpu", "versions": {}, "data_home": str(tmp_path)}
-    assert list_tasks(SCALE, n_seeds=2, **home) == []
+def test_missing_tables_are_left_out_and_named(request_of, tmp_path, capsys):
+    assert list_tasks(request_of(SCALES["small"], data_home=str(tmp_path))) == []
     told = capsys.readouterr().out
     assert "Website Phishing, Arrhythmia" in told
     assert "SKLEARN_MIXUP_DATA" in told

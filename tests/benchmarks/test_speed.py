@@ -278,9 +278,7 @@ def test_a_search_with_other_scores_is_an_error_only_without_dropout(monkeypatch
     monkeypatch.setattr(search, "_time", pretend)
 
     def time_it():
-        return time_search_round(
-            "iris", SCALES["small"], turn=1, device="cpu", data_home=None
-        )
+        return time_search_round("iris", SCALES["small"], turn=1, device="cpu", data_home=None)
 
     if dropout:
         assert time_it()["largest_difference"] == 0
