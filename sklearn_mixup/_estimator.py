@@ -299,11 +299,11 @@ class NetEstimator(Parametrized, LeanEpoch):
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
         choices = {"fused", "foreach", "capturable", "differentiable"}
         optimizer = getattr(self, prefix, None)
+        parameters = [parameter for group in args[0] for parameter in group["params"]]
         fused = {torch.optim.Adam, torch.optim.AdamW}
-        if self._place is not None and torch.device(self._place).type in RECORDERS:
+        if any(parameter.device.type in RECORDERS for parameter in parameters):
             fused.add(torch.optim.SGD)  # A recorded step reads its learning rate from the device.
         if optimizer in fused and not choices & kwargs.keys():
-            parameters = [parameter for group in args[0] for parameter in group["params"]]
             kinds = {(parameter.device, parameter.dtype) for parameter in parameters}
             # torch 2.4 asks a parameter that has no shape yet whether it is floating.
             lazy = any(map(is_lazy, parameters))
