@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,26 +14,13 @@ from torch import Tensor, nn
 from benchmarks._lab.outcome import terminal_table
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a run takes, computed without weights, data or a step.
+class Cost(NamedTuple):
+    """What a run takes, computed without weights, data or a step."""
 
-    Parameters
-    ----------
-    n_parameters : int
-        Numbers that are trained.
-    state_bytes : int
-        Parameters, their gradients and momenta, and the statistics of normalisation layers.
-    activation_bytes : int
-        What one minibatch keeps for its backward pass: each tensor once, parameters left out.
-    data_bytes : int
-        Pictures and labels that stay on the device.
-    """
-
-    n_parameters: int
-    state_bytes: int
-    activation_bytes: int
-    data_bytes: int
+    n_parameters: int  # numbers that are trained
+    state_bytes: int  # parameters, gradients, momenta, and statistics of normalisation layers
+    activation_bytes: int  # what a minibatch keeps for its backward pass, parameters left out
+    data_bytes: int  # pictures and labels that stay on the device
 
 
 def compute_cost(
@@ -45,20 +32,8 @@ def compute_cost(
 ) -> Cost:
     """Compute what a run takes, on torch's meta device: shapes alone, no numbers.
 
-    Parameters
-    ----------
-    make : callable
-        ``make() -> module``.
-    batch_size : int
-        Pictures of a minibatch.
-    shape : (n_channels, height, width)
-        Of a picture, which is float32 where it lies on the device.
-    n_resident : int, default=0
-        Pictures that stay on the device, to train or test on; 0 if they are streamed.
-
-    Returns
-    -------
-    Cost
+    Of the network that `make` gives, on float32 pictures of a `shape`, channels first; `n_resident`
+    of them stay on the device, to train or test on, none if they are streamed.
 
     Examples
     --------
@@ -96,42 +71,16 @@ def compute_cost(
     )
 
 
-@dataclass
-class PlannedRuns:
-    """Runs that differ in what costs nothing, such as alpha and seed; `n_steps` are of each."""
+def tell_plan(title: str, planned: Sequence[Mapping[str, Any]]) -> None:
+    """Print a plan, its sums, and what is counted; memory is in MB, a million bytes.
 
-    data: str
-    network: str
-    max_epochs: int
-    n_steps: int
-    cost: Cost
-    n_runs: int = 0
-
-    def row(self) -> dict[str, str]:
-        """Write it for a terminal: counts in full, memory in MB (a million bytes)."""
-        memory = {
-            "weights": self.cost.state_bytes,
-            "minibatch": self.cost.activation_bytes,
-            "data": self.cost.data_bytes,
-        }
-        memory["in all"] = sum(memory.values())
-        return {
-            "data": self.data,
-            "network": self.network,
-            "epochs": f"{self.max_epochs:,}",
-            "runs": f"{self.n_runs:,}",
-            "parameters": f"{self.cost.n_parameters:,}",
-            "steps a run": f"{self.n_steps:,}",
-            **{f"{name}, MB": f"{n_bytes / 1e6:,.0f}" for name, n_bytes in memory.items()},
-        }
-
-
-def tell_plan(title: str, planned: list[PlannedRuns]) -> None:
-    """Print a plan, its sums, and what is counted."""
-    n_runs = sum(runs.n_runs for runs in planned)
-    n_steps = sum(runs.n_runs * runs.n_steps for runs in planned)
-    table = terminal_table(pd.DataFrame([runs.row() for runs in planned]))
-    print("", title, "", table, "", sep="\n")
+    `planned` has a line for runs that differ in what costs nothing, such as alpha and seed: words,
+    and the numbers ``runs``, ``steps a run`` and others.
+    """
+    frame = pd.DataFrame(planned)
+    n_runs, n_steps = frame["runs"].sum(), (frame["runs"] * frame["steps a run"]).sum()
+    told = frame.map(lambda value: value if isinstance(value, str) else f"{value:,.0f}")
+    print("", title, "", terminal_table(told), "", sep="\n")
     print(f"{n_runs:,} runs, {n_steps:,} steps (minibatches) in all. Nothing was trained.\n")
     counted = (
         "Memory of one run on one device, computed from shapes: weights are the parameters, "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks._lab.figures import GRID, keep_quiet, method_colours
+from benchmarks._lab.figures import GRID, add_legend, keep_quiet, method_colours
 
 
 def prepare_axes(ax: Any) -> None:
@@ -26,19 +26,9 @@ def draw_curves(
     *,
     factor: float = 1.0,
 ) -> None:
-    """Draw the mean and the range, over the seeds, of curves over the epochs, for each alpha.
+    """Draw mean and range, over the seeds of a network, of curves over the epochs, for each alpha.
 
-    Parameters
-    ----------
-    ax : matplotlib Axes
-    runs : DataFrame
-        Finished runs of one network.
-    column : str
-        Of JSON lists, a number for each epoch.
-    colours : mapping
-        From `method_colours`.
-    factor : float, default=1
-        100 to draw shares in percent.
+    `column` holds JSON lists, a number for each epoch; `colours` are those of `method_colours`.
     """
     prepare_axes(ax)
     for alpha, (colour, label) in colours.items():
@@ -81,11 +71,5 @@ def finish(figure: Any, runs: pd.DataFrame, title: str, spread: str) -> Any:
         found = zip(*ax.get_legend_handles_labels(), strict=True)
         handles = {label: handle for handle, label in found} | handles
     labels = [label for _, label in method_colours(list(runs["alpha"].unique())).values()]
-    figure.legend(
-        [handles[label] for label in labels],
-        labels,
-        loc="outside lower center",
-        ncols=len(labels),
-        frameon=False,
-    )
+    add_legend(figure, handles=[handles[label] for label in labels], labels=labels)
     return figure

@@ -18,14 +18,7 @@ from benchmarks._lab.tell import written
 
 
 def drive(experiment: Experiment, args: argparse.Namespace) -> None:
-    """Run an experiment as the options say: what is finished stays, what is missing is done.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    args : argparse.Namespace
-        Its options, and those that every experiment has.
-    """
+    """Run an experiment as the options say: what is finished stays, what is missing is done."""
     with ExitStack() as stack:
         device = experiment.device(args.device)
         scale = experiment.scale(args.scale)
@@ -85,16 +78,7 @@ def write(
 ) -> list[Path]:
     """Write STEM.md, its figures, and STEM.json for the report; give their paths but the last's.
 
-    Parameters
-    ----------
-    outcome : Outcome
-    out : Path
-        The folder.
-    stem : str
-    frames : sequence of DataFrame
-        The runs it was told from.
-    names : iterable of str
-        Their columns that tell what they ran on.
+    `frames` are the runs it was told from, `names` their columns that tell what they ran on.
     """
     for figure in outcome.figures:
         if figure.draw is not None:

@@ -127,24 +127,16 @@ def _block_to_markdown(block: Block) -> str:
             return f"![{alt}]({file})"
 
 
-def markdown_table(table: pd.DataFrame) -> str:
-    """Write a table of texts as Markdown, as it stands."""
-    return table.to_markdown(index=False, disable_numparse=True, colalign=_alignment(table))
+def markdown_table(table: pd.DataFrame, style: str = "pipe") -> str:
+    """Write a table of texts as it stands: words to the left, columns of numbers to the right."""
+    are_numbers = table.apply(lambda texts: texts.str.match(r"^[-+<]?\s*\d|^$").all())
+    sides = ["right" if is_number else "left" for is_number in are_numbers]
+    return table.to_markdown(index=False, tablefmt=style, disable_numparse=True, colalign=sides)
 
 
 def terminal_table(table: pd.DataFrame) -> str:
     """Write a table of texts for a terminal."""
-    return table.to_markdown(
-        index=False, tablefmt="simple", disable_numparse=True, colalign=_alignment(table)
-    )
-
-
-def _alignment(table: pd.DataFrame) -> list[str]:
-    """Words to the left, numbers to the right: a column with a digit first is one of numbers."""
-    return [
-        "right" if table[name].str.match(r"^[-+<]?\s*\d|^$").all() else "left"
-        for name in table.columns
-    ]
+    return markdown_table(table, "simple")
 
 
 # -- the file that the report reads ---------------------------------------------------------------

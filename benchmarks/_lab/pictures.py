@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
 from benchmarks._data.pictures import Loaded, PictureSet, find_in_memory
-from benchmarks._lab.cost import PlannedRuns, compute_cost, tell_plan
+from benchmarks._lab.cost import compute_cost, tell_plan
 from benchmarks._lab.options import missing_data_end_it
 from benchmarks._lab.runs import Task
 from benchmarks._nets.pictures import make_network, name_network
@@ -170,20 +170,35 @@ def list_tasks(
 
 def tell_cost(title: str, tasks: Sequence[Task]) -> None:
     """Print what the runs of `list_tasks` take: a line for each data, network and budget."""
-    planned: dict[tuple[Any, ...], PlannedRuns] = {}
+    planned: dict[tuple[Any, ...], dict[str, Any]] = {}
     for task in tasks:
         work: Any = task.work
         training: Training = work.keywords["training"]
-        pictures, recipe = training.pictures, training.recipe
-        place = (pictures.name, training.network, recipe.max_epochs)
+        place = (training.pictures.title, training.network, training.recipe.max_epochs)
         if place not in planned:
-            cost = compute_cost(
-                partial(make_network, training.family, pictures.n_classes, **training.sizes),
-                batch_size=recipe.batch_size,
-                shape=pictures.shape,
-                n_resident=pictures.n_resident,
-            )
-            n_steps = recipe.max_epochs * recipe.n_minibatches(pictures.n_train)
-            planned[place] = PlannedRuns(pictures.title, *place[1:], n_steps, cost)
-        planned[place].n_runs += 1
+            planned[place] = dict(zip(("data", "network", "epochs"), place, strict=True))
+            planned[place] |= {"runs": 0, **_numbers(training)}
+        planned[place]["runs"] += 1
     tell_plan(title, list(planned.values()))
+
+
+def _numbers(training: Training) -> dict[str, float]:
+    """Count the parameters, steps and megabytes of a training."""
+    pictures, recipe = training.pictures, training.recipe
+    cost = compute_cost(
+        partial(make_network, training.family, pictures.n_classes, **training.sizes),
+        batch_size=recipe.batch_size,
+        shape=pictures.shape,
+        n_resident=pictures.n_resident,
+    )
+    memory = {
+        "weights, MB": cost.state_bytes / 1e6,
+        "minibatch, MB": cost.activation_bytes / 1e6,
+        "data, MB": cost.data_bytes / 1e6,
+    }
+    return {
+        "parameters": cost.n_parameters,
+        "steps a run": recipe.max_epochs * recipe.n_minibatches(pictures.n_train),
+        **memory,
+        "in all, MB": sum(memory.values()),
+    }

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -203,21 +203,8 @@ class RunTable:
     ) -> pd.DataFrame:
         """Do what is pending, each run or group in one thread, and return the runs of all tasks.
 
-        Parameters
-        ----------
-        tasks : sequence of Task
-            In the order in which they are to be done.
-        n_jobs : int, default=1
-            Processes at work. With 1 it is this one.
-        title : str, default=""
-            Stands beside the progress bar, on stderr.
-        extra : mapping, default=None
-            What each row is to hold beside key and results, such as the `environment`.
-
-        Returns
-        -------
-        DataFrame
-            A row for each task, in their order, as the file has it.
+        With one job it is this process that works. `title` stands beside the progress bar, on
+        stderr; `extra`, such as the `environment`, goes into each row beside key and results.
         """
         pending = self.pending(tasks)
         if n_jobs == 1:
@@ -231,28 +218,18 @@ class RunTable:
                 row = {**task.key, **results, **(extra or {}), "fingerprint": task.fingerprint}
                 self.append(row)
                 bar.update()
-        return self.frame(tasks)
-
-    def frame(self, tasks: Sequence[Task]) -> pd.DataFrame:
-        """Get the finished runs of the tasks, in the order of the tasks."""
         rows = {self._identity(row, row["fingerprint"]): row for row in self.rows}
-        found = (rows.get(self._identity(task.key, task.fingerprint)) for task in tasks)
-        found_rows = [row for row in found if row is not None]
-        return pd.DataFrame(
-            {name: _column([row.get(name, "") for row in found_rows]) for name in self.columns}
-        )
+        done = [rows[self._identity(task.key, task.fingerprint)] for task in tasks]
+        columns = {name: _column([row.get(name, "") for row in done]) for name in self.columns}
+        return pd.DataFrame(columns)
 
 
 def _column(texts: Sequence[str]) -> list[int] | list[float] | list[str]:
     """Read the fields of a column: all whole numbers, else numbers (none: NaN), else words."""
-    try:
-        return [int(text) for text in texts]
-    except ValueError:
-        pass
-    try:
-        return [float(text or "nan") for text in texts]
-    except ValueError:
-        return list(texts)
+    for read in (int, lambda text: float(text or "nan")):
+        with suppress(ValueError):
+            return [read(text) for text in texts]
+    return list(texts)
 
 
 def _text(value: Any) -> str:

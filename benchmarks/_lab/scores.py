@@ -12,7 +12,6 @@ from sklearn.metrics import log_loss
 from benchmarks._lab.tell import Measure
 
 N_BINS = 15  # as Guo et al.
-_N_DRAWS = 100
 
 # Of what `measure` gives.
 MEASURES = {
@@ -56,13 +55,8 @@ def bin_confidence(confidence: Any, correct: Any, *, n_bins: int = N_BINS) -> pd
     confidence = np.asarray(confidence, dtype=float)
     correct = np.asarray(correct, dtype=bool)
     bins = _find_bins(confidence, n_bins)
-    return pd.DataFrame(
-        {
-            "n": np.bincount(bins, minlength=n_bins),
-            "confidence": np.bincount(bins, confidence, n_bins),
-            "correct": np.bincount(bins, correct, n_bins),
-        }
-    )
+    sums = {"n": None, "confidence": confidence, "correct": correct}
+    return pd.DataFrame({name: np.bincount(bins, of, n_bins) for name, of in sums.items()})
 
 
 def expected_calibration_error(confidence: Any, correct: Any, *, n_bins: int = N_BINS) -> float:
@@ -70,15 +64,6 @@ def expected_calibration_error(confidence: Any, correct: Any, *, n_bins: int = N
 
     ``sum(n_m / n * abs(accuracy_m - mean_confidence_m))`` over the bins ``m`` of `bin_confidence`:
     the expected calibration error of the top class, 0 at best, at most 1.
-
-    Parameters
-    ----------
-    confidence, correct, n_bins
-        As for `bin_confidence`.
-
-    Returns
-    -------
-    float in [0, 1]
 
     References
     ----------
@@ -96,24 +81,13 @@ def expected_calibration_error(confidence: Any, correct: Any, *, n_bins: int = N
 
 
 def error_if_calibrated(
-    confidence: Any, *, rng: np.random.Generator, n_bins: int = N_BINS, n_draws: int = _N_DRAWS
+    confidence: Any, *, rng: np.random.Generator, n_bins: int = N_BINS, n_draws: int = 100
 ) -> float:
     """Draw the expected calibration error that calibrated predictions are measured to have.
 
     It is above 0, the more so the fewer the rows, since a share of few rows strays from its
-    probability: here whether a prediction is correct is drawn with its own confidence.
-
-    Parameters
-    ----------
-    confidence, n_bins
-        As for `bin_confidence`.
-    rng : numpy Generator
-    n_draws : int, default=100
-        Draws to average.
-
-    Returns
-    -------
-    float in [0, 1]
+    probability: here whether a prediction is correct is drawn with its own confidence, and the
+    error is averaged over the draws.
     """
     confidence = np.asarray(confidence, dtype=float)
     bins = _find_bins(confidence, n_bins)

@@ -6,7 +6,6 @@ import base64
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from html import escape
 from pathlib import Path
 
@@ -62,18 +61,14 @@ def name_in_paper(section: Section) -> str:
 def _summary(sections: Sequence[Section]) -> str:
     """Write the table at the top, a row for each experiment."""
     rows = "".join(
-        f'<tr>\n<th scope="row"><a href="#{escape(section.experiment.name)}">'
-        f"{escape(section.experiment.title)}</a><br>"
+        f'<tr>\n<th scope="row">{_link(section.experiment.name, section.experiment.title)}<br>'
         f'<span class="muted">{escape(name_in_paper(section))}</span></th>\n'
         f"<td>{escape(section.experiment.question)}</td>\n"
         f'<td class="when">{_when(section)}</td>\n'
         f"<td>{_words(section.conclusion) or _open(section)}</td>\n</tr>\n"
         for section in sections
     )
-    heads = "".join(
-        f'<th scope="col">{head}</th>'
-        for head in ("Experiment", "Question", "Run", "What came out")
-    )
+    heads = "".join(map(_head, ("Experiment", "Question", "Run", "What came out")))
     return f"""<section class="summary" aria-labelledby="summary">
 <h2 id="summary">Summary</h2>
 <div class="scroll" role="region" aria-labelledby="summary" tabindex="0">
@@ -90,21 +85,26 @@ def _summary(sections: Sequence[Section]) -> str:
 </section>"""
 
 
+def _head(name: str) -> str:
+    """Write the head of a column."""
+    return f'<th scope="col">{_words(name)}</th>'
+
+
 def _when(section: Section) -> str:
-    """Tell when an experiment has run."""
-    return _time(section.finished) if section.finished else '<span class="missing">not yet</span>'
+    """Tell to the minute when an experiment has run."""
+    if (moment := section.finished) is None:
+        return '<span class="missing">not yet</span>'
+    return f'<time datetime="{moment.isoformat(timespec="seconds")}">{moment:%Y-%m-%d %H:%M}</time>'
 
 
 def _open(section: Section) -> str:
     """Tell how an experiment is run, or where to read on if its page has no such sentence."""
-    if section.pages:
-        return "See its section."
-    return f"<code>{escape(section.command)}</code>"
+    return "See its section." if section.pages else _code(section.command)
 
 
-def _time(moment: datetime) -> str:
-    """Write a time of day to the minute."""
-    return f'<time datetime="{moment.isoformat(timespec="seconds")}">{moment:%Y-%m-%d %H:%M}</time>'
+def _code(text: str) -> str:
+    """Write a command."""
+    return f"<code>{escape(text)}</code>"
 
 
 def _contents(sections: Sequence[Section]) -> str:
@@ -113,16 +113,11 @@ def _contents(sections: Sequence[Section]) -> str:
     for section in sections:
         items += f"<li>{_link(section.experiment.name, _heading(section))}"
         if len(section.pages) > 1:
-            pages = (
-                f"<li>{_link(_id(page.stem), page.saved.outcome.title)}</li>"
-                for page in section.pages
-            )
-            items += f"\n<ul>\n{''.join(pages)}\n</ul>\n"
+            links = (_link(_id(page.stem), page.saved.outcome.title) for page in section.pages)
+            items += f"\n<ul>\n{''.join(f'<li>{link}</li>' for link in links)}\n</ul>\n"
         items += "</li>\n"
-    return (
-        f'<nav aria-labelledby="contents">\n<h2 id="contents">Contents</h2>\n<ul>\n{items}</ul>\n'
-        "</nav>"
-    )
+    heading = '<h2 id="contents">Contents</h2>'
+    return f'<nav aria-labelledby="contents">\n{heading}\n<ul>\n{items}</ul>\n</nav>'
 
 
 def _link(anchor: str, words: str) -> str:
@@ -149,10 +144,9 @@ def _section(section: Section) -> str:
         body += f'<p class="missing">{escape(file)} {escape(trouble)}</p>\n'
     if not body:
         body = '<p class="missing">This experiment has not run yet.</p>\n'
-    facts = {"Run again" if section.pages else "Run": f"<code>{escape(section.command)}</code>"}
-    if section.finished:
-        facts["Finished"] = _time(section.finished)
-        facts["Runs told"] = str(section.n_runs)
+    facts = {"Run again" if section.pages else "Run": _code(section.command)}
+    if section.pages:
+        facts |= {"Finished": _when(section), "Runs told": str(section.n_runs)}
     versions = section.versions
     if device := versions.pop("device", ""):
         facts["Device"] = escape(device)
@@ -216,7 +210,7 @@ def _words(text: str) -> str:
 def _table(frame: pd.DataFrame, caption: str, *, is_seen: bool) -> str:
     """Write a table in a box to scroll in; its caption is for the ear where the eye has it."""
     label, hidden = escape(caption), "" if is_seen else ' class="unseen"'
-    heads = "".join(f'<th scope="col">{_words(str(name))}</th>' for name in frame)
+    heads = "".join(map(_head, map(str, frame)))
     rows = "".join(
         f'<tr>\n<th scope="row">{_words(first)}</th>'
         f"{''.join(f'<td>{_words(cell)}</td>' for cell in cells)}\n</tr>\n"
