@@ -52,8 +52,8 @@ def run_suite(path, *options):
     options = [*plugins, "-c", os.devnull, f"--rootdir={SUITE}", "-k", chosen, *options]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", *map(str, files)],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=path,  # some save a net where they are
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,
