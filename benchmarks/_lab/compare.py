@@ -21,24 +21,8 @@ def pair(
 ) -> pd.DataFrame:
     """Lay out a measure of runs: a row for each split or seed, a column for each method.
 
-    Parameters
-    ----------
-    runs : DataFrame
-        One run for each split and method.
-    measure : str
-        The column to lay out.
-    by : str or sequence of str
-        What is paired: ``"split"``, ``"seed"``, or a table and its split.
-    columns : str, default="alpha"
-        What tells the methods apart.
-    wanted : sequence, default=(0.0,)
-        Methods that must be there; 0 is ERM.
-    where : object, default="one"
-        What the runs are of, for the message.
-
-    Returns
-    -------
-    DataFrame
+    `by` is what is paired: ``"split"``, ``"seed"``, or a table and its split. `columns` tells the
+    methods apart, those `wanted` must be there (0 is ERM), and `where` says what the runs are of.
 
     Raises
     ------

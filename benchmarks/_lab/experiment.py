@@ -22,27 +22,13 @@ def find_device(device: str) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks of an experiment.
+    """What the command line asks of an experiment."""
 
-    Parameters
-    ----------
-    args : argparse.Namespace
-        All options, those that every experiment has and its own.
-    scale : object
-        That of `Experiment.scales` which ``--scale`` names.
-    device : str
-        To train on; never ``"auto"``.
-    versions : mapping of str to str
-        The `runs.environment` of that device. Most experiments have it in the settings of a task.
-    stack : ExitStack
-        Is closed when all is told: for folders that are needed until then.
-    """
-
-    args: argparse.Namespace
-    scale: Any
-    device: str
-    versions: Mapping[str, str]
-    stack: ExitStack
+    args: argparse.Namespace  # all options, those that every experiment has and its own
+    scale: Any  # that of `Experiment.scales` which ``--scale`` names
+    device: str  # to train on; never "auto"
+    versions: Mapping[str, str]  # the `runs.environment`; most tasks have it in their settings
+    stack: ExitStack  # is closed when all is told: for folders that are needed until then
 
     @property
     def where(self) -> dict[str, Any]:
@@ -58,83 +44,40 @@ class Request:
 
 @dataclass(frozen=True)
 class Part:
-    """A page, and the runs that it is told from.
+    """A page, and the runs that it is told from."""
 
-    Parameters
-    ----------
-    stem : str
-        Of STEM.md and STEM.json; ``NAME``, or ``NAME_part`` for further pages.
-    key : sequence of str
-        The columns that tell one run from another, see `runs.RunTable`.
-    tasks : mapping of str to sequence of Task
-        The runs, in the order in which they are done. Most pages have one list, named ``""``; each
-        list has a progress bar of its own, and is a DataFrame of its own for `tell`.
-    tell : callable
-        ``tell(*runs) -> Outcome``, with a DataFrame for each list of `tasks`.
-    table : str, default=None
-        Stem of the CSV file; None: `stem`. Several pages may share a table.
-    checkpoints : bool, default=False
-        Whether the work of a task takes ``checkpoints``, a folder to go on from in its middle.
-    one_by_one : bool, default=False
-        Whether ``--jobs`` is of no use, as where times are taken.
-    prepare : callable, default=None
-        ``prepare(pending)`` is called with the tasks that are not done, before they are; what it
-        makes is below ``NAME_checkpoints``.
-    dry_run : callable, default=None
-        Prints what the runs take, for ``--dry-run``.
-    """
-
-    stem: str
-    key: Sequence[str]
+    stem: str  # of STEM.md and STEM.json: NAME, or NAME_part for further pages
+    key: Sequence[str]  # the columns that tell one run from another, see `runs.RunTable`
+    # The runs, in the order in which they are done. Most pages have one list, named "". Each has a
+    # progress bar of its own, and is a DataFrame of its own for `tell`.
     tasks: Mapping[str, Sequence[Task]]
-    tell: Callable[..., Outcome]
-    table: str | None = None
-    checkpoints: bool = False
-    one_by_one: bool = False
+    tell: Callable[..., Outcome]  # tell(*runs), with a DataFrame for each list of tasks
+    table: str | None = None  # stem of the CSV file, if another; several pages may share it
+    checkpoints: bool = False  # whether work takes `checkpoints`, a folder to go on from
+    one_by_one: bool = False  # whether --jobs is of no use, as where times are taken
+    # Called with the tasks that are not done, before they are: what it makes is below
+    # NAME_checkpoints.
     prepare: Callable[[Sequence[Task]], None] | None = None
-    dry_run: Callable[[], None] | None = None
+    dry_run: Callable[[], None] | None = None  # prints what the runs take, for --dry-run
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A table or figure of the paper, or a question beside it.
+    """A table or figure of the paper, or a question beside it."""
 
-    Parameters
-    ----------
-    name : str
-        Of the command, the folder, and the files of results.
-    paper : str or None
-        The figure or table there; None for what is not in the paper.
-    title : str
-        What the report calls it.
-    question : str
-        What it asks.
-    small_takes : str
-        About how long ``--scale small --jobs 2`` takes on two free CPU cores.
-    doc : str
-        The help; its first line stands in the list of commands.
-    scales : mapping of str to object
-        How much is run, by the name of ``--scale``; a key None is for a run without that option,
-        which otherwise is ``"small"``.
-    options : callable
-        ``options(parser)`` adds the options that only this experiment has.
-    plan : callable
-        ``plan(request) -> sequence of Part``. Raises SystemExit with a message where data are
-        missing. Trains nothing.
-    device : callable, default=find_device
-        ``device(asked) -> device``.
-    """
-
-    name: str
-    paper: str | None
-    title: str
-    question: str
-    small_takes: str
-    doc: str
+    name: str  # of the command, the folder, and the files of results
+    paper: str | None  # the figure or table there; None for what is not in the paper
+    title: str  # what the report calls it
+    question: str  # what it asks
+    small_takes: str  # about how long --scale small --jobs 2 takes on two free CPU cores
+    doc: str  # the help; its first line stands in the list of commands
+    # How much is run, by the name of --scale; None is for a run without that option, which
+    # otherwise is "small".
     scales: Mapping[Any, Any]
-    options: Callable[[argparse.ArgumentParser], None]
+    options: Callable[[argparse.ArgumentParser], None]  # adds those that only this one has
+    # Trains nothing. Raises SystemExit with a message where data are missing.
     plan: Callable[[Request], Sequence[Part]]
-    device: Callable[[str], str] = field(default=find_device)
+    device: Callable[[str], str] = field(default=find_device)  # device(asked)
 
     def scale(self, name: str | None) -> Any:
         """Find the scale of a name."""

@@ -46,26 +46,13 @@ def find_pictures(name: str, args: argparse.Namespace, hint: str) -> PictureSet:
 
 @dataclass(frozen=True)
 class Training:
-    """A network, the pictures that it is trained on, and how.
-
-    Parameters
-    ----------
-    pictures : PictureSet
-    family : str
-        As for `make_network`.
-    recipe : PictureRecipe
-        Its alpha is what mixup uses, if the experiment does not say otherwise.
-    sizes : mapping, default={}
-        Depth, width and the like.
-    settings : mapping, default={}
-        What else a result depends on, as a `Task` has it.
-    """
+    """A network, the pictures that it is trained on, and how."""
 
     pictures: PictureSet
-    family: str
-    recipe: PictureRecipe
-    sizes: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    family: str  # as for `make_network`
+    recipe: PictureRecipe  # its alpha is what mixup uses, if the experiment has no other
+    sizes: Mapping[str, Any] = field(default_factory=dict)  # depth, width and the like
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of a `Task`, beside these
 
     @property
     def network(self) -> str:
@@ -84,14 +71,8 @@ def train(
 ) -> tuple[MixupClassifier, Loaded, dict[str, Any]]:
     """Train a network and measure its errors after each epoch; it goes on from `checkpoints`.
 
-    With an `accelerator` this is for each of its processes to call.
-
-    Returns
-    -------
-    classifier : MixupClassifier
-    pictures : Loaded
-    results : dict
-        Whose pictures they are and how many, and what `fit_resumable` gives.
+    With an `accelerator` this is for each of its processes to call. The results say whose pictures
+    they are and how many, and what `fit_resumable` gives.
     """
     pictures = training.pictures
     loaded = pictures.load(device)
@@ -130,23 +111,8 @@ def list_tasks(
 ) -> list[Task]:
     """List the runs, seed by seed, so that one that is killed leaves whole comparisons.
 
-    Parameters
-    ----------
-    trainings : sequence of Training
-    n_seeds : int
-        Repeats.
-    device : str
-    versions : mapping of str to str
-        Of what it runs on.
-    alphas : sequence of float, default=None
-        0 is ERM. None: ERM, and the alpha of each recipe.
-    run : callable, default=run_training
-        ``run(training=..., alpha=..., seed=..., device=..., checkpoints=...) -> dict``.
-
-    Returns
-    -------
-    list of Task
-        Their work lacks ``checkpoints``, see `with_checkpoints`.
+    Without `alphas`: ERM, and mixup with the alpha of each recipe. The work of a task is ``run``
+    with ``training``, ``alpha``, ``seed`` and ``device``; it lacks ``checkpoints``.
     """
     return [
         Task(

@@ -41,22 +41,13 @@ Keys = Sequence[Mapping[str, Any]]  # of runs that are done together
 class Task:
     """A run that may have been done before: which one it is, with what settings, and the work.
 
-    Parameters
-    ----------
-    key : mapping of str to str, int, float or None
-        What tells this run from the others of the benchmark, such as table, alpha and split.
-    settings : mapping, JSON-serialisable
-        All else that its result depends on. A finished run counts only while they are the same.
-    work : callable
-        ``work() -> dict``, the results. Pickled to another process if there are several jobs.
-    group : str, default=None
-        Tasks of one group that are pending are done together, by one call: ``work(keys) -> list
-        of dict``, where `work` is that of the first of them, and `keys` are those of all.
+    Tasks of one group that are pending are done together, by one call: ``work(keys) -> list of
+    dict``, where `work` is that of the first of them, and `keys` are those of all.
     """
 
-    key: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    work: Callable[..., Any]
+    key: Mapping[str, Any]  # tells it from the others of the benchmark, as table, alpha and split
+    settings: Mapping[str, Any]  # as JSON has it: all else that its result depends on
+    work: Callable[..., Any]  # work() -> dict, the results; pickled if there are several jobs
     group: str | None = None
 
     @property
@@ -119,19 +110,8 @@ class RunTable:
 
     A row is written by one call and forced to the disk, so a kill loses at most the row that was
     being written: its line has no end, and is dropped when the file is opened next. Rows with
-    other settings stay in the file; the column ``fingerprint`` tells them apart.
-
-    Parameters
-    ----------
-    path : path-like
-        The CSV file. Its folder is made if needed.
-    key : sequence of str
-        The columns that tell one run from another.
-
-    Raises
-    ------
-    ValueError
-        If the file is not such a table.
+    other settings stay in the file; the column ``fingerprint`` tells them apart. The columns `key`
+    tell one run from another. A file that is no such table is a ValueError.
     """
 
     def __init__(self, path: str | os.PathLike[str], key: Sequence[str]) -> None:
