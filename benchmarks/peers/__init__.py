@@ -24,9 +24,9 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from benchmarks._data.tables import TITLES, find_tables
+from benchmarks._data.tables import TITLES
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_data_options, add_tables
+from benchmarks._lab.tables import add_table_options, plan_tables
 from benchmarks.peers.methods import FULL, METHODS, TINY, is_installed
 from benchmarks.peers.report import absent_note, tell
 from benchmarks.peers.runs import KEY, Scale, list_tasks
@@ -41,27 +41,18 @@ _SCALES = {
 def _add_options(parser: argparse.ArgumentParser) -> None:
     told = "; ".join(f"{slug}: {method.title}" for slug, method in METHODS.items())
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), metavar="NAME", help=told)
-    add_tables(parser, TITLES)
-    add_data_options(parser, "uci/...", download="missing tables from UCI")
+    add_table_options(parser)
 
 
 def _plan(request: Request) -> list[Part]:
-    args, scale = request.args, request.narrow(n_splits="seeds", tables="tables")
-    wanted = [method for method in METHODS if method in (args.methods or METHODS)]
+    asked = request.args.methods or METHODS
+    wanted = [method for method in METHODS if method in asked]
     methods = [method for method in wanted if is_installed(method)]
     absent = [method for method in wanted if method not in methods]
     if not methods:
         raise SystemExit(absent_note(absent))
-    tables, missing = find_tables(scale.tables, args.data_home, download=args.download)
-    tasks = list_tasks(
-        tables,
-        methods,
-        n_splits=scale.n_splits,
-        budget=scale.budget,
-        device=request.device,
-        versions=request.versions,
-        data_home=args.data_home,
-    )
+    scale, missing, where = plan_tables(request, n_splits="seeds")
+    tasks = list_tasks(scale, methods, **where)
     told = partial(tell, budget=scale.budget, absent=absent, missing=missing)
     return [Part("peers", KEY, {"": tasks}, told)]
 

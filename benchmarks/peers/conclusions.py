@@ -9,13 +9,12 @@ from benchmarks._data.tables import TITLES
 from benchmarks._lab.statistics import paired_difference
 from benchmarks._lab.tell import SIGNIFICANCE, listed, p_equals
 from benchmarks.peers.methods import METHODS, title_of
-from benchmarks.peers.results import ENSEMBLE, SHARES, WORTH_FINDING, Results, word
+from benchmarks.peers.results import ENSEMBLE, MEASURES, SHARES, WORTH_FINDING, Results
 from benchmarks.peers.statistics import Difference, compare, detectable, power
 
 _TREES = ("hist_gb", "forest")
 # What the ensemble is asked to be: so many standard errors below another's error, and so fast.
-_ASKED = (("realmlp", 1), ("hist_gb", 2))
-_IN_WORDS = {1: "one standard error", 2: "two standard errors"}
+_ASKED = {"realmlp": (1, "one standard error"), "hist_gb": (2, "two standard errors")}
 _ASKED_TIME = 0.5
 
 
@@ -23,11 +22,9 @@ def conclude(results: Results) -> list[str]:
     """Say, from the numbers, which of what was asked holds, where trees win, what mixup adds."""
     sentences = []
     if ENSEMBLE in results.methods:
-        sentences += [
-            _tell_ask(results, other, factor)
-            for other, factor in _ASKED
-            if other in results.methods
-        ]
+        for other, asked in _ASKED.items():
+            if difference := results.difference((ENSEMBLE, other)):
+                sentences.append(_tell_ask(other, difference, *asked))
         sentences += [*_tell_log_loss(results), *_tell_time(results), *_tell_trees(results)]
     for pair in SHARES:
         if difference := results.difference(pair):
@@ -36,81 +33,61 @@ def conclude(results: Results) -> list[str]:
 
 
 def _errs(pair: tuple[str, str], difference: Difference) -> str:
-    """Tell a difference in test error in words."""
+    """Tell a difference in test error, and both its standard errors, in words."""
     method, other = map(title_of, pair)
-    told = f"on the mean of {difference.n_tables} tables{_spread(difference)}"
+    errors = [f"± {100 * error:.2f} over {units}" for units, error in difference.errors.items()]
+    spread = f" ({', '.join(errors)})" if errors else ""
+    told = f"{other} on the mean of {difference.n_tables} tables{spread}"
     if difference.mean == 0:
-        return f"{method} errs as often as {other} {told}"
+        return f"{method} errs as often as {told}"
     less = "less" if difference.mean < 0 else "more"
-    return f"{method} errs {abs(100 * difference.mean):.2f} points {less} than {other} {told}"
+    return f"{method} errs {abs(100 * difference.mean):.2f} points {less} than {told}"
 
 
-def _spread(difference: Difference) -> str:
-    """Tell both standard errors of a difference in test error."""
-    told = [
-        f"± {100 * error:.2f} over {units}"
-        for error, units in (
-            (difference.over_tables, "tables"),
-            (difference.over_splits, "splits"),
-        )
-        if not np.isnan(error)
-    ]
-    return f" ({', '.join(told)})" if told else ""
-
-
-def _tell_ask(results: Results, other: str, factor: int) -> str:
+def _tell_ask(other: str, difference: Difference, factor: int, in_words: str) -> str:
     """Say whether the ensemble's error is as far below another's as is asked, by both errors."""
-    difference = compare(results.values["test_error"], ENSEMBLE, other)
-    n_lower = int((difference.by_table < 0).sum())
-    n_higher = int((difference.by_table > 0).sum())
-    errors = {"tables": difference.over_tables, "splits": difference.over_splits}
-    holds = {
-        units: difference.mean < -factor * error
-        for units, error in errors.items()
-        if not np.isnan(error)
-    }
-    if not holds:
-        verdict = "One table and one split cannot tell."
-    elif len(set(holds.values())) == 1:
-        verdict = f"This {'holds' if all(holds.values()) else 'does not hold'}"
-        verdict += ", by either." if len(holds) == 2 else f", over {next(iter(holds))}."
+    errors = difference.errors
+    yes = [units for units, error in errors.items() if difference.mean < -factor * error]
+    no = [units for units in errors if units not in yes]
+    if yes and no:
+        verdict = f"This holds over {yes[0]}, and does not over {no[0]}."
+    elif errors:
+        by = "by either" if len(errors) == 2 else f"over {next(iter(errors))}"
+        verdict = f"This {'holds' if yes else 'does not hold'}, {by}."
     else:
-        yes, no = sorted(holds, key=lambda units: not holds[units])
-        verdict = f"This holds over {yes}, and does not over {no}."
+        verdict = "One table and one split cannot tell."
+    n_lower, n_higher = (difference.by_table < 0).sum(), (difference.by_table > 0).sum()
     return (
         f"{_errs((ENSEMBLE, other), difference)}, {n_lower} lower and {n_higher} higher, median "
-        f"{100 * difference.median:+.2f}. Asked was less by more than "
-        f"{_IN_WORDS[factor]}. {verdict}"
+        f"{100 * difference.median:+.2f}. Asked was less by more than {in_words}. {verdict}"
     )
 
 
 def _tell_log_loss(results: Results) -> list[str]:
     """Say whether the ensemble's log-loss is the lowest of all, and how it stands to the peers."""
     means = results.averages["log_loss"]["mean"].sort_values(kind="stable")
-    place = list(means.index).index(ENSEMBLE)
     if len(means) == 1:
         return []
-    if place == 0:
-        nearest, told = means.index[1], "This holds; next is"
-    else:
-        nearest, told = means.index[0], f"This does not hold: it is number {place + 1}, after"
-    sentences = [
+
+    def tell(other: str) -> str:
+        difference = compare(results.values["log_loss"], other, ENSEMBLE)
+        error = "" if np.isnan(difference.over_tables) else f" ± {difference.over_tables:.3f}"
+        told = f"({difference.mean:+.3f}{error} over tables)"
+        return f"{title_of(other)} with {means[other]:.3f} {told}"
+
+    place = means.index.get_loc(ENSEMBLE)
+    nearest = means.index[0 if place else 1]
+    told = (
+        f"This does not hold: it is number {place + 1}, after" if place else "This holds; next is"
+    )
+    sentence = (
         f"The log-loss of {title_of(ENSEMBLE)} is {means[ENSEMBLE]:.3f} on the mean of the tables. "
-        f"Asked was the lowest of all {len(means)} methods. {told} "
-        f"{_tell_nearest(results, nearest)}."
-    ]
+        f"Asked was the lowest of all {len(means)} methods. {told} {tell(nearest)}."
+    )
     peers = [method for method in means.index if not METHODS[method].is_ours]
     if peers and peers[0] != nearest:
-        sentences[0] += f" Nearest of the others' methods is {_tell_nearest(results, peers[0])}."
-    return sentences
-
-
-def _tell_nearest(results: Results, other: str) -> str:
-    """Tell the log-loss of another method, and how far it is from that of the ensemble."""
-    difference = compare(results.values["log_loss"], other, ENSEMBLE)
-    mean = results.averages["log_loss"].loc[other, "mean"]
-    error = "" if np.isnan(difference.over_tables) else f" ± {difference.over_tables:.3f}"
-    return f"{title_of(other)} with {mean:.3f} ({difference.mean:+.3f}{error} over tables)"
+        sentence += f" Nearest of the others' methods is {tell(peers[0])}."
+    return [sentence]
 
 
 def _tell_time(results: Results) -> list[str]:
@@ -133,23 +110,18 @@ def _tell_trees(results: Results) -> list[str]:
     trees = [method for method in _TREES if method in results.methods]
     if not trees:
         return []
-    values = results.values["test_error"]
-    means = values.groupby("table", sort=False).mean()
-    told = []
-    for table in results.tables:
-        best = means.loc[table, trees].idxmin()
-        difference = paired_difference(
-            values.loc[table, best], values.loc[table, ENSEMBLE], test_share=TEST_SHARE
-        )
-        if round(difference.mean, 12) < 0:
-            star = "*" if difference.p_corrected < SIGNIFICANCE else ""
-            told.append(
-                f"{TITLES[table]} ({title_of(best)} {100 * difference.mean:+.1f} points{star})"
-            )
+    ensemble, told = title_of(ENSEMBLE), []
+    for table, values in results.values["test_error"].groupby("table", sort=False):
+        best = values[trees].mean().idxmin()
+        found = paired_difference(values[best], values[ENSEMBLE], test_share=TEST_SHARE)
+        if round(found.mean, 12) < 0:
+            star = "*" if found.p_corrected < SIGNIFICANCE else ""
+            points = f"{100 * found.mean:+.1f} points{star}"
+            told.append(f"{TITLES[table]} ({title_of(best)} {points})")
     if not told:
-        return [f"On none of {len(means)} tables do trees err less than {title_of(ENSEMBLE)}."]
+        return [f"On none of {len(results.tables)} tables do trees err less than {ensemble}."]
     return [
-        f"Trees err less than {title_of(ENSEMBLE)} on {len(told)} of {len(means)} tables: "
+        f"Trees err less than {ensemble} on {len(told)} of {len(results.tables)} tables: "
         f"{', '.join(told)}; * where p < {SIGNIFICANCE:g} over the splits, corrected for the rows "
         "they share."
     ]
@@ -161,12 +133,12 @@ def _tell_share(pair: tuple[str, str], difference: Difference) -> str:
     if not difference.over_tables > 0:  # no spread, or NaN
         return f"{sentence}."
     told = "told apart" if difference.p_value < SIGNIFICANCE else "not told apart"
+    error, n_tables = difference.over_tables, difference.n_tables
     return (
         f"{sentence}: {told} (t-test over tables {p_equals(difference.p_value)}, Wilcoxon's test "
         f"{p_equals(difference.p_wilcoxon)}). With this spread a true difference of "
-        f"{100 * detectable(difference.over_tables, difference.n_tables):.2f} points would be "
-        f"found in 80 % of cases, one of {100 * WORTH_FINDING:g} in "
-        f"{100 * power(WORTH_FINDING, difference.over_tables, difference.n_tables):.0f} %."
+        f"{100 * detectable(error, n_tables):.2f} points would be found in 80 % of cases, one of "
+        f"{100 * WORTH_FINDING:g} in {100 * power(WORTH_FINDING, error, n_tables):.0f} %."
     )
 
 
@@ -176,13 +148,12 @@ def _tell_ranks(results: Results) -> list[str]:
     for name, ranks in results.ranks.items():
         if len(ranks.mean) < 3 or ranks.n_tables < 2:
             continue
-        first = ranks.mean.index[0]
-        ahead = ranks.mean > ranks.mean.iloc[0] + ranks.critical_difference
-        others = listed(map(title_of, ranks.mean.index[ahead]), "; ")
+        reach = ranks.critical_difference
+        behind = ranks.mean.index[ranks.mean > ranks.mean.iloc[0] + reach]
+        told = "; ".join(f"{title_of(method)} {value:.1f}" for method, value in ranks.mean.items())
         sentences.append(
-            f"Mean rank of {word(name)}: "
-            + "; ".join(f"{title_of(method)} {value:.1f}" for method, value in ranks.mean.items())
-            + f". Friedman test {p_equals(ranks.p_value)}; by the Nemenyi test, which tells "
-            f"ranks {ranks.critical_difference:.1f} apart, {title_of(first)} is ahead of: {others}."
+            f"Mean rank of {MEASURES[name].name}: {told}. Friedman test "
+            f"{p_equals(ranks.p_value)}; by the Nemenyi test, which tells ranks {reach:.1f} apart, "
+            f"{title_of(ranks.mean.index[0])} is ahead of: {listed(map(title_of, behind), '; ')}."
         )
     return sentences

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,12 @@ from benchmarks._lab.figures import (
     ORANGE,
     SOFT,
     VERMILLION,
+    add_legend,
     keep_quiet,
     new_figure,
 )
 from benchmarks.peers.methods import METHODS, title_of
-from benchmarks.peers.results import ENSEMBLE, MEASURES, Results, heading, word
+from benchmarks.peers.results import ENSEMBLE, MEASURES, Results
 from benchmarks.peers.statistics import Ranks, compare
 
 # Warm for ours, cold for the others.
@@ -33,7 +36,7 @@ _FAMILIES = {
 # Where names may stand: points from theirs, and degrees.
 _DISTANCES = (9, 16, 26, 40, 56)
 _ANGLES = (0, 180, 90, 270, 35, 145, 325, 215)
-_BAR_STYLE = {"linewidth": 5, "solid_capstyle": "round", "color": "#9a9a9a"}
+_SIDES = {"left": 0.0, "center": 0.5, "right": 1.0}
 
 
 def _colour(method: str) -> str:
@@ -55,23 +58,19 @@ def plot(results: Results) -> Any:
     figure.get_layout_engine().set(wspace=0.05)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
-    seconds = results.seconds()
     points = {}
     for ax, name in zip(axes, ("test_error", "log_loss"), strict=True):
-        measure = MEASURES[name]
-        means = measure.factor * results.averages[name]["mean"]
-        errors = measure.factor * _errors(results, name)
-        points[ax] = pd.DataFrame({"x": seconds, "y": means, "error": errors})
+        y, error = results.averages[name]["mean"], _errors(results, name)
+        frame = MEASURES[name].factor * pd.DataFrame({"y": y, "error": error})
+        points[ax] = frame.assign(x=results.seconds())
         _plot_points(ax, points[ax])
-        ax.set_title(f"{heading(name)} (mean of {len(results.tables)} tables)", fontsize=11)
+        told = f"{MEASURES[name].heading} (mean of {len(results.tables)} tables)"
+        ax.set_title(told, fontsize=11)
     told = "Fit time in seconds, one thread (geometric mean, log scale)."
     if len(results.methods) > 1 and len(results.tables) > 1:
         told += f" Bars: standard error of the difference from {title_of(_reference(results))}."
     figure.supxlabel(told, fontsize=10)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=10
-    )
+    add_legend(figure, loc="outside upper center", fontsize=10)
     canvas.draw()  # lays the panels out: only now is it known what overlaps
     figure.set_layout_engine("none")
     for ax, frame in points.items():
@@ -94,21 +93,12 @@ def _errors(results: Results, name: str) -> pd.Series:
 
 def _plot_points(ax: Any, points: pd.DataFrame) -> None:
     """Draw a point for each method, with its bar, family by family."""
+    style = {"markersize": 8, "markeredgecolor": "white", "elinewidth": 1.1, "zorder": 3}
     for family, (label, colour, marker) in _FAMILIES.items():
         members = points[[METHODS[method].family == family for method in points.index]]
         if len(members):
-            ax.errorbar(
-                members["x"],
-                members["y"],
-                yerr=members["error"],
-                fmt=marker,
-                color=colour,
-                markersize=8,
-                markeredgecolor="white",
-                elinewidth=1.1,
-                label=label,
-                zorder=3,
-            )
+            style |= {"fmt": marker, "color": colour, "label": label}
+            ax.errorbar(members["x"], members["y"], yerr=members["error"], **style)
     ax.set_xscale("log")
     ax.margins(x=0.12, y=0.1)
     _set_limits(ax, points)
@@ -136,43 +126,38 @@ def _label(ax: Any, points: pd.DataFrame, renderer: Any) -> None:
     """Write the name of each method beside its point, where it hides least."""
     from matplotlib.transforms import Bbox
 
-    places = ax.transData.transform(points[["x", "y"]].to_numpy())
-    pixel = renderer.points_to_pixels(1)
-    taken = [Bbox.from_extents(*(place - 6 * pixel), *(place + 6 * pixel)) for place in places]
-    bars = []
-    spans = points["y"].clip(lower=points["error"] + 1e-12)  # a log scale has no ends below 0
-    for x, low, high in zip(
-        points["x"], spans - points["error"], spans + points["error"], strict=True
-    ):
-        ends = ax.transData.transform([(x, low), (x, high)])
-        bars.append(Bbox(ends).padded(pixel))
-    frame = ax.get_window_extent(renderer)
+    transform, pixel = ax.transData.transform, renderer.points_to_pixels(1)
+    places = transform(points[["x", "y"]])
+    taken = [Bbox([place, place]).padded(6 * pixel) for place in places]
+    middle = points["y"].clip(lower=points["error"] + 1e-12)  # a log scale has no ends below 0
+    ends = (
+        transform(pd.concat([points["x"], middle + sign * points["error"]], axis=1))
+        for sign in (-1, 1)
+    )
+    bars = [Bbox(pair).padded(pixel) for pair in zip(*ends, strict=True)]
+    frame = ax.get_window_extent(renderer).padded(4 * pixel)
     # Those with the nearest neighbours first: the others find room anywhere.
     gaps = np.linalg.norm(places[:, None] - places, axis=2)
     for number in np.argsort(np.sort(gaps, axis=1)[:, min(1, len(places) - 1)], kind="stable"):
-        method = points.index[number]
-        text = _write(ax, points.loc[method], method)
+        point, method = points.iloc[number], points.index[number]
+        text = _write(ax, point, method)
         size = text.get_window_extent(renderer).size + 4 * pixel
-        best, lowest = (0.0, 0.0), np.inf
-        for distance in _DISTANCES:
-            for angle in np.deg2rad(_ANGLES):
-                offset = distance * np.cos(angle), distance * np.sin(angle)
-                # The box hangs on the middle of the side that faces the point.
-                corner = places[number] + pixel * np.array(offset)
-                corner = corner - size * [
-                    {"left": 0, "center": 0.5, "right": 1}[_side(offset)],
-                    0.5,
-                ]
-                box = Bbox([corner, corner + size])
-                hidden = sum(_overlap(box, other) for other in taken)
-                outside = size.prod() - _overlap(box, frame.padded(4 * pixel))
-                crossed = sum(_overlap(box, bar) for bar in bars)
-                cost = 4 * hidden + crossed + 8 * outside + 6 * pixel * distance
-                if cost < lowest:
-                    best, lowest, best_box = offset, cost, box
-        taken.append(best_box)
         text.remove()
-        _write(ax, points.loc[method], method, best)
+        found = []
+        for distance, angle in itertools.product(_DISTANCES, np.deg2rad(_ANGLES)):
+            offset = distance * np.cos(angle), distance * np.sin(angle)
+            # The box hangs on the middle of the side that faces the point.
+            corner = places[number] + pixel * np.array(offset)
+            corner = corner - size * [_SIDES[_side(offset)], 0.5]
+            box = Bbox([corner, corner + size])
+            hidden = sum(_overlap(box, other) for other in taken)
+            crossed = sum(_overlap(box, bar) for bar in bars)
+            outside = size.prod() - _overlap(box, frame)
+            cost = 4 * hidden + crossed + 8 * outside + 6 * pixel * distance
+            found.append((cost, offset, box))
+        _, offset, box = min(found, key=itemgetter(0))
+        taken.append(box)
+        _write(ax, point, method, offset)
 
 
 def _side(offset: tuple[float, float]) -> str:
@@ -185,6 +170,7 @@ def _side(offset: tuple[float, float]) -> str:
 def _write(ax: Any, point: pd.Series, method: str, offset: tuple[float, float] = (0.0, 0.0)) -> Any:
     """Write a name at an offset in points, with a line to its point if it is far."""
     line = {"arrowstyle": "-", "color": _colour(method), "linewidth": 0.7, "shrinkB": 4}
+    font = {"size": 10, "weight": "bold"} if method == ENSEMBLE else {"size": 9}
     return ax.annotate(
         title_of(method),
         (point["x"], point["y"]),
@@ -192,11 +178,10 @@ def _write(ax: Any, point: pd.Series, method: str, offset: tuple[float, float] =
         textcoords="offset points",
         ha=_side(offset),
         va="center",
-        fontsize=10 if method == ENSEMBLE else 9,
-        fontweight="bold" if method == ENSEMBLE else "normal",
         color=BLACK,
         arrowprops=line if np.hypot(*offset) > _DISTANCES[0] + 1 else None,
         zorder=4,
+        **font,
     )
 
 
@@ -217,7 +202,8 @@ def plot_ranks(ranks: Mapping[str, Ranks]) -> Any:
     figure = new_figure(9, height * len(ranks))
     for ax, (name, each) in zip(figure.subplots(len(ranks), 1), ranks.items(), strict=True):
         _plot_ranks(ax, each)
-        ax.set_title(f"Mean rank of {word(name)} over {each.n_tables} tables", fontsize=11)
+        told = f"Mean rank of {MEASURES[name].name} over {each.n_tables} tables"
+        ax.set_title(told, fontsize=11)
     return figure
 
 
@@ -228,33 +214,36 @@ def _plot_ranks(ax: Any, ranks: Ranks) -> None:
     end = max(n_methods, 1 + reach)
     ax.set_axis_off()
     ax.plot([1, end], [0, 0], color=BLACK, linewidth=1)
+    above = {"ha": "center", "va": "bottom", "fontsize": 9}
     for tick in range(1, n_methods + 1):
         ax.plot([tick, tick], [0, 0.25], color=BLACK, linewidth=1)
-        ax.text(tick, 0.35, str(tick), ha="center", va="bottom", fontsize=9)
+        ax.text(tick, 0.35, str(tick), **above)
     ax.plot([1, 1 + reach], [1.7, 1.7], "|-", color=SOFT, markersize=7, linewidth=1.4)
     told = f"critical difference {reach:.2f} (Nemenyi, 5 %)"
-    ax.text(1 + reach / 2, 1.85, told, ha="center", va="bottom", fontsize=9, color=SOFT)
-    for number, (first, last) in enumerate(groups):
+    ax.text(1 + reach / 2, 1.85, told, color=SOFT, **above)
+    bar = {"linewidth": 5, "solid_capstyle": "round", "color": "#9a9a9a", "zorder": 1}
+    for number, (first, last) in enumerate(groups, start=1):
         ends = ranks.mean[[first, last]] + np.array([-0.05, 0.05])
-        ax.plot(ends, [-0.45 * (number + 1)] * 2, **_BAR_STYLE, zorder=1)
+        ax.plot(ends, [-0.45 * number] * 2, **bar)
     below = 0.45 * len(groups) + 0.3
     n_left = -(-n_methods // 2)
     for number, (method, value) in enumerate(ranks.mean.items()):
-        is_left = number < n_left
-        level = -below - 0.8 * (number + 1 if is_left else n_methods - number)
-        edge = 0.8 if is_left else end + 0.2
+        title, rank = title_of(method), f"{value:.1f}"
+        if number < n_left:
+            place, edge, told, side, gap = number + 1, 0.8, f"{title}  {rank}", "right", -0.08
+        else:
+            place, edge, told, side, gap = (
+                n_methods - number,
+                end + 0.2,
+                f"{rank}  {title}",
+                "left",
+                0.08,
+            )
+        level = -below - 0.8 * place
         ax.plot([value, value, edge], [0, level, level], color=_colour(method), linewidth=1.3)
-        told = f"{title_of(method)}  {value:.1f}" if is_left else f"{value:.1f}  {title_of(method)}"
-        ax.text(
-            edge + (-0.08 if is_left else 0.08),
-            level,
-            told,
-            ha="right" if is_left else "left",
-            va="center",
-            fontsize=9.5,
-            fontweight="bold" if method == ENSEMBLE else "normal",
-            color=BLACK,
-        )
+        weight = "bold" if method == ENSEMBLE else "normal"
+        style = {"va": "center", "fontsize": 9.5, "weight": weight, "color": BLACK}
+        ax.text(edge + gap, level, told, ha=side, **style)
     room = 0.32 * (end - 1)  # for the names
     ax.set_xlim(1 - room, end + room)
     ax.set_ylim(-below - 0.8 * n_left - 0.5, 2.8)

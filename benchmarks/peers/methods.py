@@ -67,25 +67,13 @@ def as_categories(table: Table) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Method:
-    """A method of the benchmark.
+    """A method of the benchmark."""
 
-    Parameters
-    ----------
-    title : str
-        Its name in tables and figures.
-    family : {"mixup", "ERM", "net", "trees"}
-    make : callable
-        ``make(table, split, budget, device)``, the estimator.
-    features : {"standardised", "raw", "categories"}
-        What it learns from: see `make_preprocessor` and `as_categories`.
-    tell : callable
-        ``tell(budget)``, the settings that its results depend on, where they are not its defaults.
-    """
-
-    title: str
-    family: str
-    make: Callable[[Table, int, Budget, str], Any]
-    features: str
+    title: str  # in tables and figures
+    family: str  # "mixup", "ERM", "net" or "trees"
+    make: Callable[[Table, int, Budget, str], Any]  # make(table, split, budget, device)
+    features: str  # "standardised" or "raw", see `make_preprocessor`; "categories"
+    # tell(budget), the settings that its results depend on, where they are not its defaults.
     tell: Callable[[Budget], Mapping[str, Any]] = lambda budget: {}
 
     @property
@@ -98,12 +86,8 @@ class Method:
 
         They hold no version of what it does not use: a new one would have it run again for nothing.
         """
-        used = ["device", "sklearn"]
-        if self.is_ours:
-            used = list(environment)
-        elif self.family == "net" and self.title.startswith("RealMLP"):
-            used.append("torch")
-        versions = {name: environment[name] for name in used}
+        used = ["device", "sklearn", *(["torch"] if self.title == "RealMLP-TD" else [])]
+        versions = {name: environment[name] for name in (environment if self.is_ours else used)}
         return {**versions, "features": self.features, **self.tell(budget)}
 
 
@@ -121,20 +105,16 @@ def _ours(
     """Describe a net of this package, an ensemble of them, or a search of settings around one."""
 
     def make(table: Table, split: int, budget: Budget, device: str) -> Any:
-        seed: dict[str, Any] = {} if is_ensemble else {"random_state": split}
-        net = MixupClassifier(device=device, **budget.epochs(), **seed, **params)
+        net = MixupClassifier(device=device, **budget.epochs(), **params)
         if is_ensemble:
-            net = FusedBaggingClassifier(net, budget.n_estimators, random_state=split)
+            net = FusedBaggingClassifier(net, budget.n_estimators)
+        net.set_params(random_state=split)
         pipeline = make_pipeline(make_preprocessor(table, "standardised"), net)
         if grid is None:
             return pipeline
-        return FusedGridSearchCV(
-            pipeline,
-            {f"mixupclassifier__{name}": list(values) for name, values in grid(budget).items()},
-            cv=make_folds(table, split),
-            n_jobs=1,
-            error_score="raise",
-        )
+        searched = {f"mixupclassifier__{name}": list(it) for name, it in grid(budget).items()}
+        folds = make_folds(table, split)
+        return FusedGridSearchCV(pipeline, searched, cv=folds, n_jobs=1, error_score="raise")
 
     def tell(budget: Budget) -> dict[str, Any]:
         names = ("module", "optimizer", "lr", "batch_size", "alpha", "max_epochs")
@@ -151,9 +131,11 @@ def _ours(
 
 def _own_budget(title: str, family: str, alpha: float) -> Method:
     """Describe a search of a net's own best epochs."""
-    return _ours(
-        title, family, grid=lambda budget: {"alpha": (alpha,), "max_epochs": budget.own_epochs}
-    )
+
+    def grid(budget: Budget) -> dict[str, tuple[float, ...]]:
+        return {"alpha": (alpha,), "max_epochs": budget.own_epochs}
+
+    return _ours(title, family, grid=grid)
 
 
 # -- peers ----------------------------------------------------------------------------------------
@@ -168,11 +150,9 @@ def _realmlp(table: Table, split: int, budget: Budget, device: str) -> Any:
     incomplete = list(numbers.columns[numbers.isna().any()])
     if not incomplete:
         return net
-    impute = make_column_transformer(
-        (SimpleImputer(strategy="median", keep_empty_features=True), incomplete),
-        remainder="passthrough",
-        verbose_feature_names_out=False,
-    )
+    median = SimpleImputer(strategy="median", keep_empty_features=True)
+    options = {"remainder": "passthrough", "verbose_feature_names_out": False}
+    impute = make_column_transformer((median, incomplete), **options)
     return make_pipeline(impute.set_output(transform="pandas"), net)
 
 
@@ -194,6 +174,11 @@ def _behind(features: str, Classifier: Callable[..., Any]) -> Callable[..., Any]
     )
 
 
+def _hist_gb(table: Table, split: int, *_: Any) -> HistGradientBoostingClassifier:
+    """Make gradient-boosted trees, which know categories and missing values."""
+    return HistGradientBoostingClassifier(random_state=split)
+
+
 # -- all of them ----------------------------------------------------------------------------------
 
 METHODS = {
@@ -205,19 +190,11 @@ METHODS = {
     "erm_ensemble": _ours("ERM x 8", "ERM", is_ensemble=True, alpha=0.0),
     "erm_budget": _own_budget("ERM, own budget", "ERM", 0.0),
     "realmlp": Method(
-        "RealMLP-TD",
-        "net",
-        _realmlp,
-        "categories",
+        *("RealMLP-TD", "net", _realmlp, "categories"),
         lambda budget: {PYTABKIT: version(PYTABKIT), "n_epochs": budget.realmlp_epochs},
     ),
     "mlp": Method("MLPClassifier", "net", _behind("standardised", MLPClassifier), "standardised"),
-    "hist_gb": Method(  # knows categories and missing values
-        "HistGradientBoosting",
-        "trees",
-        lambda table, split, *_: HistGradientBoostingClassifier(random_state=split),
-        "categories",
-    ),
+    "hist_gb": Method("HistGradientBoosting", "trees", _hist_gb, "categories"),
     "forest": Method("RandomForest", "trees", _behind("raw", RandomForestClassifier), "raw"),
 }
 

@@ -10,34 +10,19 @@ import pandas as pd
 
 from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES, missing_tables_note
-from benchmarks._lab.outcome import Block, Conclusions, Figure, Heading, Note, Outcome, Table
+from benchmarks._lab.outcome import Block, Conclusions, Figure, Heading, Note, Outcome, headed
 from benchmarks._lab.scores import N_BINS
 from benchmarks._lab.tell import made_with, p_value
 from benchmarks.peers import figures
 from benchmarks.peers.conclusions import conclude
 from benchmarks.peers.methods import FULL, PYTABKIT, Budget, title_of
-from benchmarks.peers.results import (
-    ENSEMBLE,
-    MEASURES,
-    SHARES,
-    WORTH_FINDING,
-    Results,
-    collect,
-    heading,
-    word,
-)
+from benchmarks.peers.results import ENSEMBLE, MEASURES, SHARES, WORTH_FINDING, Results, collect
 from benchmarks.peers.statistics import compare, detectable, power
 
 _PAIRS = (
-    (ENSEMBLE, "realmlp"),
-    (ENSEMBLE, "hist_gb"),
-    (ENSEMBLE, "forest"),
-    (ENSEMBLE, "mlp"),
-    (ENSEMBLE, "mixup"),
-    ("mixup", "realmlp"),
-    ("mixup", "hist_gb"),
-    ("tuned", "realmlp"),
-    ("tuned", "mixup"),
+    *((ENSEMBLE, other) for other in ("realmlp", "hist_gb", "forest", "mlp", "mixup")),
+    *(("mixup", other) for other in ("realmlp", "hist_gb")),
+    *(("tuned", other) for other in ("realmlp", "mixup")),
 )
 
 
@@ -50,14 +35,12 @@ def tell(
     blocks: list[Block] = [
         Figure("peers.png", "Error and log-loss against the time of the fit", draw),
         Conclusions(conclude(results), listed=True),
+        *headed(tables(results)),
     ]
-    for title, table in tables(results):
-        blocks += [Heading(title), Table(table)]
     if len(results.methods) > 1:
         blocks += [Heading("Ranks"), Figure("peers_ranks.png", "Mean ranks", draw_ranks)]
-    for title, table in tables_by_table(results):
-        blocks += [Heading(title), Table(table)]
-    blocks += [Heading("How it was measured"), Note(notes(results, budget))]
+    blocks += [*headed(tables_by_table(results)), Heading("How it was measured")]
+    blocks.append(Note(notes(results, budget)))
     if absent:
         blocks.append(Note(absent_note(absent)))
     if missing:
@@ -71,9 +54,8 @@ def tell(
 
 def tables(results: Results) -> list[tuple[str, pd.DataFrame]]:
     """Write the comparison as tables of texts, each with its heading."""
-    n_tables = len(results.tables)
     written = [
-        (f"Means over {n_tables} tables", _means(results)),
+        (f"Means over {len(results.tables)} tables", _means(results)),
         ("Differences, paired by table and split", _pairs(results)),
         ("The share that is mixup's own", _shares(results)),
     ]
@@ -82,7 +64,9 @@ def tables(results: Results) -> list[tuple[str, pd.DataFrame]]:
 
 def tables_by_table(results: Results) -> list[tuple[str, pd.DataFrame]]:
     """Write error and log-loss of each method on each table, the lowest in bold."""
-    return [(heading(name), _by_table(results, name)) for name in ("test_error", "log_loss")]
+    return [
+        (MEASURES[name].heading, _by_table(results, name)) for name in ("test_error", "log_loss")
+    ]
 
 
 def _means(results: Results) -> pd.DataFrame:
@@ -91,54 +75,49 @@ def _means(results: Results) -> pd.DataFrame:
     for method in results.methods:
         row = {"method": title_of(method)}
         for name, measure in MEASURES.items():
-            mean, error = results.averages[name].loc[method]
-            row[measure.title] = measure.text(mean, error)
+            row[measure.title] = measure.text(*results.averages[name].loc[method])
         row["fit, s"] = f"{results.seconds()[method]:.2f}"
         row["predict, ms"] = f"{1000 * results.seconds('predict_time_s')[method]:.1f}"
         for name, ranks in results.ranks.items():
-            row[f"rank, {word(name).removeprefix('test ')}"] = f"{ranks.mean[method]:.1f}"
+            row[f"rank, {MEASURES[name].name.removeprefix('test ')}"] = f"{ranks.mean[method]:.1f}"
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _pairs(results: Results) -> pd.DataFrame:
     """Write the differences of pairs of methods, and the ratio of their times."""
-    rows = []
-    for pair in _PAIRS:
-        if row := _difference(results, pair):
-            ratio = np.exp(compare(results.values["fit_time_s"], *pair).mean)
-            rows.append({**row, "fit time": f"{ratio:.2f} x"})
-    return pd.DataFrame(rows)
+    times = {pair: results.difference(pair, "fit_time_s") for pair in _PAIRS}
+    return pd.DataFrame(
+        _difference(results, pair) | {"fit time": f"{np.exp(time.mean):.2f} x"}
+        for pair, time in times.items()
+        if time
+    )
 
 
 def _shares(results: Results) -> pd.DataFrame:
     """Write the differences of mixup and ERM, and the power of their tests."""
     rows = []
     for pair in SHARES:
-        difference = results.difference(pair)
-        if difference is None:
-            continue
-        row = _difference(results, pair)
-        is_spread = difference.over_tables > 0
-        error, n = difference.over_tables, difference.n_tables
-        row["found in 80 %"] = f"{100 * detectable(error, n):.2f}" if is_spread else ""
-        found = f"{power(WORTH_FINDING, error, n):.0%}" if is_spread else ""
-        rows.append({**row, f"power at {100 * WORTH_FINDING:g}": found})
+        if difference := results.difference(pair):
+            error, n = difference.over_tables, difference.n_tables
+            told = ["", ""]
+            if error > 0:
+                found = power(WORTH_FINDING, error, n)
+                told = [f"{100 * detectable(error, n):.2f}", f"{found:.0%}"]
+            titles = ("found in 80 %", f"power at {100 * WORTH_FINDING:g}")
+            rows.append(_difference(results, pair) | dict(zip(titles, told, strict=True)))
     return pd.DataFrame(rows)
 
 
 def _difference(results: Results, pair: tuple[str, str]) -> dict[str, str]:
-    """Write how two methods differ in error and log-loss; nothing if one of them did not run."""
-    if not {*pair} <= {*results.methods}:
-        return {}
-    error = compare(results.values["test_error"], *pair)
-    log_loss = compare(results.values["log_loss"], *pair)
+    """Write how two methods differ in error and log-loss."""
+    error, log_loss = (compare(results.values[name], *pair) for name in ("test_error", "log_loss"))
     text = MEASURES["test_error"].text
     n_lower, n_higher = (error.by_table < 0).sum(), (error.by_table > 0).sum()
     return {
         "compared": " - ".join(map(title_of, pair)),
         "error, points": text(error.mean, error.over_tables, sign="+"),
-        "± splits": "" if np.isnan(error.over_splits) else text(error.over_splits),
+        "± splits": text(error.over_splits),
         "p": p_value(error.p_value),
         "p, ranks": p_value(error.p_wilcoxon),
         "lower / higher": f"{n_lower} / {n_higher}",
@@ -148,17 +127,15 @@ def _difference(results: Results, pair: tuple[str, str]) -> dict[str, str]:
 
 def _by_table(results: Results, name: str) -> pd.DataFrame:
     """Write the means of a measure: a row for each table, a column for each method."""
-    values, measure = results.values[name], MEASURES[name]
-    means = values.groupby("table", sort=False).mean()
-    errors = values.groupby("table", sort=False).sem()
+    by_table = results.values[name].groupby("table", sort=False)
+    means, errors = by_table.mean(), by_table.sem()
+    is_lowest = means.round(12).eq(means.round(12).min(axis=1), axis=0)
     rows = []
     for table in means.index:
-        lowest = means.loc[table].round(12).min()
         row = {"table": TITLES[table]}
-        for method in means.columns:
-            text = measure.text(means.loc[table, method], errors.loc[table, method])
-            is_lowest = round(means.loc[table, method], 12) == lowest
-            row[title_of(method)] = f"**{text}**" if is_lowest else text
+        for method in means:
+            text = MEASURES[name].text(means.loc[table, method], errors.loc[table, method])
+            row[title_of(method)] = f"**{text}**" if is_lowest.loc[table, method] else text
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -168,13 +145,12 @@ def _by_table(results: Results, name: str) -> pd.DataFrame:
 
 def notes(results: Results, budget: Budget) -> str:
     """Say what was done and how it was measured."""
+    n_splits = results.runs["split"].nunique()
     unseen = results.runs.groupby("table")["n_unseen"].max()
     rows_left_out = ", ".join(TITLES[name] for name in unseen.index[unseen > 0])
     left_out = (
         f" Some test rows of {rows_left_out} have a label that no training row has: they count as "
         "errors and in the Brier score, and are left out of the log-loss."
-        if rows_left_out
-        else ""
     )
     defaults = (
         "at its defaults, but for what the searches choose (tuned, own budget)"
@@ -182,7 +158,7 @@ def notes(results: Results, budget: Budget) -> str:
         else "with next to no budget, to see that it runs"
     )
     return (
-        f"Every method {defaults}, with the same {results.n_splits} random splits of each "
+        f"Every method {defaults}, with the same {n_splits} random splits of each "
         f"table, {1 - TEST_SHARE:.0%} to train on and {TEST_SHARE:.0%} to test on, one thread, and "
         "the split as random_state. The nets of this package and MLPClassifier get standardised "
         "features, nominal columns one-hot; RandomForest raw numbers, words one-hot; "
@@ -200,21 +176,19 @@ def notes(results: Results, budget: Budget) -> str:
         f"probable it is that it finds one of {100 * WORTH_FINDING:g} points. Log-loss is in "
         "nats; a probability of 0 counts as 2e-16 (36 nats), as scikit-learn has it. The Brier "
         "score sums over the classes (0 to 2). ECE: expected calibration error of the predicted "
-        f"class, {N_BINS} bins of equal width.{left_out}"
+        f"class, {N_BINS} bins of equal width.{left_out if rows_left_out else ''}"
     )
 
 
 def absent_note(absent: Sequence[str]) -> str:
     """Say which methods are left out and how to get them."""
     names = ", ".join(map(title_of, absent))
-    return (
-        f"Not installed, and left out: {names}. To have it too: pip install {PYTABKIT}, then start "
-        "again."
-    )
+    how = f"To have it too: pip install {PYTABKIT}, then start again."
+    return f"Not installed, and left out: {names}. {how}"
 
 
 def made_with_peers(runs: pd.DataFrame) -> str:
     """Say what the runs were computed with."""
-    found = [] if PYTABKIT not in runs else runs[PYTABKIT].dropna().astype(str).unique()
+    found = runs[PYTABKIT].dropna().astype(str).unique() if PYTABKIT in runs else []
     peers = ", ".join(version for version in found if version and version != "nan")
-    return made_with(runs).replace("with ", f"with {PYTABKIT} {peers}; " if peers else "with ", 1)
+    return made_with(runs, others=f"{PYTABKIT} {peers}; " if peers else "")

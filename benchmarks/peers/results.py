@@ -8,14 +8,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._lab import scores
-from benchmarks.peers.statistics import (
-    Difference,
-    Ranks,
-    averages,
-    by_table_and_split,
-    compare,
-    rank,
-)
+from benchmarks.peers import statistics
+from benchmarks.peers.statistics import Difference, Ranks, by_table_and_split
 
 MEASURES = {
     name: replace(scores.MEASURES[name], digits=digits)
@@ -51,11 +45,6 @@ class Results:
         return list(self.values["test_error"].columns)
 
     @property
-    def n_splits(self) -> int:
-        """Number of splits of each table."""
-        return int(self.runs["split"].nunique())
-
-    @property
     def tables(self) -> list[str]:
         """The tables, in the order of `TITLES`."""
         return list(self.values["test_error"].index.unique("table"))
@@ -66,29 +55,16 @@ class Results:
 
     def difference(self, pair: tuple[str, str], measure: str = "test_error") -> Difference | None:
         """Compare two methods; None if one of them did not run."""
-        return compare(self.values[measure], *pair) if {*pair} <= {*self.methods} else None
+        return (
+            statistics.compare(self.values[measure], *pair) if {*pair} <= {*self.methods} else None
+        )
 
 
 def collect(runs: pd.DataFrame) -> Results:
     """Set the methods of finished runs beside each other."""
-    values = {name: by_table_and_split(runs, name) for name in MEASURES}
-    values |= {
-        name: np.log(by_table_and_split(runs, name)) for name in ("fit_time_s", "predict_time_s")
-    }
-    return Results(
-        runs,
-        values,
-        {name: averages(values[name]) for name in MEASURES},
-        {name: rank(values[name]) for name in ("test_error", "log_loss")},
-    )
-
-
-def word(name: str) -> str:
-    """Write the name of a measure without its unit."""
-    return MEASURES[name].title.partition(",")[0]
-
-
-def heading(name: str) -> str:
-    """Write the name of a measure, with its unit, as a heading."""
-    title = MEASURES[name].title
-    return f"{title[0].upper()}{title[1:]}"
+    times = ("fit_time_s", "predict_time_s")
+    values = {name: by_table_and_split(runs, name) for name in (*MEASURES, *times)}
+    values |= {name: np.log(values[name]) for name in times}
+    averages = {name: statistics.averages(values[name]) for name in MEASURES}
+    ranks = {name: statistics.rank(values[name]) for name in ("test_error", "log_loss")}
+    return Results(runs, values, averages, ranks)

@@ -61,7 +61,8 @@ def run_method(
         ) from error
     found = getattr(estimator, "best_params_", {})
     chosen = {param.rpartition("__")[2]: value for param, value in found.items()}
-    results = {
+    del measured["bins"]  # reliability curves are in the benchmark calibration
+    return {
         **measured,
         "fit_time_s": round(fitted - start, 4),
         "predict_time_s": round(predicted - fitted, 4),
@@ -70,36 +71,26 @@ def run_method(
         "chosen": json.dumps(chosen, sort_keys=True) if chosen else "",
         PYTABKIT: version(PYTABKIT) if method == "realmlp" else "",
     }
-    del results["bins"]  # reliability curves are in the benchmark calibration
-    return results
 
 
 def list_tasks(
-    names: Sequence[str],
+    scale: Scale,
     methods: Sequence[str],
     *,
-    n_splits: int,
-    budget: Budget,
     device: str,
     versions: Mapping[str, str],
     data_home: str | None,
 ) -> list[Task]:
     """List the runs, split by split: a run that is killed leaves whole splits."""
-    common = {"test_share": TEST_SHARE}
-    settings = {method: METHODS[method].settings(budget, versions) | common for method in methods}
+    run = partial(run_method, budget=scale.budget, device=device, data_home=data_home)
+    settings = {method: METHODS[method].settings(scale.budget, versions) for method in methods}
     return [
         Task(
             {"table": table.name, "method": method, "split": split},
-            {**settings[method], "source": table.source},
-            partial(
-                run_method,
-                *(table.name, method, split),
-                budget=budget,
-                device=device,
-                data_home=data_home,
-            ),
+            {**settings[method], "test_share": TEST_SHARE, "source": table.source},
+            partial(run, table.name, method, split),
         )
-        for split in range(n_splits)
-        for table in load_by_cost(names, data_home)
+        for split in range(scale.n_splits)
+        for table in load_by_cost(scale.tables, data_home)
         for method in methods
     ]

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES
 from benchmarks._lab.compare import pair
 from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
@@ -40,37 +39,29 @@ def averages(values: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much one method is above another, over tables: the mean, and how sure it is.
+    """How much one method is above another, over tables: the mean, and how sure it is."""
 
-    Parameters
-    ----------
-    mean, median : float
-        Of `by_table`.
-    by_table : Series
-        The difference on each table, a mean over its splits.
-    over_tables : float
-        Standard error of the mean with the tables as units: how it would vary with other tables.
-    over_splits : float
-        Standard error with the splits as units, each a mean over the tables: how it would vary
-        with other splits of the same tables. Splits of a table share rows, so it is rather low.
-    p_value : float
-        Of the paired t-test over the tables.
-    p_wilcoxon : float
-        Of Wilcoxon's signed-rank test over the tables.
-    """
-
+    by_table: pd.Series  # the difference on each table, a mean over its splits
     mean: float
     median: float
-    by_table: pd.Series
+    # Standard error with the tables as units: how the mean would vary with other tables.
     over_tables: float
+    # With the splits as units, each a mean over the tables: how it would vary with other splits of
+    # the same tables. Splits of a table share rows, so it is rather low.
     over_splits: float
-    p_value: float
-    p_wilcoxon: float
+    p_value: float  # of the paired t-test over the tables
+    p_wilcoxon: float  # of Wilcoxon's signed-rank test over the tables
 
     @property
     def n_tables(self) -> int:
         """Number of tables."""
         return len(self.by_table)
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The standard errors that are known, by their units."""
+        errors = {"tables": self.over_tables, "splits": self.over_splits}
+        return {units: error for units, error in errors.items() if not np.isnan(error)}
 
 
 def compare(values: pd.DataFrame, method: str, other: str) -> Difference:
@@ -78,17 +69,15 @@ def compare(values: pd.DataFrame, method: str, other: str) -> Difference:
 
     NaN stands for the standard error and the p values of a single table or split.
     """
-    both = values[[method, other]]
-    of_tables = both.groupby("table", sort=False).mean()
-    of_splits = both.groupby("split").mean()
+    difference = values[method] - values[other]
     # Differences that cancel leave 1e-18, which has a sign but means nothing.
-    by_table = (of_tables[method] - of_tables[other]).round(12)
-    tables = paired_difference(by_table, np.zeros(len(by_table)), test_share=TEST_SHARE)
-    splits = paired_difference(of_splits[method], of_splits[other], test_share=TEST_SHARE)
+    by_table = difference.groupby("table", sort=False).mean().round(12)
+    by_split = difference.groupby("split").mean()
+    tables, splits = (paired_difference(it, np.zeros(len(it))) for it in (by_table, by_split))
     return Difference(
+        by_table=by_table,
         mean=round(tables.mean, 12),
         median=float(by_table.median()),
-        by_table=by_table,
         over_tables=tables.standard_error,
         over_splits=splits.standard_error,
         p_value=tables.p_value,
@@ -100,9 +89,7 @@ def _wilcoxon(differences: pd.Series) -> float:
     """P value of the signed-rank test; it leaves out differences of zero."""
     if len(differences) < 2:
         return np.nan
-    if not differences.any():
-        return 1.0
-    return float(stats.wilcoxon(differences).pvalue)
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
 
 
 def power(true: float, standard_error: float, n: int) -> float:
@@ -146,24 +133,14 @@ def detectable(standard_error: float, n: int) -> float:
 class Ranks:
     """Ranks of the methods, 1 for the lowest loss, after Demsar [1]_.
 
-    Parameters
-    ----------
-    mean : Series
-        Mean rank of each method over the tables, ascending. Ties share the mean of their ranks.
-    p_value : float
-        Of the Friedman test: that all methods are alike. NaN for fewer than three.
-    critical_difference : float
-        Of the Nemenyi test at 5 %: mean ranks nearer than that are not told apart.
-    n_tables : int
-
     References
     ----------
     .. [1] Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006.
     """
 
-    mean: pd.Series
-    p_value: float
-    critical_difference: float
+    mean: pd.Series  # of each method over the tables, ascending; ties share the mean of their ranks
+    p_value: float  # of the Friedman test: that all methods are alike; NaN for fewer than three
+    critical_difference: float  # mean ranks nearer than that are not told apart
     n_tables: int
 
     def groups(self) -> list[tuple[str, str]]:
@@ -182,22 +159,15 @@ def rank(values: pd.DataFrame) -> Ranks:
     """Rank the methods on each table by the mean of its splits, and test whether they differ."""
     means = values.groupby("table", sort=False).mean().round(12)
     n_tables, n_methods = means.shape
-    return Ranks(
-        means.rank(axis=1).mean().sort_values(kind="stable"),
-        _friedman(means),
-        critical_difference(n_methods, n_tables),
-        n_tables,
-    )
-
-
-def _friedman(means: pd.DataFrame) -> float:
-    """P value of the Friedman test."""
     ranks = means.rank(axis=1)
-    if means.shape[1] < 3:
-        return np.nan
-    if (ranks.nunique(axis=1) == 1).all():  # all tied everywhere: scipy would divide by zero
-        return 1.0
-    return float(stats.friedmanchisquare(*means.to_numpy().T).pvalue)
+    if n_methods < 3:
+        p_value = np.nan
+    elif (ranks.nunique(axis=1) == 1).all():  # all tied everywhere: scipy would divide by zero
+        p_value = 1.0
+    else:
+        p_value = float(stats.friedmanchisquare(*means.to_numpy().T).pvalue)
+    mean = ranks.mean().sort_values(kind="stable")
+    return Ranks(mean, p_value, critical_difference(n_methods, n_tables), n_tables)
 
 
 def critical_difference(n_methods: int, n_tables: int) -> float:

@@ -25,7 +25,7 @@ from benchmarks.peers.conclusions import conclude
 from benchmarks.peers.figures import plot, plot_ranks
 from benchmarks.peers.methods import FULL, METHODS, TINY, as_categories
 from benchmarks.peers.results import collect
-from benchmarks.peers.runs import list_tasks, run_method
+from benchmarks.peers.runs import Scale, list_tasks, run_method
 from benchmarks.peers.statistics import (
     Ranks,
     averages,
@@ -223,8 +223,8 @@ def test_a_method_that_fails_is_named(monkeypatch):
 
 
 def make_plan(names=FAST, budget=FULL, versions=environment("cpu")):  # noqa: B008
-    options = {"n_splits": 2, "budget": budget, "device": "cpu", "data_home": None}
-    return list_tasks(["iris", "digits"], names, versions=versions, **options)
+    scale = Scale(2, ("iris", "digits"), budget)
+    return list_tasks(scale, names, device="cpu", versions=versions, data_home=None)
 
 
 def test_plan_has_every_run_once_and_whole_splits_first():
