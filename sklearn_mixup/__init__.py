@@ -2,9 +2,9 @@
 
 from sklearn_mixup._bagging import FusedBaggingClassifier
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._fused import fit_fused
-from sklearn_mixup._gan import MixupGAN
-from sklearn_mixup._search import FusedGridSearchCV, FusedRandomizedSearchCV
+from sklearn_mixup._fused.jobs import fit_fused
+from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
+from sklearn_mixup._gan.estimator import MixupGAN
 
 __all__ = [
     "FusedBaggingClassifier",

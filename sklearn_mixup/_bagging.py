@@ -21,13 +21,13 @@ from skorch.utils import is_dataset
 from torch import Tensor
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._draws import Draws
-from sklearn_mixup._ensemble import Stacks, probabilities
-from sklearn_mixup._labels import likeliest
-from sklearn_mixup._plan import NetEnsemble, Plan, fit_all
-from sklearn_mixup._replay import Prepared, Recorder, final_step, replace_net
-from sklearn_mixup._tables import take, take_columns
-from sklearn_mixup._validation import check_outputs, check_sample_weight, check_y, is_dict
+from sklearn_mixup._fused.draws import Draws
+from sklearn_mixup._fused.plan import NetEnsemble, Plan, fit_all
+from sklearn_mixup._fused.predict import Stacks, probabilities
+from sklearn_mixup._fused.replay import Prepared, Recorder, final_step, replace_net
+from sklearn_mixup._net.checks import check_outputs, check_sample_weight, check_y, is_dict
+from sklearn_mixup._net.labels import likeliest
+from sklearn_mixup._net.tables import take, take_columns
 
 __all__ = ["FusedBaggingClassifier"]
 

@@ -23,16 +23,8 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from sklearn_mixup._curves import Curves
-from sklearn_mixup._device import isolated_rng
-from sklearn_mixup._labels import Labels, likeliest, name_classes, read_labels
-from sklearn_mixup._net import VicinalNet
-from sklearn_mixup._prediction import in_double
-from sklearn_mixup._settings import check_fit_params
-from sklearn_mixup._step import find_steps
-from sklearn_mixup._tables import take
-from sklearn_mixup._targets import UNMIXED, check_criterion, takes_logits, unwrap
-from sklearn_mixup._validation import (
+from sklearn_mixup._engine.step import find_steps
+from sklearn_mixup._net.checks import (
     check_floating,
     check_outputs,
     check_part,
@@ -42,6 +34,14 @@ from sklearn_mixup._validation import (
     first_output,
     is_dict,
 )
+from sklearn_mixup._net.curves import Curves
+from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.labels import Labels, likeliest, name_classes, read_labels
+from sklearn_mixup._net.prediction import in_double
+from sklearn_mixup._net.settings import check_fit_params
+from sklearn_mixup._net.tables import take
+from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits, unwrap
+from sklearn_mixup._net.vicinal_net import VicinalNet
 from sklearn_mixup.callbacks import LRDecay, QuietLog
 from sklearn_mixup.minibatches import Minibatches, peel
 from sklearn_mixup.modules import MLP

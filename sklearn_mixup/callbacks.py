@@ -26,7 +26,7 @@ from skorch.history import History
 from torch.utils.data import Dataset
 
 from sklearn_mixup._checkpoint import check_shapes, hash_value, load_checkpoint, save_checkpoint
-from sklearn_mixup._device import get_random_states, set_random_states
+from sklearn_mixup._net.device import get_random_states, set_random_states
 from sklearn_mixup.minibatches import peel
 
 __all__ = ["LRDecay", "Resume"]

@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from skorch.dataset import get_len
 from torch import Tensor
 
-from sklearn_mixup._between import check_lam, draw_pairs, points_between, summarise
-from sklearn_mixup._gradient_norm import gradient_norm_between
-from sklearn_mixup._rows import check_count, check_labels, check_rows
+from sklearn_mixup._probe.between import check_lam, draw_pairs, points_between, summarise
+from sklearn_mixup._probe.gradient_norm import gradient_norm_between
+from sklearn_mixup._probe.rows import check_count, check_labels, check_rows
 
 __all__ = ["BetweenSamplesDisplay", "gradient_norm_between", "miss_rate_between"]
 

@@ -21,7 +21,9 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._input_gradient import (
+from sklearn_mixup._net.checks import is_floating
+from sklearn_mixup._net.tables import columns_of, is_frame, take
+from sklearn_mixup._probe.input_gradient import (
     as_inputs,
     compute_loss,
     compute_output,
@@ -30,9 +32,7 @@ from sklearn_mixup._input_gradient import (
     find_criterion,
     find_module,
 )
-from sklearn_mixup._rows import Rows, check_count, check_labels, check_rows, parts_of
-from sklearn_mixup._tables import columns_of, is_frame, take
-from sklearn_mixup._validation import is_floating
+from sklearn_mixup._probe.rows import Rows, check_count, check_labels, check_rows, parts_of
 from sklearn_mixup.minibatches import map_tensors
 
 __all__ = ["corrupt_labels", "fgsm", "iterative_fgsm", "pixel_bounds"]

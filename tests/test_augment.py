@@ -7,7 +7,7 @@ from sklearn.base import clone
 from torch.utils.data import TensorDataset
 
 from sklearn_mixup import FusedGridSearchCV, MixupClassifier, MixupGAN
-from sklearn_mixup._fused import fit_fused
+from sklearn_mixup._fused.jobs import fit_fused
 from sklearn_mixup.minibatches import Minibatches
 from sklearn_mixup.modules import Discriminator
 from sklearn_mixup.vicinal import mix

@@ -13,7 +13,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from sklearn_mixup import MixupClassifier
-from sklearn_mixup._ensemble import StackedForward
+from sklearn_mixup._fused.predict import StackedForward
 from sklearn_mixup.modules import MLP
 from tests.bagged_nets import make_ensemble, make_pipe, make_plain, mean_of_members
 from tests.rounding import assert_near

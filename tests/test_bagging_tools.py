@@ -22,7 +22,7 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 
-import sklearn_mixup._fused as fused_module
+import sklearn_mixup._fused.jobs as fused_module
 from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, FusedRandomizedSearchCV
 from tests.bagged_nets import CountingScaler, make_ensemble, make_pipe, make_plain, mean_of_members
 from tests.rounding import assert_near

@@ -13,9 +13,9 @@ from sklearn.base import clone
 from skorch.callbacks import EpochScoring
 from torch import nn
 
-import sklearn_mixup._capture as capture
+import sklearn_mixup._engine.capture as capture
 from sklearn_mixup import MixupClassifier, fit_fused
-from sklearn_mixup._capture import ChunkedSteps, RepeatedStep
+from sklearn_mixup._engine.capture import ChunkedSteps, RepeatedStep
 from sklearn_mixup.minibatches import list_tensors
 from sklearn_mixup.modules import Discriminator
 from tests.recording import HostReads

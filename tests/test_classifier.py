@@ -14,8 +14,8 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.testing import assert_close
 
-import sklearn_mixup._estimator as estimator_module
-import sklearn_mixup._net as net_module
+import sklearn_mixup._net.estimator as estimator_module
+import sklearn_mixup._net.vicinal_net as net_module
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
 from tests.recording import HostReads, Recording

@@ -22,7 +22,7 @@ from sklearn_mixup import (
     fit_fused,
 )
 from sklearn_mixup._checkpoint import load_checkpoint
-from sklearn_mixup._last_good import are_finite
+from sklearn_mixup._net.last_good import are_finite
 from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.modules import MLP

@@ -18,12 +18,12 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.testing import assert_close
 
-import sklearn_mixup._stack as stack_module
+import sklearn_mixup._engine.stack as stack_module
 from sklearn_mixup import MixupClassifier, fit_fused
-from sklearn_mixup._fused import fit_together
-from sklearn_mixup._lockstep import Group, Lane, Shared
-from sklearn_mixup._stack import DropoutMasks, StackedMLP
-from sklearn_mixup._targets import LogCoefficients
+from sklearn_mixup._engine.lockstep import Group, Lane, Shared
+from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
+from sklearn_mixup._fused.jobs import fit_together
+from sklearn_mixup._net.targets import LogCoefficients
 from sklearn_mixup.modules import MLP
 from tests.recording import HostReads
 from tests.rounding import ROUNDING, assert_near, error_of_sum

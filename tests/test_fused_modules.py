@@ -15,8 +15,8 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, TensorDataset
 
 from sklearn_mixup import MixupClassifier, fit_fused
-from sklearn_mixup._lockstep import Group
-from sklearn_mixup._stack import DropoutMasks, StackedModules
+from sklearn_mixup._engine.lockstep import Group
+from sklearn_mixup._engine.stack import DropoutMasks, StackedModules
 from sklearn_mixup.modules import MLP
 from tests.rounding import assert_near
 from tests.test_fused import (

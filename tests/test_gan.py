@@ -30,7 +30,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-import sklearn_mixup._estimator as estimator_module
+import sklearn_mixup._net.estimator as estimator_module
 from sklearn_mixup import MixupGAN
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import sample_lam

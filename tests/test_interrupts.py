@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import ValidSplit
 
-import sklearn_mixup._stack as stack_module
+import sklearn_mixup._engine.stack as stack_module
 from sklearn_mixup import (
     FusedBaggingClassifier,
     FusedGridSearchCV,

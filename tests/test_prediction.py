@@ -12,9 +12,9 @@ from sklearn.base import clone
 from torch import nn
 from torch.utils.data import DataLoader
 
-import sklearn_mixup._device as device_module
-import sklearn_mixup._lockstep as lockstep
-import sklearn_mixup._prediction as prediction
+import sklearn_mixup._engine.lockstep as lockstep
+import sklearn_mixup._net.device as device_module
+import sklearn_mixup._net.prediction as prediction
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier, MixupGAN
 from sklearn_mixup.modules import LeNet
 

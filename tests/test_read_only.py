@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier, MixupGAN
-from sklearn_mixup._memory import collate, share
+from sklearn_mixup._net.memory import collate, share
 
 LOADERS = {
     "resident": {},

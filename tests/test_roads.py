@@ -20,8 +20,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader, TensorDataset
 
 from sklearn_mixup import MixupClassifier, fit_fused
-from sklearn_mixup import _step as step_module
-from sklearn_mixup import _update as update_module
+from sklearn_mixup._engine import step as step_module
+from sklearn_mixup._engine import update as update_module
 from sklearn_mixup.modules import MLP
 from tests.rounding import ROUNDING, assert_near
 

@@ -38,7 +38,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import sklearn_mixup._plan as plan_module
+import sklearn_mixup._fused.plan as plan_module
 from sklearn_mixup import FusedGridSearchCV, FusedRandomizedSearchCV, MixupClassifier
 from sklearn_mixup.modules import MLP
 from tests.rounding import ROUNDING

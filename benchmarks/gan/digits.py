@@ -30,7 +30,7 @@ from benchmarks._lab.runs import Task
 from benchmarks.gan import runs
 from benchmarks.gan.runs import fit, make_key
 from sklearn_mixup import MixupGAN
-from sklearn_mixup._energy import energy_distance
+from sklearn_mixup._gan.energy import energy_distance
 
 CONFIDENT = 0.9  # A picture counts as recognised if the classifier is that sure of some digit.
 COVERED = 0.02  # A digit counts as drawn if that share of the samples is held for it.

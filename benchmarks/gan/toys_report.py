@@ -23,7 +23,7 @@ from benchmarks.gan.toys import (
     measure_coverage,
     name_method,
 )
-from sklearn_mixup._energy import energy_distance
+from sklearn_mixup._gan.energy import energy_distance
 
 # Lin, Khetan, Fanti, Oh, "PacGAN: The power of two samples in generative adversarial networks",
 # NeurIPS 2018: other networks and training, high quality is within 3 standard deviations too.

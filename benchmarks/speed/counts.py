@@ -28,9 +28,9 @@ from benchmarks.speed.nets import (
 from benchmarks.speed.rounds import Section, clock
 from benchmarks.speed.scale import Scale
 from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
-from sklearn_mixup._lockstep import Group, Lane
-from sklearn_mixup._stack import DropoutMasks, StackedMLP
-from sklearn_mixup._stack_optimizer import StackOptimizer
+from sklearn_mixup._engine.lockstep import Group, Lane
+from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
+from sklearn_mixup._engine.stack_optimizer import StackOptimizer
 
 
 def time_counts(name: str, scale: Scale, *, device: str, data_home: str | None) -> dict[str, float]:

@@ -11,9 +11,10 @@ from sklearn.utils import Bunch
 from skorch.dataset import get_len
 from torch import Tensor
 
-from sklearn_mixup._between import check_lam, draw_pairs, points_between, summarise
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._input_gradient import (
+from sklearn_mixup._net.checks import first_output
+from sklearn_mixup._probe.between import check_lam, draw_pairs, points_between, summarise
+from sklearn_mixup._probe.input_gradient import (
     as_inputs,
     compute_loss,
     compute_output,
@@ -22,8 +23,7 @@ from sklearn_mixup._input_gradient import (
     find_criterion,
     find_module,
 )
-from sklearn_mixup._rows import check_count, check_labels, check_rows, parts_of
-from sklearn_mixup._validation import first_output
+from sklearn_mixup._probe.rows import check_count, check_labels, check_rows, parts_of
 
 
 def gradient_norm_between(

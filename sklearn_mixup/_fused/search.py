@@ -23,8 +23,8 @@ from sklearn.model_selection import (
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._plan import NetEnsemble, fit_all
-from sklearn_mixup._replay import (
+from sklearn_mixup._fused.plan import NetEnsemble, fit_all
+from sklearn_mixup._fused.replay import (
     Failed,
     Prepared,
     Recorder,

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from sklearn_mixup._replay import final_step, replace_net
-from sklearn_mixup._stack import describe, fingerprint, has_hooks, is_plain_mlp
-from sklearn_mixup._validation import first_output
+from sklearn_mixup._engine.stack import describe, fingerprint, has_hooks, is_plain_mlp
+from sklearn_mixup._fused.replay import final_step, replace_net
+from sklearn_mixup._net.checks import first_output
 
 # What a net is asked about besides its module.
 _READ = ("criterion", "predict_nonlinearity", "batch_size", "device", "compile")

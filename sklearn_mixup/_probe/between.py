@@ -10,8 +10,8 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from sklearn_mixup._rows import Rows
-from sklearn_mixup._tables import take
+from sklearn_mixup._net.tables import take
+from sklearn_mixup._probe.rows import Rows
 from sklearn_mixup.vicinal import mix_with
 
 # -- checks ---------------------------------------------------------------------------------------

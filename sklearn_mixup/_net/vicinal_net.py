@@ -13,10 +13,12 @@ from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from sklearn_mixup._estimator import NetEstimator
-from sklearn_mixup._loaders import MappedLoader
-from sklearn_mixup._settings import is_foreign, taken_by
-from sklearn_mixup._targets import (
+from sklearn_mixup._net.checks import explain_shapes
+from sklearn_mixup._net.estimator import NetEstimator
+from sklearn_mixup._net.loading import MappedLoader
+from sklearn_mixup._net.session import Training, count_rows
+from sklearn_mixup._net.settings import is_foreign, taken_by
+from sklearn_mixup._net.targets import (
     UNMIXED,
     LogCoefficients,
     log_coefficient_loss,
@@ -24,8 +26,6 @@ from sklearn_mixup._targets import (
     two_term_loss,
     unwrap,
 )
-from sklearn_mixup._training import Training, count_rows
-from sklearn_mixup._validation import explain_shapes
 from sklearn_mixup.callbacks import score_plain_rows
 from sklearn_mixup.minibatches import (
     Minibatches,

@@ -19,7 +19,7 @@ import sklearn_mixup.modules
 from sklearn_mixup.minibatches import Minibatches
 
 # Packages whose methods are known: others' may take more, and make parts of their own.
-OWN_PACKAGES = {__package__, "skorch"}
+OWN_PACKAGES = {"sklearn_mixup", "skorch"}
 
 _MODULES = {name: getattr(sklearn_mixup.modules, name) for name in sklearn_mixup.modules.__all__}
 _LOSSES = {name: getattr(nn, name) for name in dir(nn) if name.endswith("Loss")}

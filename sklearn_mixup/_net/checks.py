@@ -16,7 +16,7 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from torch import Tensor, nn
 
-from sklearn_mixup._tables import check_dense, check_unmasked, is_missing
+from sklearn_mixup._net.tables import check_dense, check_unmasked, is_missing
 
 
 def default_dtype() -> np.dtype:

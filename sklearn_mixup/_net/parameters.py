@@ -13,8 +13,8 @@ from skorch import NeuralNet
 from skorch.history import History
 from torch import nn
 
-from sklearn_mixup._device import check_device
-from sklearn_mixup._settings import check_names, check_settings, is_set_to
+from sklearn_mixup._net.device import check_device
+from sklearn_mixup._net.settings import check_names, check_settings, is_set_to
 
 
 class Parametrized(NeuralNet):

@@ -14,22 +14,22 @@ import torch
 from torch import Tensor, amp, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sklearn_mixup._capture import RECORDERS, ChunkedSteps
-from sklearn_mixup._settings import is_foreign, taken_by
-from sklearn_mixup._stack import (
+from sklearn_mixup._engine.capture import RECORDERS, ChunkedSteps
+from sklearn_mixup._engine.stack import (
     describe,
     has_hooks,
     host_random_states,
     is_plain_mlp,
     mlp_backward,
 )
-from sklearn_mixup._targets import (
+from sklearn_mixup._engine.update import RatesOnDevice, Update, takes_rate_from_device
+from sklearn_mixup._net.settings import is_foreign, taken_by
+from sklearn_mixup._net.targets import (
     LogCoefficients,
     is_plain_cross_entropy,
     mix_targets,
     unwrap,
 )
-from sklearn_mixup._update import RatesOnDevice, Update, takes_rate_from_device
 from sklearn_mixup.callbacks import only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 

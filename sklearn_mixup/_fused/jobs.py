@@ -23,12 +23,12 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._device import isolated_rng
-from sklearn_mixup._lockstep import Group, Lane, Shared
-from sklearn_mixup._progress import Progress
-from sklearn_mixup._stack import apply, describe, fingerprint
-from sklearn_mixup._stack_optimizer import ELEMENTWISE, SCALED
-from sklearn_mixup._training import MINIBATCHES_OPTIONS, draw_seeds
+from sklearn_mixup._engine.lockstep import Group, Lane, Shared
+from sklearn_mixup._engine.stack import apply, describe, fingerprint
+from sklearn_mixup._engine.stack_optimizer import ELEMENTWISE, SCALED
+from sklearn_mixup._fused.progress import Progress
+from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.session import MINIBATCHES_OPTIONS, draw_seeds
 from sklearn_mixup.minibatches import Minibatches, bytes_per_row, map_tensors
 
 __all__ = ["fit_fused"]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_mixup._last_good import LastGood
+from sklearn_mixup._net.last_good import LastGood
 from sklearn_mixup.minibatches import Rows
 
 # What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.

@@ -25,21 +25,15 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, RandomSampler, Subset, TensorDataset
 
-from sklearn_mixup._capture import RECORDERS
-from sklearn_mixup._device import count_flops, isolated_rng, resolve_device
-from sklearn_mixup._epoch import LeanEpoch
-from sklearn_mixup._loaders import make_loader
-from sklearn_mixup._memory import collate, share
-from sklearn_mixup._parameters import Parametrized
-from sklearn_mixup._prediction import fill_up, find_cuts
-from sklearn_mixup._settings import (
-    check_fit_params,
-    explain_missing,
-    is_foreign,
-    taken_by,
-)
-from sklearn_mixup._tables import explain_table
-from sklearn_mixup._training import (
+from sklearn_mixup._engine.capture import RECORDERS
+from sklearn_mixup._net.checks import check_part, check_range
+from sklearn_mixup._net.device import count_flops, isolated_rng, resolve_device
+from sklearn_mixup._net.epoch import LeanEpoch
+from sklearn_mixup._net.loading import make_loader
+from sklearn_mixup._net.memory import collate, share
+from sklearn_mixup._net.parameters import Parametrized
+from sklearn_mixup._net.prediction import fill_up, find_cuts
+from sklearn_mixup._net.session import (
     MINIBATCHES_OPTIONS,
     Training,
     count_rows,
@@ -47,7 +41,13 @@ from sklearn_mixup._training import (
     is_stop,
     seed_of_process,
 )
-from sklearn_mixup._validation import check_part, check_range
+from sklearn_mixup._net.settings import (
+    check_fit_params,
+    explain_missing,
+    is_foreign,
+    taken_by,
+)
+from sklearn_mixup._net.tables import explain_table
 from sklearn_mixup.callbacks import LRDecay, Resume
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel, repeat_lam

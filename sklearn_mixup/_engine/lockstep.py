@@ -21,11 +21,8 @@ from skorch.dataset import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from sklearn_mixup._capture import FEWEST, RECORDERS, ChunkedSteps
-from sklearn_mixup._device import isolated_rng, threads_for
-from sklearn_mixup._last_good import Copies, are_losses_good, diverged
-from sklearn_mixup._loaders import no_minibatch
-from sklearn_mixup._stack import (
+from sklearn_mixup._engine.capture import FEWEST, RECORDERS, ChunkedSteps
+from sklearn_mixup._engine.stack import (
     DropoutMasks,
     StackedMLP,
     StackedModules,
@@ -33,8 +30,11 @@ from sklearn_mixup._stack import (
     fingerprint,
     is_plain_mlp,
 )
-from sklearn_mixup._stack_optimizer import StackOptimizer
-from sklearn_mixup._targets import is_plain_cross_entropy
+from sklearn_mixup._engine.stack_optimizer import StackOptimizer
+from sklearn_mixup._net.device import isolated_rng, threads_for
+from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
+from sklearn_mixup._net.loading import no_minibatch
+from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup.callbacks import LRDecay, decay_factor
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors, repeat_lam

@@ -12,7 +12,8 @@ from sklearn.utils import check_array, check_consistent_length
 from skorch.utils import is_dataset
 from torch import Tensor
 
-from sklearn_mixup._tables import (
+from sklearn_mixup._net.checks import check_part, check_y, is_floating
+from sklearn_mixup._net.tables import (
     as_frame,
     check_dense,
     columns_of,
@@ -20,7 +21,6 @@ from sklearn_mixup._tables import (
     find_fault,
     is_frame,
 )
-from sklearn_mixup._validation import check_part, check_y, is_floating
 
 Rows = np.ndarray | Tensor | Mapping[str, Any]
 

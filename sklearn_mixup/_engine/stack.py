@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from sklearn_mixup._device import isolated_rng
-from sklearn_mixup._targets import LogCoefficients
+from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.targets import LogCoefficients
 from sklearn_mixup.minibatches import Rows, map_tensors
 from sklearn_mixup.modules import MLP
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_mixup._capture import FEWEST, RECORDERS, RepeatedStep
-from sklearn_mixup._settings import is_foreign
-from sklearn_mixup._stack import describe, has_hooks, host_random_states
-from sklearn_mixup._update import RatesOnDevice, Update, takes_rate_from_device
+from sklearn_mixup._engine.capture import FEWEST, RECORDERS, RepeatedStep
+from sklearn_mixup._engine.stack import describe, has_hooks, host_random_states
+from sklearn_mixup._engine.update import RatesOnDevice, Update, takes_rate_from_device
+from sklearn_mixup._net.settings import is_foreign
 
 PARTS = ("generator", "discriminator")
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.overrides import TorchFunctionMode
 
-from sklearn_mixup._device import count_flops, isolated_rng, threads_for
+from sklearn_mixup._net.device import count_flops, isolated_rng, threads_for
 from sklearn_mixup.minibatches import Rows, bytes_per_row, map_tensors
 from sklearn_mixup.modules import MLP
 

@@ -14,8 +14,8 @@ from skorch import NeuralNetBinaryClassifier, NeuralNetClassifier
 from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._targets import unwrap
-from sklearn_mixup._validation import explain_shapes, first_output
+from sklearn_mixup._net.checks import explain_shapes, first_output
+from sklearn_mixup._net.targets import unwrap
 from sklearn_mixup.minibatches import map_tensors
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_mixup._capture import RECORDERS
-from sklearn_mixup._update import Update, decays_apart, takes_rate_from_device
+from sklearn_mixup._engine.capture import RECORDERS
+from sklearn_mixup._engine.update import Update, decays_apart, takes_rate_from_device
 
 # Optimizers that treat each number of a parameter alone, so that many modules are as one.
 ELEMENTWISE = (

@@ -9,7 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import Tensor, nn
 
-from sklearn_mixup._validation import explain_shapes, show_output
+from sklearn_mixup._net.checks import explain_shapes, show_output
 from sklearn_mixup.callbacks import Resume, replaces
 
 

@@ -10,7 +10,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from sklearn_mixup._validation import check_y, default_dtype
+from sklearn_mixup._net.checks import check_y, default_dtype
 from sklearn_mixup.minibatches import peel
 
 

@@ -15,11 +15,11 @@ from skorch.dataset import get_len, unpack_data
 from skorch.history import History
 from torch import Tensor, nn
 
-from sklearn_mixup._device import threads_for
-from sklearn_mixup._last_good import LastGood, check_epoch
-from sklearn_mixup._loaders import no_minibatch
-from sklearn_mixup._settings import is_foreign
-from sklearn_mixup._validation import explain_batch_norm
+from sklearn_mixup._net.checks import explain_batch_norm
+from sklearn_mixup._net.device import threads_for
+from sklearn_mixup._net.last_good import LastGood, check_epoch
+from sklearn_mixup._net.loading import no_minibatch
+from sklearn_mixup._net.settings import is_foreign
 from sklearn_mixup.callbacks import LRDecay, listens, replaces
 
 # Methods of a net that act within the closure of a step.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn_mixup._fused import fit_together
+from sklearn_mixup._fused.jobs import fit_together
 
 
 @dataclass(frozen=True)

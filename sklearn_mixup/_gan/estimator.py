@@ -26,15 +26,15 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
-from sklearn_mixup._device import isolated_rng
-from sklearn_mixup._energy import energy_distance
-from sklearn_mixup._estimator import NetEstimator
-from sklearn_mixup._gan_checks import check_hooks, check_modules
-from sklearn_mixup._gan_steps import PARTS, Iterations
-from sklearn_mixup._loaders import Rounds
-from sklearn_mixup._settings import check_fit_params
-from sklearn_mixup._training import Training, count_rows
-from sklearn_mixup._validation import check_outputs, default_dtype, explain_shapes
+from sklearn_mixup._gan.checks import check_hooks, check_modules
+from sklearn_mixup._gan.energy import energy_distance
+from sklearn_mixup._gan.steps import PARTS, Iterations
+from sklearn_mixup._net.checks import check_outputs, default_dtype, explain_shapes
+from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.estimator import NetEstimator
+from sklearn_mixup._net.loading import Rounds
+from sklearn_mixup._net.session import Training, count_rows
+from sklearn_mixup._net.settings import check_fit_params
 from sklearn_mixup.callbacks import LRDecay, QuietLog
 from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row
 from sklearn_mixup.modules import Discriminator, Generator

@@ -1,0 +1,1 @@
+"""The steps of one net or of many: written out, stacked, recorded."""

@@ -1,0 +1,1 @@
+"""Many nets trained together, and scikit-learn's tools around them."""

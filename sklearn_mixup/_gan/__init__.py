@@ -1,0 +1,1 @@
+"""MixupGAN: what it is, its steps and its checks."""

@@ -1,0 +1,1 @@
+"""What a fitted classifier makes of rows, and of points between them."""
