@@ -44,7 +44,10 @@ class Reader(Callback):
 WATCHERS = {
     "early stopping": (EarlyStopping, "valid_loss"),
     "early stopping on accuracy": (lambda: EarlyStopping("valid_acc"), "valid_acc"),
-    "checkpoint": (lambda: Checkpoint(f_params=None, f_history=None), "valid_loss_best"),
+    "checkpoint": (
+        lambda: Checkpoint(f_params=None, f_optimizer=None, f_criterion=None, f_history=None),
+        "valid_loss_best",
+    ),
     "schedule": (lambda: LRScheduler("ReduceLROnPlateau", monitor="valid_loss"), "valid_loss"),
     "reader": (Reader, "valid_acc"),
 }
