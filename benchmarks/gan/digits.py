@@ -18,6 +18,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.stats import entropy
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
@@ -124,11 +126,10 @@ def describe_probabilities(probabilities: np.ndarray) -> dict[str, Any]:
     """
     n_pictures, n_digits = probabilities.shape
     shares = np.bincount(probabilities.argmax(axis=1), minlength=n_digits) / n_pictures
-    drawn = shares[shares > 0]
     return {
         "recognised": float((probabilities.max(axis=1) >= CONFIDENT).mean()),
         "n_digits": int((shares >= COVERED).sum()),
-        "kl": float((drawn * np.log(drawn * n_digits)).sum()),
+        "kl": float(entropy(shares, np.ones(n_digits))),
     }
 
 
@@ -140,9 +141,8 @@ def nearest_distance(X: np.ndarray, others: np.ndarray) -> float:
     >>> nearest_distance(np.array([[0.0], [5.0], [9.0]]), np.array([[1.0], [7.0]]))
     2.0
     """
-    X, others = (rows.reshape(len(rows), -1).astype(np.float64) for rows in (X, others))
-    squared = (X**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * X @ others.T
-    return float(np.median(np.sqrt(np.maximum(squared.min(axis=1), 0))))
+    distances = cdist(X.reshape(len(X), -1), others.reshape(len(others), -1))
+    return float(np.median(distances.min(axis=1)))
 
 
 def encode_pictures(pictures: np.ndarray) -> str:

@@ -19,6 +19,7 @@ from benchmarks._lab.figures import (
     ORANGE,
     PURPLE,
     VERMILLION,
+    add_legend,
     keep_quiet,
     new_figure,
 )
@@ -72,11 +73,9 @@ def plot_toys(samples: Samples) -> Any:
                 panel.set_title(f"iteration {n_iter:,}", fontsize=10)
         title = name_gan(alpha) if alpha else "ERM GAN"
         panels[i, 0].set_ylabel(f"{TITLES[name]}\n{title}", fontsize=10)
-    handles = [
-        panels[0, 0].plot([], [], "o", color=color, markersize=5, label=label)[0]
-        for color, label in ((BLUE, "data"), (ORANGE, "samples of the generator"))
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+    for color, label in ((BLUE, "data"), (ORANGE, "samples of the generator")):
+        panels[0, 0].plot([], [], "o", color=color, markersize=5, label=label)
+    add_legend(figure)
     return figure
 
 
@@ -163,7 +162,7 @@ def _plot_table(ax: Any, rows: pd.DataFrame) -> None:
     place, labels = 0.0, []
     for classifier, members in rows.groupby("classifier", sort=False):
         is_real = members["trained_on"] == _REAL
-        error = 100 * members.loc[is_real, "mean"].item()
+        error = 100 * members.loc[is_real, "error"].item()
         title = f"{CLASSIFIERS[classifier]}, {error:.1f} % on real rows alone"
         style = {"transform": ax.get_yaxis_transform(), "fontsize": 9, "color": GREY}
         ax.text(0.01, place - 0.55, title, va="bottom", **style)

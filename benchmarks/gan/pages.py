@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmarks._lab.outcome import Conclusions, Figure, Heading, Note, Outcome, Table
+from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, headed
 from benchmarks._lab.statistics import mean_and_standard_error
 from benchmarks._lab.tell import made_on, number
 
@@ -21,9 +21,9 @@ def make_page(
     conclusions: Sequence[str] = (),
 ) -> Outcome:
     """Put tables under their headings, then what came out, how, and the figures."""
-    blocks = [it for heading, table in tables.items() for it in (Heading(heading), Table(table))]
     told = [Conclusions(conclusions)] if conclusions else []
-    return Outcome(title, [*blocks, *told, Note(notes), *figures, Note(made_on(versions))])
+    blocks = [*headed(tables.items()), *told, Note(notes), *figures, Note(made_on(versions))]
+    return Outcome(title, blocks)
 
 
 def mean(values: pd.Series | np.ndarray, digits: int, *, factor: float = 1) -> str:

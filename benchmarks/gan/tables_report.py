@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks._data.tables import TITLES
 from benchmarks._lab.compare import pair
 from benchmarks._lab.outcome import Figure, Outcome
-from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
+from benchmarks._lab.statistics import mean_of, paired_difference
 from benchmarks._lab.tell import p_value, percent, points
 from benchmarks.gan import figures
 from benchmarks.gan.pages import make_page
@@ -70,27 +70,13 @@ def compare(runs: pd.DataFrame, *, reference: str = _REAL, suffix: str = "error"
         )
         for trained_on in members["trained_on"].unique():
             errors, others = by_split[trained_on], by_split[reference]
-            mean, error = mean_and_standard_error(errors)
             plain = paired_difference(errors, others)
             corrected = paired_difference(errors, others, test_share=n_test / (n_train + n_test))
-            rows.append(
-                {
-                    "data": data,
-                    "classifier": classifier,
-                    "trained_on": trained_on,
-                    "n_splits": len(errors),
-                    "n_train": n_train,
-                    "n_test": n_test,
-                    "mean": mean,
-                    "standard_error": error,
-                    "difference": plain.mean,
-                    "difference_error": plain.standard_error,
-                    "p_value": plain.p_value,
-                    "p_corrected": corrected.p_corrected,
-                    "half_width": plain.half_width,
-                    "half_width_corrected": corrected.half_width,
-                }
-            )
+            row = {"data": data, "classifier": classifier, "trained_on": trained_on}
+            row |= {"n_splits": len(errors), "n_train": n_train, "n_test": n_test}
+            row |= mean_of("error", errors) | corrected.columns()
+            row |= {"half_width": plain.half_width, "half_width_corrected": corrected.half_width}
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -102,7 +88,7 @@ def error_table(comparison: pd.DataFrame) -> pd.DataFrame:
             "table": TITLES[row.data],
             "classifier": CLASSIFIERS[row.classifier],
             "trained on": row.trained_on,
-            "test error": percent(row.mean, row.standard_error),
+            "test error": percent(row.error, row.error_se),
         }
         beside = _write_difference("- real", row) if row.trained_on != _REAL else {}
         rows.append({**told, **beside, "splits": str(row.n_splits)})
@@ -113,7 +99,7 @@ def error_table(comparison: pd.DataFrame) -> pd.DataFrame:
 def _write_difference(title: str, row: Any) -> dict[str, str]:
     """Write a difference in percentage points, and its p values."""
     return {
-        title: points(row.difference, row.difference_error),
+        title: points(row.difference, row.difference_se),
         "p": p_value(row.p_corrected),
         "p uncorr.": p_value(row.p_value),
     }

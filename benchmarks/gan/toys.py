@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.spatial import KDTree
+from scipy.stats import entropy
 from sklearn.datasets import make_swiss_roll
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -85,8 +86,7 @@ def measure_coverage(samples: np.ndarray, centres: np.ndarray) -> Coverage:
     counts = np.bincount(nearest[close], minlength=len(centres))
     if not close.any():
         return Coverage(0, 0.0, float("nan"))
-    shares = counts[counts > 0] / counts.sum()
-    reverse_kl = float((shares * np.log(shares * len(centres))).sum())
+    reverse_kl = float(entropy(counts, np.ones(len(centres))))
     return Coverage(int((counts > 0).sum()), float(close.mean()), reverse_kl)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -15,26 +15,25 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks._data.pictures import to_floats
 from benchmarks._nets.vision import import_torchvision
 from benchmarks.speed.rounds import compute_ratio, time_each
+from benchmarks.speed.scale import BATCH_SIZE, Scale
 from sklearn_mixup.augmentation import crop_and_flip
 from sklearn_mixup.minibatches import Minibatches
 
 _MEAN, _STD = (0.5,) * 3, (0.25,) * 3
-_N_WORKERS = 2
 
 
 class _HostPictures(Dataset):
     """CIFAR's augmentation by torchvision, picture by picture."""
 
-    def __init__(self, X: np.ndarray, y: np.ndarray, mean: Sequence[float], std: Sequence[float]):
+    def __init__(self, X: np.ndarray, y: np.ndarray) -> None:
         import_torchvision()
         from torchvision.transforms import v2
 
         from benchmarks._data.folders import to_tensor
 
         augment = [v2.RandomCrop(X.shape[-1], padding=4), v2.RandomHorizontalFlip()]
-        self.transform = v2.Compose([*augment, *to_tensor(mean, std)])
-        self.X = X.transpose(0, 2, 3, 1).copy()  # as PIL has them
-        self.y = y
+        self.transform = v2.Compose([*augment, *to_tensor(_MEAN, _STD)])
+        self.X, self.y = X.transpose(0, 2, 3, 1).copy(), y  # as PIL has them
 
     def __len__(self) -> int:
         return len(self.X)
@@ -45,28 +44,29 @@ class _HostPictures(Dataset):
         return self.transform(Image.fromarray(self.X[index])), int(self.y[index])
 
 
-def time_augmentation(n_pictures: int, *, batch_size: int, device: str) -> dict[str, float]:
-    """Time one epoch of minibatches, each way once: ``pictures_per_s WAY``.
+def time_augmentation(scale: Scale, *, device: str) -> dict[str, float]:
+    """Time one epoch of as many pictures as four fits have, each way once: ``pictures_per_s WAY``.
 
-    Pictures are 3 x 32 x 32 random bytes, and end up on the device. `crop_and_flip` has rows that
+    They are 3 x 32 x 32 random bytes, and end up on the device. `crop_and_flip` has rows that
     live there; torchvision's transforms have PIL pictures, in a DataLoader that starts its
     processes once an epoch, as skorch does.
     """
-    X = np.random.default_rng(0).integers(256, size=(n_pictures, 3, 32, 32), dtype=np.uint8)
+    shape = (4 * scale.n_pictures, 3, 32, 32)
+    X = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
     y = np.arange(len(X)) % 10
     fill = [-m / s for m, s in zip(_MEAN, _STD, strict=True)]
     ways: dict[str, Iterable[Any]] = {
         "on the device": Minibatches(
             torch.as_tensor(to_floats(X, _MEAN, _STD)).to(device),
             torch.as_tensor(y).to(device),
-            batch_size=batch_size,
+            batch_size=BATCH_SIZE,
             shuffle=True,
             transform=lambda X, y: (crop_and_flip(X, fill=fill), y),
         )
     }
-    pictures = _HostPictures(X, y, _MEAN, _STD)
-    for n in (0, _N_WORKERS):
-        loader = DataLoader(pictures, batch_size=batch_size, shuffle=True, num_workers=n)
+    pictures = _HostPictures(X, y)
+    for n in (0, 2):
+        loader = DataLoader(pictures, batch_size=BATCH_SIZE, shuffle=True, num_workers=n)
         ways[f"torchvision, {n} workers"] = loader
     works = {way: partial(_pass_over, minibatches, device) for way, minibatches in ways.items()}
     seconds = time_each(works, device)

@@ -15,6 +15,7 @@ from benchmarks._lab.figures import (
     GRID,
     SKY,
     VERMILLION,
+    add_legend,
     keep_quiet,
     new_figure,
     set_ticks,
@@ -32,7 +33,8 @@ def plot(ratios: Mapping[str, Ratio], memory: Mapping[str, Any], *, n_rounds: in
     spread = [found["median"] - found["low"], found["high"] - found["median"]]
     end = 1.25 * found[["high", "target"]].max(axis=None)
     names = [f"against {name}" for name in ratios]
-    _draw_bars(left, names, found["median"], "{:.2f}", color=SKY, xerr=spread, capsize=3)
+    style = {"color": SKY, "xerr": spread, "capsize": 3}
+    _draw_bars(left, names, found["median"], "{:.2f}", [0.99 * end] * len(found), **style)
     left.plot(found["target"], found.index, linestyle="", label="target: not above", **_TARGET)
     left.set_xlim(0, end)
     left.axvline(1, color=BLACK, linewidth=0.8)
@@ -41,7 +43,8 @@ def plot(ratios: Mapping[str, Ratio], memory: Mapping[str, Any], *, n_rounds: in
     sizes = [memory["data_mib"], memory["peak_mib"]]
     limit = memory["data_mib"] + memory["chunk_mib"]
     names = ["the data", "peak of fit\nbeyond it"]
-    _draw_bars(right, names, sizes, "{:.0f}", color=["#999999", SKY])
+    inside = [0.97 * size for size in sizes]
+    _draw_bars(right, names, sizes, "{:.0f}", inside, color=["#999999", SKY])
     right.plot([limit], [1], **_TARGET)
     right.set_ylim(1.6, -0.6)
     right.set_xlim(0, 1.08 * max(limit, *sizes))
@@ -51,12 +54,13 @@ def plot(ratios: Mapping[str, Ratio], memory: Mapping[str, Any], *, n_rounds: in
     return figure
 
 
-def _draw_bars(ax: Any, names: Sequence[str], values: Any, form: str, **style: Any) -> None:
-    """Draw bars from the top down, their numbers at the right end."""
+def _draw_bars(
+    ax: Any, names: Sequence[str], values: Any, form: str, places: Sequence[float], **style: Any
+) -> None:
+    """Draw bars from the top down, their numbers up to some places."""
     ax.barh(names, values, height=0.55, **style)
-    for name, value in zip(names, values, strict=True):
-        at = {"x": 0.99, "ha": "right", "va": "center", "transform": ax.get_yaxis_transform()}
-        ax.text(y=name, s=form.format(value), **at)
+    for name, value, place in zip(names, values, places, strict=True):
+        ax.text(place, name, form.format(value), ha="right", va="center")
     ax.invert_yaxis()
     keep_quiet(ax)
 
@@ -97,6 +101,5 @@ def plot_counts(seconds: Mapping[str, pd.DataFrame]) -> Any:
         set_ticks(ax.xaxis, next(iter(seconds.values())).index)
         ax.grid(color=GRID, linewidth=0.6)
         keep_quiet(ax)
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(seconds), frameon=False)
+    add_legend(figure, ncols=len(seconds))
     return figure

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from torch import nn
 
-from benchmarks._data.uci import available, fetch_abalone
+from benchmarks._data.uci import available
 from benchmarks._lab.experiment import Request
 from benchmarks._lab.outcome import Block, Conclusions, Figure, Note, Table
 from benchmarks._lab.tell import made_on
@@ -24,7 +24,7 @@ from benchmarks._nets.gans import GAN_RECIPES
 from benchmarks._nets.tables import TABLE_4
 from benchmarks.speed import figures, gan
 from benchmarks.speed.memory import measure_memory, memory_table
-from benchmarks.speed.nets import fit_by_hand, make_ours, make_skorch
+from benchmarks.speed.nets import fit_by_hand, load_numbers, make_ours, make_skorch
 from benchmarks.speed.rounds import Ratio, Section, compute_ratio, list_rounds, time_each
 
 _ALPHA = 0.2
@@ -39,9 +39,7 @@ def load_rows(n_rows: int | None, data_home: str | None) -> tuple[np.ndarray, np
     Returns X, float32 (n_rows, 10), y, int64 of 28 classes, and the name of the table.
     """
     if "abalone" in available(data_home):
-        bunch = fetch_abalone(data_home, download_if_missing=False)
-        X = pd.get_dummies(bunch.data).to_numpy(np.float32)
-        y = np.unique(bunch.target, return_inverse=True)[1]
+        X, y = load_numbers("abalone", data_home)
         X, name = (X - X.mean(0)) / X.std(0), "Abalone"
     else:
         rng = np.random.default_rng(0)
@@ -124,12 +122,6 @@ def plan_section(request: Request) -> Section:
         "memory": list_rounds("memory", 1, {**memory, **versions}, memory_work),
     }
     return Section(tasks, partial(tell, request, data_name))
-
-
-def warm_up(device: str) -> None:
-    """Fit once outside the clock: the first fit in a process loads what all of them use."""
-    time_round(1, 64, device=device, data_home=None)
-    gan.time_gan_round(2, device=device)
 
 
 def compute_ratios(rounds: pd.DataFrame) -> dict[str, Ratio]:

@@ -32,11 +32,8 @@ def _fit_bare_loop(X: np.ndarray, recipe: GANRecipe, device: str) -> None:
         torch.optim.Adam(module.parameters(), lr=recipe.lr, betas=recipe.betas, fused=True)
         for module in (generator, discriminator)
     ]
-    schedules = [
-        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.max_iter)
-        for optimizer in optimizers
-        if recipe.decays
-    ]
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR
+    schedules = [decay(it, recipe.max_iter) for it in optimizers if recipe.decays]
     criterion = nn.BCEWithLogitsLoss()
     concentration = torch.tensor(_ALPHA, device=device)
     beta = torch.distributions.Beta(concentration, concentration, validate_args=False)
@@ -60,8 +57,7 @@ def _fit_bare_loop(X: np.ndarray, recipe: GANRecipe, device: str) -> None:
             schedule.step()
         if recipe.average:
             with torch.no_grad():
-                pairs = zip(averaged.parameters(), generator.parameters(), strict=True)
-                for mean, value in pairs:
+                for mean, value in zip(averaged.parameters(), generator.parameters(), strict=True):
                     mean.lerp_(value, 1 - recipe.average)
     loss.item()
 

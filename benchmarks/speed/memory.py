@@ -32,13 +32,8 @@ def _measure_peak(data_mib: int, chunk_mib: int, device: str) -> float:
     command = [sys.executable, "-c", f"from {__name__} import fit_table_of; {work}"]
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     if done.returncode:
         raise RuntimeError(f"The process that measures memory failed:\n{done.stderr}")
     return float(done.stdout.split()[-1])

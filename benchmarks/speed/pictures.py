@@ -20,7 +20,7 @@ from benchmarks._nets.vision import import_torchvision
 from benchmarks.speed.augmentation import augmentation_table, time_augmentation
 from benchmarks.speed.nets import fit_by_hand
 from benchmarks.speed.rounds import Section, compute_ratio, list_rounds, time_each
-from benchmarks.speed.scale import SCALES, Scale
+from benchmarks.speed.scale import BATCH_SIZE, Scale
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.augmentation import crop_and_flip
 from sklearn_mixup.modules import PreActResNet18
@@ -35,7 +35,6 @@ _AUGMENTS: Mapping[str, Callable[[Tensor], Tensor] | None] = {
 MIX_TARGETS = {"timm": 1.0, "torchvision": 1.0, "copy": 1.3}
 _OURS = "mix"
 _ALPHA = 1.0
-_BATCH_SIZE = 128
 _SGD: Mapping[str, Any] = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 
 
@@ -55,7 +54,7 @@ def _fit_ours(X: Tensor, y: Tensor, width: int, augment: Any, device: str) -> No
         module__width=width,
         alpha=_ALPHA,
         max_epochs=1,
-        batch_size=_BATCH_SIZE,
+        batch_size=BATCH_SIZE,
         optimizer=torch.optim.SGD,
         **{name if name == "lr" else f"optimizer__{name}": value for name, value in _SGD.items()},
         iterator_train__augment=augment,
@@ -68,7 +67,7 @@ def _fit_bare_loop(X: Tensor, y: Tensor, width: int, augment: Any, device: str) 
     """Train for an epoch as one would by hand."""
     module = PreActResNet18(n_classes=10, width=width).to(device)
     optimizer = torch.optim.SGD(module.parameters(), **_SGD)
-    options = {"alpha": _ALPHA, "batch_size": _BATCH_SIZE, "augment": augment}
+    options = {"alpha": _ALPHA, "batch_size": BATCH_SIZE, "augment": augment}
     fit_by_hand(module, optimizer, X, y, **options)
 
 
@@ -126,7 +125,7 @@ def _find_mixers(
 
 def time_mixing(scale: Scale, *, device: str, n_classes: int = 1000) -> dict[str, float]:
     """Time the mixing of a minibatch, turn after turn; the median of each, in seconds."""
-    X, y = _make_pictures((_BATCH_SIZE, 3, scale.size, scale.size), n_classes, device)
+    X, y = _make_pictures((BATCH_SIZE, 3, scale.size, scale.size), n_classes, device)
     mixers = {f"mix_time_s {name}": mix for name, mix in _find_mixers(X, y, n_classes, device)}
     turns = [time_each(mixers, device, turn=turn) for turn in range(scale.n_turns + 1)]
     # The first turn loads what is loaded on first use.
@@ -159,19 +158,14 @@ def mix_table(rounds: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).fillna("")
 
 
-def _time_augmentation(scale: Scale, *, device: str) -> dict[str, float]:
-    """Time the augmentation of as many pictures as four fits have."""
-    return time_augmentation(4 * scale.n_pictures, batch_size=_BATCH_SIZE, device=device)
-
-
 def plan_section(request: Request) -> Section:
     """List the rounds of fits, of mixing and, if torchvision is here, of augmentation."""
     scale, n_rounds = request.scale, request.args.seeds or request.scale.n_rounds
     settings = {name: getattr(scale, name) for name in ("n_pictures", "width", "size", "n_turns")}
-    settings |= {"batch_size": _BATCH_SIZE, "alpha": _ALPHA, **_SGD, **request.versions}
+    settings |= {"batch_size": BATCH_SIZE, "alpha": _ALPHA, **_SGD, **request.versions}
     works: dict[str, Callable[..., Any]] = {"pictures": time_fits, "mixing": time_mixing}
     if _has_torchvision():
-        works["augmentation"] = _time_augmentation
+        works["augmentation"] = time_augmentation
     tasks = {
         name: list_rounds(
             *(name, n_rounds, settings, partial(work, scale, device=request.device)),
@@ -180,11 +174,6 @@ def plan_section(request: Request) -> Section:
         for name, work in works.items()
     }
     return Section(tasks, partial(tell, scale, n_rounds))
-
-
-def warm_up(device: str) -> None:
-    """Fit once outside the clock: the first fit in a process loads what all of them use."""
-    time_fits(SCALES["smoke"], device=device)
 
 
 def tell(
@@ -198,12 +187,12 @@ def tell(
     table = mix_table(mixed.dropna(axis="columns", how="all"))
     missing = [name for name in MIX_TARGETS if name not in set(table["a minibatch"])]
     told = f" Not installed: {', '.join(missing)}." if missing else ""
-    shape = f"{_BATCH_SIZE} x 3 x {scale.size} x {scale.size}"
+    shape = f"{BATCH_SIZE} x 3 x {scale.size} x {scale.size}"
     blocks: list[Block] = [
         Heading("Pictures"),
         Note(
             f"An epoch of {scale.n_pictures} pictures of 3 x 32 x 32 by a PreAct ResNet-18 of "
-            f"width {scale.width}, alpha = {_ALPHA:g}, minibatch {_BATCH_SIZE}, SGD with momentum, "
+            f"width {scale.width}, alpha = {_ALPHA:g}, minibatch {BATCH_SIZE}, SGD with momentum, "
             "set-up included: pictures per second, and the median of the ratios of the times in "
             f"{n_rounds} rounds. The loop draws, augments and mixes minibatch by minibatch."
         ),
@@ -220,7 +209,7 @@ def tell(
         blocks += [
             Note(
                 f"Random crops and flips of {4 * scale.n_pictures} pictures of 3 x 32 x 32, "
-                f"minibatch {_BATCH_SIZE}, without a network: `crop_and_flip` on pictures that lie "
+                f"minibatch {BATCH_SIZE}, without a network: `crop_and_flip` on pictures that lie "
                 "on the device, and torchvision's transforms of pictures one by one, in a "
                 "DataLoader with so many workers, the start of which is counted. Medians."
             ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+BATCH_SIZE = 128  # pictures
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -33,7 +35,7 @@ class Scale:
     n_ensemble_rounds: int = 5
     ensemble_tables: tuple[str, ...] = ("website_phishing", "abalone", "digits")
     ensemble_epochs: int | None = None  # None: the default of MixupClassifier
-    n_pictures: int = 2560  # of 3 x 32 x 32, in a fit
+    n_pictures: int = 20 * BATCH_SIZE  # of 3 x 32 x 32, in a fit
     width: int = 8  # of their network
     size: int = 224  # height and width of the pictures that are only mixed
     n_turns: int = 9  # of these in a round
@@ -64,7 +66,7 @@ SCALES = {
         n_ensemble_rounds=1,
         ensemble_tables=("digits",),
         ensemble_epochs=1,
-        n_pictures=128,
+        n_pictures=BATCH_SIZE,
         width=1,
         size=16,
         n_turns=3,

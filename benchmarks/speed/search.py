@@ -31,6 +31,7 @@ TARGET = 5.0  # GridSearchCV over FusedGridSearchCV, both with two jobs
 FUSED, FUSED_ALONE = "fused, 2 jobs", "fused, 1 job"
 GRID, GRID_ALONE, SKORCH = "GridSearchCV, 2 jobs", "GridSearchCV, 1 job", "skorch, 2 jobs"
 _CONTENDERS = (FUSED, GRID, FUSED_ALONE, GRID_ALONE, SKORCH)
+_BESIDE = {GRID: FUSED, GRID_ALONE: FUSED_ALONE, SKORCH: FUSED}
 # More than a row or two of a small fold would be another result, whose time says nothing.
 _TOLERANCE = 0.02
 
@@ -67,11 +68,8 @@ def time_search_round(
     }
     seconds = {}
     for contender in _CONTENDERS[:: -1 if turn % 2 else 1]:
-        with (
-            parallel_config("loky", inner_max_num_threads=1)
-            if contender in (GRID, SKORCH)
-            else nullcontext()
-        ):
+        in_processes = contender in (GRID, SKORCH)
+        with parallel_config("loky", inner_max_num_threads=1) if in_processes else nullcontext():
             seconds[contender] = _time(searches[contender], X, y)
     is_exact = np.array(searches[FUSED].cv_results_["param_net__dropout"] == 0, dtype=bool)
     scores = [
@@ -94,12 +92,9 @@ def time_search_round(
 def _time(search: Any, X: np.ndarray, y: np.ndarray) -> float:
     """Time a search whose processes are at work already, and have loaded what they need."""
     few = np.arange(0, len(y), max(len(y) // 64, 1))
-    short = {
-        "param_grid": {"net__alpha": [0.2] * 8},
-        "cv": KFold(2),
-        "estimator__net__max_epochs": 1,
-    }
-    clone(search).set_params(**short).fit(X[few], y[few])
+    grid = {"net__alpha": [0.2] * 8}
+    short = clone(search).set_params(param_grid=grid, cv=KFold(2), estimator__net__max_epochs=1)
+    short.fit(X[few], y[few])
     return clock(partial(search.fit, X, y), search.estimator["net"].device)
 
 
@@ -114,12 +109,8 @@ def search_tables(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         shape = rounds[["n_rows", "n_features"]].iloc[0].map(str).set_axis(["rows", "columns"])
         medians = {f"{c} (s)": f"{seconds[c].median():.2f}" for c in _CONTENDERS}
         times.append({"search": TITLES[name], **shape, **medians, "rounds": str(len(rounds))})
-        over = {
-            GRID: seconds[GRID] / seconds[FUSED],
-            GRID_ALONE: seconds[GRID_ALONE] / seconds[FUSED_ALONE],
-            SKORCH: seconds[SKORCH] / seconds[FUSED],
-        }
-        found.append(pd.DataFrame(over).median())
+        over = pd.DataFrame({c: seconds[c] / seconds[fused] for c, fused in _BESIDE.items()})
+        found.append(over.median())
         low, high = over[GRID].quantile([0.25, 0.75])
         told = {"quartiles": f"{low:.1f} to {high:.1f}"}
         told["scores differ by"] = f"{rounds['largest_difference'].max():.4f}"
@@ -128,8 +119,8 @@ def search_tables(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     told = {"target": f">= {TARGET:g}", "met": "pass" if mean[GRID] >= TARGET else "FAIL"}
     ratios.append({"search": "geometric mean", **_write(mean), **told})
     columns = ["search", f"over {GRID}", "quartiles", f"over {GRID_ALONE}", f"over {SKORCH}"]
-    columns += ["target", "met", "scores differ by"]
-    return pd.DataFrame(times), pd.DataFrame(ratios, columns=columns).fillna("")
+    table = pd.DataFrame(ratios, columns=[*columns, "target", "met", "scores differ by"])
+    return pd.DataFrame(times), table.fillna("")
 
 
 def _write(ratios: pd.Series) -> dict[str, str]:

@@ -183,7 +183,7 @@ def test_methods_are_compared_split_by_split():
     row = mixup_row(compare(made_up_runs()))
     # Differences 0.01, 0.02, 0.03: mean 0.02, standard error 0.01 / sqrt(3).
     assert row["difference"] == pytest.approx(0.02)
-    assert row["difference_error"] == pytest.approx(0.01 / math.sqrt(3))
+    assert row["difference_se"] == pytest.approx(0.01 / math.sqrt(3))
     assert row["half_width"] == pytest.approx(stats.t(2).ppf(0.975) * 0.01 / math.sqrt(3))
     # The correction multiplies the standard error by sqrt(1 + n_splits * n_test / n_train).
     assert row["half_width_corrected"] == pytest.approx(math.sqrt(10) * row["half_width"])
