@@ -28,7 +28,7 @@ from dataclasses import replace
 from functools import partial
 
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_alphas, with_erm
+from benchmarks._lab.options import add_alphas, add_number, with_erm
 from benchmarks.toy.report import tell
 from benchmarks.toy.runs import KEY, Scale, list_tasks
 
@@ -41,14 +41,14 @@ _SCALES = {
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs to train; by scale")
+    add_number(parser, "--epochs", "epochs to train; by scale")
     add_alphas(parser, told=" and the paper's 1; by scale")
 
 
 def _plan(request: Request) -> list[Part]:
     scale = request.narrow(n_seeds="seeds", max_epochs="epochs", alphas="alphas")
     scale = replace(scale, alphas=tuple(with_erm((*scale.alphas, 1.0))))  # the paper's is drawn
-    tasks = list_tasks(scale, device=request.device, versions=request.versions)
+    tasks = list_tasks(scale, **request.where)
     return [Part("toy", KEY, {"": tasks}, partial(tell, scale, tasks, device=request.device))]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks._lab.curves import read_curves
 from benchmarks._lab.figures import (
     BLACK,
     BLUE,
@@ -44,6 +44,7 @@ def _draw_regions(ax: Any, panel: Panel, *, size: float) -> Any:
     from sklearn.inspection import DecisionBoundaryDisplay
 
     corners = np.array([[-_EDGE, -_EDGE], [_EDGE, _EDGE]], dtype=panel.X.dtype)
+    colours = {"cmap": "Blues", "vmin": 0, "vmax": 1, "rasterized": True}
     display = DecisionBoundaryDisplay.from_estimator(
         panel.classifier,
         corners,
@@ -52,32 +53,17 @@ def _draw_regions(ax: Any, panel: Panel, *, size: float) -> Any:
         grid_resolution=300,
         eps=0,
         ax=ax,
-        cmap="Blues",
-        vmin=0,
-        vmax=1,
-        rasterized=True,
+        **colours,
     )
     for label, colour, marker in _POINTS:
-        ax.scatter(
-            *panel.X[panel.y == label].T,
-            s=size,
-            marker=marker,
-            color=colour,
-            edgecolor="white",
-            linewidth=0.4,
-        )
+        style = {"marker": marker, "color": colour, "edgecolor": "white", "linewidth": 0.4}
+        ax.scatter(*panel.X[panel.y == label].T, s=size, **style)
     ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-_EDGE, _EDGE), ylim=(-_EDGE, _EDGE))
     return display.surface_
 
 
 def plot_two(panels: Sequence[Panel]) -> Any:
-    """Draw Figure 1b: ERM and mixup (alpha = 1), each over the profile of p through the middle.
-
-    Parameters
-    ----------
-    panels : sequence of Panel
-        Networks of one seed, 0 and 1 among their alphas.
-    """
+    """Draw Figure 1b: ERM and mixup (alpha = 1), each over the profile of p through the middle."""
     # In inches: two square maps, a profile below each, and the colour bar beside them.
     width, height, side, low, gap = 8.0, 5.1, 3.12, 1.05, 0.2
     figure = new_figure(width, height, dpi=150, layout=None)
@@ -112,11 +98,11 @@ def plot_two(panels: Sequence[Panel]) -> Any:
 def _draw_profile(ax: Any, x: np.ndarray, panel: Panel) -> None:
     """Draw p along the horizontal line through the middle, over the colours of the classes."""
     p = panel.classifier.predict_proba(np.column_stack([x, np.zeros_like(x)]))[:, 1]
-    (_, green, _), (_, orange, _) = _POINTS
+    inner, outer = RING
     for start, end, colour in (
-        (-RING[1], -RING[0], green),
-        (-DISC, DISC, orange),
-        (RING[0], RING[1], green),
+        (-outer, -inner, GREEN),
+        (-DISC, DISC, ORANGE),
+        (inner, outer, GREEN),
     ):
         ax.axvspan(start, end, color=colour, alpha=0.22, linewidth=0)
     ax.plot(x, p, color=BLUE, linewidth=2.6)
@@ -128,27 +114,21 @@ def _draw_profile(ax: Any, x: np.ndarray, panel: Panel) -> None:
 def plot_alphas(panels: Sequence[Panel], runs: pd.DataFrame) -> Any:
     """Draw the regions at each alpha, and last the mean profiles of p from class to class.
 
-    Parameters
-    ----------
-    panels : sequence of Panel
-        Networks of one seed.
-    runs : DataFrame
-        Finished runs, with ``profile``: JSON lists of p at even positions.
+    `panels` are networks of one seed; the profiles are means over all `runs`.
     """
     n_columns = min(4, len(panels) + 1)
     n_lines = -(-(len(panels) + 1) // n_columns)
     figure = new_figure(2.9 * n_columns, 3.25 * n_lines, dpi=150)
     axes = figure.subplots(n_lines, n_columns, squeeze=False)
-    *maps, last = axes.flat[: len(panels) + 1]
     for ax in axes.flat[len(panels) + 1 :]:
         ax.set_axis_off()
-    for ax, panel in zip(maps, panels, strict=True):
+    for ax, panel in zip(axes.flat, panels, strict=False):
         surface = _draw_regions(ax, panel, size=6)
         ax.set_title(alpha_name(panel.alpha), fontsize=12)
         ax.set_xlabel(f"steepest slope: {panel.steepest:.1f}", fontsize=10.5)
+    last = axes.flat[len(panels)]
     for alpha, colour in alpha_colours(sorted(runs["alpha"].unique())).items():
-        texts = runs.loc[runs["alpha"] == alpha, "profile"]
-        profile = np.mean([json.loads(text) for text in texts], axis=0)
+        profile = read_curves(runs.loc[runs["alpha"] == alpha, "profile"]).mean(axis=0)
         position = np.linspace(0, 1, len(profile))
         last.plot(position, profile, color=colour, linewidth=1.8, label=f"{alpha:g}")
     last.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="linear")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmarks._lab.compare import pair
-from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
+from benchmarks._lab.outcome import Block, Conclusions, Figure, Note, Outcome, Table
 from benchmarks._lab.runs import Task, one_thread
 from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
 from benchmarks._lab.tell import Measure, made_with, p_equals
@@ -33,47 +33,41 @@ def tell(scale: Scale, tasks: Sequence[Task], runs: pd.DataFrame, *, device: str
     """Tell what came out; the networks that are drawn, those of the first seed, train again."""
 
     @functools.cache
-    def draw_panels() -> list[figures.Panel]:
+    def panels() -> list[figures.Panel]:
         drawn = [task.key for task in tasks if task.key["seed"] == 0]
         with one_thread():
             networks = fit_networks(scale, drawn, device=device)
         steepest = runs[runs["seed"] == 0].set_index("alpha")["steepest"]
+        alphas = [run["alpha"] for run in drawn]
         return [
-            figures.Panel(run["alpha"], steepest[run["alpha"]], *network)
-            for run, network in zip(drawn, networks, strict=True)
+            figures.Panel(alpha, steepest[alpha], *network)
+            for alpha, network in zip(alphas, networks, strict=True)
         ]
 
-    return Outcome(
-        "Figure 1b of the mixup paper: two classes in the plane",
-        [
-            Figure(
-                "toy.png", "p(y = 1 | x) of ERM and mixup", lambda: figures.plot_two(draw_panels())
-            ),
-            Conclusions(conclude(runs)),
-            Table(table(runs)),
-            Note(notes(runs, n_points=scale.n_points)),
-            Figure(
-                "toy_alphas.png",
-                "p(y = 1 | x) over alpha",
-                lambda: figures.plot_alphas(draw_panels(), runs),
-            ),
-            Note(made_with(runs)),
-        ],
+    two = Figure("toy.png", "p(y = 1 | x) of ERM and mixup", lambda: figures.plot_two(panels()))
+    all_of_them = Figure(
+        "toy_alphas.png", "p(y = 1 | x) over alpha", lambda: figures.plot_alphas(panels(), runs)
     )
+    blocks: list[Block] = [
+        two,
+        Conclusions(conclude(runs)),
+        Table(table(runs)),
+        Note(notes(runs, scale.n_points)),
+        all_of_them,
+        Note(made_with(runs)),
+    ]
+    return Outcome("Figure 1b of the mixup paper: two classes in the plane", blocks)
 
 
 def table(runs: pd.DataFrame) -> pd.DataFrame:
     """Write the measures as texts, a row for each alpha."""
-    return pd.DataFrame(
-        [
-            {"alpha": f"{alpha:g}", "method": "mixup" if alpha else "ERM"}
-            | {
-                measure.title: measure.text(*mean_and_standard_error(members[name]))
-                for name, measure in MEASURES.items()
-            }
-            for alpha, members in runs.groupby("alpha")
-        ]
-    )
+    rows = []
+    for alpha, members in runs.groupby("alpha"):
+        row = {"alpha": f"{alpha:g}", "method": "mixup" if alpha else "ERM"}
+        for name, measure in MEASURES.items():
+            row[measure.title] = measure.text(*mean_and_standard_error(members[name]))
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def conclude(runs: pd.DataFrame) -> list[str]:
@@ -82,16 +76,15 @@ def conclude(runs: pd.DataFrame) -> list[str]:
     for name, (words, linear) in _LINEAR.items():
         wide = pair(runs, name, by="seed", wanted=(0.0, 1.0))
         erm, mixup = wide[0.0], wide[1.0]
-        is_nearer = (mixup - linear).abs() < (erm - linear).abs()
+        n_nearer = ((mixup - linear).abs() < (erm - linear).abs()).sum()
         difference = paired_difference(mixup, erm)
-        told = ""
-        if difference.standard_error > 0:
-            told = f", {p_equals(difference.p_value)} in a paired t-test"
+        told = f", {p_equals(difference.p_value)} in a paired t-test"
         parts.append(
             f"{words} is {mixup.mean():.2f} with mixup (alpha = 1) and {erm.mean():.2f} with ERM "
-            f"(linear: {linear:g}; mixup is nearer in {is_nearer.sum()} of {len(wide)} seeds{told})"
+            f"(linear: {linear:g}; mixup is nearer in {n_nearer} of {len(wide)} seeds"
+            f"{told if difference.standard_error > 0 else ''})"
         )
-        agree.append((mixup.mean() - linear) ** 2 < (erm.mean() - linear) ** 2)
+        agree.append(abs(mixup.mean() - linear) < abs(erm.mean() - linear))
     verdict = (
         "As the paper's figure shows, p changes more evenly from class to class with mixup than "
         "with ERM"
@@ -101,15 +94,13 @@ def conclude(runs: pd.DataFrame) -> list[str]:
     )
     errors = runs.groupby("alpha")["train_error"].mean()
     wrong = [f"{alpha:g} ({100 * error:.1f} %)" for alpha, error in errors.items() if error]
-    cost = (
-        f"Some of its training points a network gets wrong at alpha = {', '.join(wrong)}."
-        if wrong
-        else "At each alpha all training points are classified rightly."
-    )
+    cost = "At each alpha all training points are classified rightly."
+    if wrong:
+        cost = f"Some of its training points a network gets wrong at alpha = {', '.join(wrong)}."
     return [f"{verdict}: {'; '.join(parts)}.", cost]
 
 
-def notes(runs: pd.DataFrame, *, n_points: int) -> str:
+def notes(runs: pd.DataFrame, n_points: int) -> str:
     """Say what was done and how it was measured."""
     n_seeds = runs["seed"].nunique()
     return (

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks._lab.runs import Task
+from benchmarks._lab.runs import Keys, Task
 from sklearn_mixup import MixupClassifier, fit_fused
 
 KEY = ("method", "alpha", "max_epochs", "seed")
@@ -37,19 +38,8 @@ class Scale:
 def make_disc_and_ring(n_points: int, *, random_state: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw points uniformly from a disc (class 1) and from a ring around it (class 0).
 
-    The disc has a radius of 1.2, the ring goes from 2.2 to 3: the gap between them is 1 wide.
-
-    Parameters
-    ----------
-    n_points : int
-        In each class.
-    random_state : int
-
-    Returns
-    -------
-    X : array of shape (2 * n_points, 2), float32
-    y : array of shape (2 * n_points,), int
-        First all of class 0.
+    `n_points` are in each class: X of shape (2 * n_points, 2), float32, first all of class 0. The
+    gap between disc and ring is 1 wide.
 
     Examples
     --------
@@ -74,10 +64,7 @@ def probabilities_between(
 ) -> np.ndarray:
     """Compute p(y = 1 | x) on lines from random points of class 0 to random points of class 1.
 
-    Returns
-    -------
-    array of shape (n_steps + 1, n_lines)
-        At even positions, from class 0 to class 1.
+    At even positions: an array of shape (n_steps + 1, n_lines).
     """
     rng = np.random.default_rng(seed)
     start, end = (X[rng.choice(np.flatnonzero(y == label), n_lines)] for label in (0, 1))
@@ -88,17 +75,9 @@ def probabilities_between(
 
 
 def measure_lines(p: np.ndarray) -> dict[str, float]:
-    """Measure how far from linear p is on lines, each number a mean over the lines.
+    """Measure how far from linear p is on lines, as `probabilities_between` gives it.
 
-    Parameters
-    ----------
-    p : array of shape (n_steps + 1, n_lines), in [0, 1]
-        At even positions.
-
-    Returns
-    -------
-    dict
-        ``steepest``, ``between`` and ``distance``, as at the top of this file.
+    ``steepest``, ``between`` and ``distance`` are as the help has them, means over the lines.
 
     Examples
     --------
@@ -119,71 +98,45 @@ def measure_lines(p: np.ndarray) -> dict[str, float]:
 
 
 def fit_networks(
-    scale: Scale, runs: Sequence[Mapping[str, Any]], *, device: str
+    scale: Scale, runs: Keys, *, device: str
 ) -> list[tuple[MixupClassifier, np.ndarray, np.ndarray]]:
     """Train a network for ``alpha`` and ``seed`` of each run, all together; give their data too."""
-    data = {seed: make_disc_and_ring(scale.n_points, random_state=seed) for seed in _seeds(runs)}
+    draw = functools.cache(partial(make_disc_and_ring, scale.n_points))
+    Xs, ys = zip(*(draw(random_state=run["seed"]) for run in runs), strict=True)
+    params: dict[str, Any] = {"max_epochs": scale.max_epochs, "device": device}
     classifiers = [
-        MixupClassifier(
-            alpha=run["alpha"],
-            max_epochs=scale.max_epochs,
-            random_state=run["seed"],
-            device=device,
-        )
-        for run in runs
+        MixupClassifier(alpha=run["alpha"], random_state=run["seed"], **params) for run in runs
     ]
-    Xs, ys = zip(*(data[run["seed"]] for run in runs), strict=True)
     fit_fused(classifiers, Xs, ys, n_jobs=1)
     return list(zip(classifiers, Xs, ys, strict=True))
 
 
-def _seeds(runs: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Collect the seeds of some runs."""
-    return sorted({run["seed"] for run in runs})
-
-
-def run_together(
-    scale: Scale, runs: Sequence[Mapping[str, Any]], *, device: str
-) -> list[dict[str, Any]]:
+def run_together(scale: Scale, runs: Keys, *, device: str) -> list[dict[str, Any]]:
     """Train the networks of some runs, and measure each on its lines."""
     results = []
     networks = fit_networks(scale, runs, device=device)
-    for run, (classifier, X, y) in zip(runs, networks, strict=True):
-        p = probabilities_between(
-            classifier, X, y, n_lines=N_LINES, n_steps=_N_STEPS, seed=run["seed"]
-        )
-        profile = p[:: _N_STEPS // _N_PROFILE].mean(axis=1)
-        results.append(
-            {
-                **measure_lines(p),
-                "train_error": float(1 - classifier.score(X, y)),
-                "profile": json.dumps([round(float(value), 5) for value in profile]),
-            }
-        )
+    for run, network in zip(runs, networks, strict=True):
+        p = probabilities_between(*network, n_lines=N_LINES, n_steps=_N_STEPS, seed=run["seed"])
+        profile = p[:: _N_STEPS // _N_PROFILE].mean(axis=1).astype(float).round(5)
+        classifier, *data = network
+        train_error = float(1 - classifier.score(*data))
+        told = {"train_error": train_error, "profile": json.dumps(profile.tolist())}
+        results.append({**measure_lines(p), **told})
     return results
 
 
 def list_tasks(scale: Scale, *, device: str, versions: Mapping[str, str]) -> list[Task]:
     """List the runs, those that are trained together in a row."""
-    settings = {
-        **versions,
-        "n_points": scale.n_points,
-        "n_lines": N_LINES,
-        "n_steps": _N_STEPS,
-        "n_profile": _N_PROFILE,
-    }
+    settings = {**versions, "n_points": scale.n_points}
+    settings |= {"n_lines": N_LINES, "n_steps": _N_STEPS, "n_profile": _N_PROFILE}
     return [
         Task(
-            {
-                "method": "mixup" if alpha else "ERM",
-                "alpha": alpha,
-                "max_epochs": scale.max_epochs,
-                "seed": seed,
-            },
+            dict(zip(KEY, (method, alpha, scale.max_epochs, seed), strict=True)),
             settings,
             partial(run_together, scale, device=device),
             group=str(seed // _SEEDS_AT_ONCE),
         )
         for seed in range(scale.n_seeds)
         for alpha in scale.alphas
+        for method in ["mixup" if alpha else "ERM"]
     ]
