@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from benchmarks._lab.tell import made_on
+
 _WIDTH = 100  # of a line in a terminal
 
 
@@ -91,6 +93,19 @@ class Outcome:
 def headed(tables: Iterable[tuple[str, pd.DataFrame]]) -> list[Block]:
     """Put tables below their headings."""
     return [block for text, table in tables for block in (Heading(text), Table(table))]
+
+
+def usual_page(
+    title: str,
+    runs: pd.DataFrame,
+    conclusions: Sequence[str],
+    figure: Figure,
+    tables: Iterable[pd.DataFrame],
+    notes: str,
+) -> Outcome:
+    """Put a page together as most are: what came out, a figure, tables, how, and on what."""
+    last = (Note(notes), Note(made_on(runs)))
+    return Outcome(title, [Conclusions(conclusions), figure, *map(Table, tables), *last])
 
 
 # -- the terminal and Markdown --------------------------------------------------------------------

@@ -99,6 +99,12 @@ def listed(names: Iterable[str], between: str = ", ") -> str:
     return between.join(names) or "none"
 
 
+def took(runs: pd.DataFrame) -> str:
+    """Say how many runs there are, and how long they computed."""
+    minutes = runs.filter(["fit_time_s", "test_time_s"]).to_numpy().sum() / 60
+    return f"The {len(runs)} runs took {minutes:.1f} minutes of computing, summed."
+
+
 def _versions(runs: pd.DataFrame, names: Iterable[str]) -> dict[str, str]:
     """Collect what runs were computed with, all values of each."""
     return {name: ", ".join(map(str, runs[name].unique())) for name in names}

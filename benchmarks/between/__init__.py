@@ -22,11 +22,9 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from benchmarks._data.cifar import fetch_cifar10
-from benchmarks._data.pictures import find_in_memory
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_alpha, add_data_options, missing_data_end_it
-from benchmarks._lab.pictures import KEY
+from benchmarks._lab.options import add_alpha, add_data_options, add_number
+from benchmarks._lab.pictures import KEY, find_pictures
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks.between.report import tell
 from benchmarks.between.runs import FAMILY, Scale, plan_runs
@@ -41,28 +39,17 @@ _SCALES = {
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=["cifar10", "digits"], help="by scale")
     add_alpha(parser, CIFAR_RECIPES[FAMILY].alpha, told="to mix with, beside ERM; default 1")
-    parser.add_argument(
-        "--epochs",
-        type=int,
-        metavar="N",
-        help="the drops of the learning rate come in proportion; by scale",
-    )
+    told = "the drops of the learning rate come in proportion; by scale"
+    add_number(parser, "--epochs", told)
     add_data_options(parser, "cifar10/...")
 
 
 def _plan(request: Request) -> list[Part]:
-    args, whole = request.args, request.args.scale == "paper"
     scale: Scale = request.narrow(n_seeds="seeds", data="data", max_epochs="epochs")
-    with missing_data_end_it(
-        "(--download gets it; --data digits does without, to see that it runs)"
-    ):
-        if args.download and scale.data == "cifar10":
-            fetch_cifar10(args.data_home)
-        pictures = find_in_memory(scale.data, args.data_home, whole=whole)
-    options = {"device": request.device, "versions": request.versions}
-    tasks = plan_runs(scale, pictures, alpha=args.alpha, **options)
-    tell_page = partial(tell, scale, versions=request.versions)
-    return [Part("between", KEY, {"": tasks}, tell_page, checkpoints=True)]
+    hint = "(--download gets it; --data digits does without, to see that it runs)"
+    pictures = find_pictures(scale.data, request.args, hint)
+    tasks = plan_runs(scale, pictures, alpha=request.args.alpha, **request.where)
+    return [Part("between", KEY, {"": tasks}, partial(tell, scale), checkpoints=True)]
 
 
 EXPERIMENT = Experiment(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
-from benchmarks._lab.figures import BLUE, FAINT, VERMILLION, keep_quiet, new_figure
+from benchmarks._lab.figures import BLUE, FAINT, VERMILLION, add_legend, keep_quiet, new_figure
 
 _COLOURS = {"ERM": BLUE, "mixup": VERMILLION}
 
@@ -20,46 +21,40 @@ def plot(curves: Mapping[tuple[str, str], pd.DataFrame], runs: pd.DataFrame) -> 
     figure.get_layout_engine().set(wspace=0.04, hspace=0.04)
     axes = figure.subplots(1, 3)
     panels = (
-        ("train_misses", "Misses: the prediction is neither label", None),
-        ("loss_gradient", "Gradient of the loss", "Euclidean norm"),
-        ("logit_gradient", "Gradients of all logits", "Euclidean norm"),
+        (["train_misses", "test_misses"], "Misses: the prediction is neither label"),
+        (["loss_gradient"], "Gradient of the loss"),
+        (["logit_gradient"], "Gradients of all logits"),
     )
-    for ax, (measure, title, label) in zip(axes, panels, strict=True):
-        shown = [measure, "test_misses"] if measure == "train_misses" else [measure]
-        for name in shown:
-            for method, colour in _COLOURS.items():
-                curve = curves[name, method]
-                told = curve["standard_error"]
-                BetweenSamplesDisplay(
-                    lam=curve["lam"].to_numpy(),
-                    values=curve["mean"].to_numpy(),
-                    standard_error=None if told.isna().any() else told.to_numpy(),
-                    kind="miss_rate" if "misses" in name else "gradient_norm",
-                ).plot(
-                    ax,
-                    color=colour,
-                    label=f"{method}, test pictures" if name == "test_misses" else method,
-                    linestyle="--" if name == "test_misses" else "-",
-                    linewidth=1.2 if name == "test_misses" else 2.0,
-                )
+    for ax, (measures, title) in zip(axes, panels, strict=True):
+        for measure, method in product(measures, _COLOURS):
+            curve, on_test = curves[measure, method], measure == "test_misses"
+            error = curve["mean_se"]
+            BetweenSamplesDisplay(
+                lam=curve["lam"].to_numpy(),
+                values=curve["mean"].to_numpy(),
+                standard_error=None if error.isna().any() else error.to_numpy(),
+                kind="miss_rate" if "misses" in measure else "gradient_norm",
+            ).plot(
+                ax,
+                color=_COLOURS[method],
+                label=f"{method}, {'test' if on_test else 'training'} pictures",
+                linestyle="--" if on_test else "-",
+                linewidth=1.2 if on_test else 2.0,
+            )
         ax.get_legend().remove()  # one for all panels stands below
         ax.set_title(title, fontsize=10.5)
         ax.set_xlabel(r"$\lambda$, the weight of the first picture")
-        if label is not None:
-            ax.set_ylabel(label)
         ax.set_xlim(0, 1)
         ax.grid(color=FAINT, linewidth=0.6)
         keep_quiet(ax)
-    first = runs.iloc[0]
-    alpha = runs["alpha"].max()
-    n_seeds = runs["seed"].nunique()
+    for ax in axes[1:]:
+        ax.set_ylabel("Euclidean norm")
+    first, alpha, n_seeds = runs.iloc[0], runs["alpha"].max(), runs["seed"].nunique()
     bands = f"; bands: one standard error over {n_seeds} seeds" if n_seeds > 1 else ""
     figure.suptitle(
         f"Between pictures of {first.data_name}\n{first.network}, {first.max_epochs} epochs, "
         rf"mixup with $\alpha$ = {alpha:g}{bands}",
         fontsize=11.5,
     )
-    handles, labels = axes[0].get_legend_handles_labels()
-    labels = [label if "test" in label else f"{label}, training pictures" for label in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    add_legend(figure)
     return figure

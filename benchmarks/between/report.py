@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._lab.compare import pair, set_beside
-from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
-from benchmarks._lab.statistics import mean_and_standard_error
-from benchmarks._lab.tell import made_on, number
+from benchmarks._lab.outcome import Figure, Outcome, usual_page
+from benchmarks._lab.statistics import mean_of
+from benchmarks._lab.tell import number
 from benchmarks.between import figures
 
 METHODS = ("ERM", "mixup")
@@ -27,29 +27,19 @@ MEASURES = {
 def column(measure: str, lam: float) -> str:
     """Name the column of a measure at a weight.
 
-    Examples
-    --------
     >>> column("train_misses", 0.5)
     'train_misses@0.5'
     """
     return f"{measure}@{round(float(lam), 4):g}"
 
 
-def tell(scale: Any, runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
+def tell(scale: Any, runs: pd.DataFrame) -> Outcome:
     """Tell what came out; `scale` says how many pairs it is from."""
     comparison, curves = compare(runs), curves_of(runs)
     title = "Figure 2: ERM and mixup between the pictures"
-    return Outcome(
-        title,
-        [
-            Conclusions([conclude(comparison)]),
-            Figure("between.png", title, partial(figures.plot, curves, runs)),
-            Table(summary_table(comparison)),
-            Table(curves_table(curves)),
-            Note(notes(runs, scale)),
-            Note(made_on(versions)),
-        ],
-    )
+    figure = Figure("between.png", title, partial(figures.plot, curves, runs))
+    tables = summary_table(comparison), curves_table(curves)
+    return usual_page(title, runs, [conclude(comparison)], figure, tables, notes(runs, scale))
 
 
 # -- comparison -----------------------------------------------------------------------------------
@@ -66,21 +56,16 @@ def _values(runs: pd.DataFrame, measure: str) -> pd.DataFrame:
 def compare(runs: pd.DataFrame) -> pd.DataFrame:
     """Set mixup beside ERM, paired by seed; each measure is averaged over lam first.
 
-    A row for each measure, and for the errors, has what `set_beside` tells, and ``n_lower``, the
-    seeds in which mixup is lower, of ``n_seeds``.
+    A row for each measure, and for the errors, has what `set_beside` tells, of ``n_seeds``.
     """
     measured = {name: _values(runs, name).mean(axis=1) for name in MEASURES}
     measured |= {"test_error": runs["test_error"], "train_error": runs["train_error"]}
     rows = []
     for name, values in measured.items():
-        by_seed = pair(
-            runs.assign(value=values), "value", by="seed", columns="method", wanted=METHODS
-        )
-        erm, mixup = by_seed["ERM"], by_seed["mixup"]
-        n_lower = int((mixup < erm).sum())
-        rows.append(
-            {"measure": name, "n_seeds": len(erm), "n_lower": n_lower, **set_beside(erm, mixup)}
-        )
+        valued = runs.assign(value=values)
+        by_seed = pair(valued, "value", by="seed", columns="method", wanted=METHODS)
+        told = set_beside(by_seed["ERM"], by_seed["mixup"])
+        rows.append({"measure": name, "n_seeds": len(by_seed), **told})
     return pd.DataFrame(rows)
 
 
@@ -90,11 +75,8 @@ def curves_of(runs: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     for measure in MEASURES:
         for method in METHODS:
             values = _values(runs[runs["method"] == method], measure)
-            told = [mean_and_standard_error(values[lam]) for lam in values.columns]
-            mean, error = np.array(told).T
-            curves[measure, method] = pd.DataFrame(
-                {"lam": values.columns, "mean": mean, "standard_error": error}
-            )
+            told = [{"lam": lam, **mean_of("mean", values[lam])} for lam in values]
+            curves[measure, method] = pd.DataFrame(told)
     return curves
 
 
@@ -102,16 +84,14 @@ def conclude(comparison: pd.DataFrame) -> str:
     """Say, from the numbers, whether mixup has fewer misses and smaller norms."""
     rows = comparison.set_index("measure")
     parts = []
-    for measure, (less, more), of in (
-        ("train_misses", ("fewer", "more"), "misses between training pictures"),
-        ("test_misses", ("fewer", "more"), "misses between test pictures"),
-        ("loss_gradient", ("smaller", "larger"), "gradients of the loss"),
-        ("logit_gradient", ("smaller", "larger"), "gradients of the logits"),
+    for measure, (less, equal, more), of in (
+        ("train_misses", ("fewer", "as many", "more"), "misses between training pictures"),
+        ("test_misses", ("fewer", "as many", "more"), "misses between test pictures"),
+        ("loss_gradient", ("smaller", "equal", "larger"), "gradients of the loss"),
+        ("logit_gradient", ("smaller", "equal", "larger"), "gradients of the logits"),
     ):
         row = rows.loc[measure]
-        compared = "as many" if less == "fewer" else "equal"
-        if abs(row.difference) > 1e-12:
-            compared = less if row.difference < 0 else more
+        compared = less if row.difference < -1e-12 else more if row.difference > 1e-12 else equal
         told = f"{row.difference:+.2g}"
         if not np.isnan(row.difference_se):
             told += f" ± {row.difference_se:.2g}"
@@ -130,28 +110,27 @@ def conclude(comparison: pd.DataFrame) -> str:
 def summary_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Write the comparison as texts."""
     names = {**MEASURES, "test_error": "test error, share", "train_error": "training error, share"}
-    return pd.DataFrame(
-        [
-            {
-                "averaged over lam": names[row.measure],
-                "ERM": number(row.erm, row.erm_se, digits=4),
-                "mixup": number(row.mixup, row.mixup_se, digits=4),
-                "mixup - ERM": number(row.difference, row.difference_se, digits=4, sign="+"),
-                "mixup lower in": f"{row.n_lower} of {row.n_seeds} seeds",
-            }
-            for row in comparison.itertuples()
-        ]
-    )
+    rows = [
+        {
+            "averaged over lam": names[row.measure],
+            "ERM": number(row.erm, row.erm_se, digits=4),
+            "mixup": number(row.mixup, row.mixup_se, digits=4),
+            "mixup - ERM": number(row.difference, row.difference_se, digits=4, sign="+"),
+            "mixup lower in": f"{row.n_lower} of {row.n_seeds} seeds",
+        }
+        for row in comparison.itertuples()
+    ]
+    return pd.DataFrame(rows)
 
 
 def curves_table(curves: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     """Write the curves over the seeds as texts, a row for each lam."""
-    table: dict[str, list[str]] = {}
-    for (measure, method), curve in curves.items():
-        table.setdefault("lam", [f"{lam:.2f}" for lam in curve["lam"]])
-        name = measure.replace("_", " ")
-        table[f"{name}, {method}"] = [f"{mean:.3f}" for mean in curve["mean"]]
-    return pd.DataFrame(table)
+    columns = {
+        f"{measure.replace('_', ' ')}, {method}": curve["mean"].map("{:.3f}".format)
+        for (measure, method), curve in curves.items()
+    }
+    lam = next(iter(curves.values()))["lam"].map("{:.2f}".format)
+    return pd.DataFrame({"lam": lam, **columns})
 
 
 def notes(runs: pd.DataFrame, scale: Any) -> str:

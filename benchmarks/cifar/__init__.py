@@ -23,17 +23,9 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
-from benchmarks._data.pictures import PictureSet, find_in_memory
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import (
-    add_alphas,
-    add_data_options,
-    add_dry_run,
-    missing_data_end_it,
-    with_erm,
-)
-from benchmarks._lab.pictures import KEY, Training, list_tasks, tell_cost
+from benchmarks._lab.options import add_alphas, add_data_options, add_dry_run, add_number, with_erm
+from benchmarks._lab.pictures import KEY, find_pictures, list_tasks, tell_cost
 from benchmarks._nets.recipes import CIFAR_RECIPES, CIFAR_SIZES
 from benchmarks.cifar.report import tell_budget, tell_errors
 from benchmarks.cifar.runs import BUDGET_FAMILY, Scale, list_trainings
@@ -56,27 +48,16 @@ _SCALES = {
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
+    parts, data = ["errors", "budget"], ["cifar10", "cifar100", "digits"]
     parser.add_argument(
-        "--parts",
-        nargs="+",
-        choices=["errors", "budget"],
-        default=["errors"],
-        help="default errors",
+        "--parts", nargs="+", choices=parts, default=parts[:1], help="default errors"
     )
-    parser.add_argument(
-        "--data", nargs="+", choices=["cifar10", "cifar100", "digits"], help="by scale"
-    )
+    parser.add_argument("--data", nargs="+", choices=data, help="by scale")
     parser.add_argument("--networks", nargs="+", choices=list(CIFAR_RECIPES), help="default: all")
     add_alphas(parser, [CIFAR_RECIPES[BUDGET_FAMILY].alpha], told="; default 1")
-    parser.add_argument(
-        "--epochs",
-        type=int,
-        metavar="N",
-        help="of the part errors; the drops of the learning rate come in proportion; by scale",
-    )
-    parser.add_argument(
-        "--budgets", type=int, nargs="+", metavar="N", help="epochs of the part budget; by scale"
-    )
+    told = "of the part errors; the drops of the learning rate come in proportion; by scale"
+    add_number(parser, "--epochs", told)
+    add_number(parser, "--budgets", "epochs of the part budget; by scale", nargs="+")
     add_dry_run(parser)
     add_data_options(parser, "cifar10/...")
 
@@ -84,46 +65,24 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _plan(request: Request) -> list[Part]:
     args = request.args
     scale = request.narrow(n_seeds="seeds", data="data", max_epochs="epochs", budgets="budgets")
-    pictures = _find_pictures(scale, request)
+    pictures = [find_pictures(name, args, "(or --download, to get it)") for name in scale.data]
     trainings = {
         "errors": list_trainings(
             pictures, scale.sizes, args.networks or list(scale.sizes), [scale.max_epochs]
         ),
         "budget": list_trainings(pictures, scale.sizes, [BUDGET_FAMILY], sorted(scale.budgets)),
     }
-    return [_plan_part(name, trainings[name], scale, request) for name in args.parts]
-
-
-def _find_pictures(scale: Scale, request: Request) -> list[PictureSet]:
-    args, whole = request.args, request.args.scale == "paper"
-    with missing_data_end_it("(or --download, to get it)"):
-        if args.download:
-            for name in {"cifar10", "cifar100"} & set(scale.data):
-                (fetch_cifar10 if name == "cifar10" else fetch_cifar100)(args.data_home)
-        return [
-            find_in_memory(name, args.data_home, whole=whole, dry=args.dry_run)
-            for name in scale.data
-        ]
-
-
-def _plan_part(name: str, trainings: list[Training], scale: Scale, request: Request) -> Part:
-    tasks = list_tasks(
-        trainings,
-        alphas=with_erm(request.args.alphas),
-        n_seeds=scale.n_seeds,
-        device=request.device,
-        versions=request.versions,
-    )
-    stem, tell = {"errors": ("cifar", tell_errors), "budget": ("cifar_budget", tell_budget)}[name]
-    return Part(
-        stem,
-        KEY,
-        {"": tasks},
-        partial(tell, versions=request.versions),
-        table="cifar",
-        checkpoints=True,
-        dry_run=partial(tell_cost, f"cifar, {name}", tasks),
-    )
+    pages = {"errors": ("cifar", tell_errors), "budget": ("cifar_budget", tell_budget)}
+    alphas = with_erm(args.alphas)
+    parts = []
+    for name in args.parts:
+        tasks = list_tasks(trainings[name], alphas=alphas, n_seeds=scale.n_seeds, **request.where)
+        stem, tell = pages[name]
+        dry_run = partial(tell_cost, f"cifar, {name}", tasks)
+        parts.append(
+            Part(stem, KEY, {"": tasks}, tell, table="cifar", checkpoints=True, dry_run=dry_run)
+        )
+    return parts
 
 
 EXPERIMENT = Experiment(

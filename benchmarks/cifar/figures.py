@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,18 +38,13 @@ def plot_budget(runs: pd.DataFrame, comparison: pd.DataFrame) -> Any:
     compared = comparison[comparison["data"] == runs["data"].iloc[0]]
     for alpha, (colour, label) in colours.items():
         members = first[first["alpha"] == alpha]
-        ours = [
-            mean_and_standard_error(100 * members.loc[members["max_epochs"] == n, "test_error"])
-            for n in budgets
-        ]
-        _draw_means(left, budgets, ours, colour, label)
+        errors = [members.loc[members["max_epochs"] == n, "test_error"] for n in budgets]
+        means, spreads = zip(*map(mean_and_standard_error, errors), strict=True)
+        _draw_means(left, budgets, means, spreads, colour, label)
         if alpha > 0:
             rows = compared[compared["alpha"] == alpha].sort_values("max_epochs")
-            differences = [
-                (100 * row.test_error_difference, 100 * row.test_error_difference_se)
-                for row in rows.itertuples()
-            ]
-            _draw_means(right, list(rows["max_epochs"]), differences, colour, label)
+            difference = rows["test_error_difference"], rows["test_error_difference_se"]
+            _draw_means(right, rows["max_epochs"], *difference, colour, label)
     right.axhline(0, color=BLACK, linewidth=0.8)
     left.set_ylabel("test error of the last epoch (%)")
     right.set_ylabel("mixup $-$ ERM (% points)\nbelow 0, mixup errs less")
@@ -63,19 +57,12 @@ def plot_budget(runs: pd.DataFrame, comparison: pd.DataFrame) -> Any:
     return finish(figure, first, title, "mean ± standard error")
 
 
-def _draw_means(
-    ax: Any,
-    budgets: Sequence[int],
-    values: Sequence[tuple[float, float]],
-    colour: str,
-    label: str,
-) -> None:
-    """Draw means with error bars, joined by a line."""
-    means, errors = np.array(values, dtype=float).T
+def _draw_means(ax: Any, budgets: Any, means: Any, errors: Any, colour: str, label: str) -> None:
+    """Draw shares in percent with error bars, joined by a line."""
     ax.errorbar(
         budgets,
-        means,
-        yerr=np.nan_to_num(errors),
+        100 * np.asarray(means),
+        yerr=100 * np.nan_to_num(errors),
         fmt="o-",
         color=colour,
         markersize=5,

@@ -31,7 +31,13 @@ from tempfile import TemporaryDirectory
 from benchmarks._data.imagenet import find_folders, write_digits
 from benchmarks._data.pictures import PictureSet
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_alphas, add_data_options, add_dry_run, missing_data_end_it
+from benchmarks._lab.options import (
+    add_alphas,
+    add_data_options,
+    add_dry_run,
+    add_number,
+    missing_data_end_it,
+)
 from benchmarks._lab.pictures import KEY, list_tasks, tell_cost
 from benchmarks._nets.recipes import IMAGENET_PIXELS
 from benchmarks.imagenet.report import tell
@@ -47,40 +53,21 @@ _SCALES = {
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, help="by scale")
     add_alphas(parser, told="; default: the paper's of each network")
-    parser.add_argument(
-        "--epochs",
-        type=int,
-        nargs="+",
-        metavar="N",
-        help="90 and 200 are the paper's; of others warm-up and drops come in proportion; by scale",
-    )
-    parser.add_argument(
-        "--batch-size",
-        type=int,
-        metavar="N",
-        help="pictures of a minibatch, with the learning rate in proportion; by scale",
-    )
-    parser.add_argument(
-        "--pixels", type=int, metavar="N", help="height and width of a picture; by scale"
-    )
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes that read pictures; by scale"
-    )
-    parser.add_argument(
-        "--accelerate",
-        action="store_true",
-        help="share each run among the processes of `accelerate launch`; needs --jobs 1",
-    )
+    told = "90 and 200 are the paper's; of others warm-up and drops come in proportion; by scale"
+    add_number(parser, "--epochs", told, nargs="+")
+    told = "pictures of a minibatch, with the learning rate in proportion; by scale"
+    add_number(parser, "--batch-size", told)
+    add_number(parser, "--pixels", "height and width of a picture; by scale")
+    add_number(parser, "--workers", "processes that read pictures; by scale")
+    told = "share each run among the processes of `accelerate launch`; needs --jobs 1"
+    parser.add_argument("--accelerate", action="store_true", help=told)
     add_dry_run(parser)
-    add_data_options(
-        parser,
-        "imagenet/train/..., imagenette2/train/... or imagenet_like/train/...",
-        download=None,
-    )
+    folders = "imagenet/train/..., imagenette2/train/... or imagenet_like/train/..."
+    add_data_options(parser, folders, download=None)
 
 
 def _plan(request: Request) -> list[Part]:
-    args, device, versions = request.args, request.device, request.versions
+    args = request.args
     scale = request.narrow(
         networks="networks", epochs="epochs", batch_size="batch_size", pixels="pixels"
     )
@@ -88,24 +75,20 @@ def _plan(request: Request) -> list[Part]:
         list_trainings(scale, _find_pictures(scale, request)),
         alphas=args.alphas and [0.0, *(alpha for alpha in args.alphas if alpha > 0)],
         n_seeds=args.seeds or 1,
-        device=device,
-        versions=versions,
+        **request.where,
     )
     if args.accelerate and not args.dry_run:
         tasks = share(tasks, request)
         if not tasks:
             return []
     dry_run = partial(tell_cost, "imagenet", tasks)
-    tell_page = partial(tell, versions=versions)
-    return [Part("imagenet", KEY, {"": tasks}, tell_page, checkpoints=True, dry_run=dry_run)]
+    return [Part("imagenet", KEY, {"": tasks}, tell, checkpoints=True, dry_run=dry_run)]
 
 
 def _find_pictures(scale: Scale, request: Request) -> PictureSet:
     workers = request.args.workers
-    options = {
-        "pixels": scale.pixels,
-        "n_workers": scale.n_workers if workers is None else workers,
-    }
+    n_workers = scale.n_workers if workers is None else workers
+    options = {"pixels": scale.pixels, "n_workers": n_workers}
     if scale.data == "digits":
         return write_digits(Path(request.stack.enter_context(TemporaryDirectory())), **options)
     with missing_data_end_it():

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
-from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
+from benchmarks._lab.curves import read_curves
+from benchmarks._lab.outcome import Figure, Outcome, usual_page
 from benchmarks._lab.statistics import mean_and_standard_error
-from benchmarks._lab.tell import made_on, percent
+from benchmarks._lab.tell import percent, took
 from benchmarks.imagenet import figures
 from benchmarks.imagenet.recipes import TABLE_1_ERRORS
 
 
-def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
+def tell(runs: pd.DataFrame) -> Outcome:
     """Tell what came out, beside the paper's."""
-    draw = partial(figures.plot_losses, runs)
-    return Outcome(
-        "Table 1 of the mixup paper: ImageNet",
-        [
-            Conclusions([tell_losses(runs)]),
-            Figure("imagenet.png", "Losses and errors", draw),
-            Table(table(runs)),
-            Note(notes(runs)),
-            Note(made_on(versions)),
-        ],
-    )
+    figure = Figure("imagenet.png", "Losses and errors", partial(figures.plot_losses, runs))
+    title = "Table 1 of the mixup paper: ImageNet"
+    return usual_page(title, runs, [tell_losses(runs)], figure, [table(runs)], notes(runs))
 
 
 def table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -37,10 +27,8 @@ def table(runs: pd.DataFrame) -> pd.DataFrame:
     The paper's are of ImageNet, and stand beside pictures like it too.
     """
     rows = []
-    groups = ["data_name", "network", "family", "max_epochs", "alpha"]
-    for (data_name, network, family, max_epochs, alpha), members in runs.groupby(
-        groups, sort=False
-    ):
+    groups = runs.groupby(["data_name", "network", "family", "max_epochs", "alpha"], sort=False)
+    for (data_name, network, family, max_epochs, alpha), members in groups:
         top1, top5 = TABLE_1_ERRORS.get((family, max_epochs, alpha), (None, None))
         rows.append(
             {
@@ -60,11 +48,9 @@ def table(runs: pd.DataFrame) -> pd.DataFrame:
 def tell_losses(runs: pd.DataFrame) -> str:
     """Say how far the training loss fell, from the first epoch to the last."""
     sentences = []
-    for (network, max_epochs, alpha), members in runs.groupby(
-        ["network", "max_epochs", "alpha"], sort=False
-    ):
-        curves = np.array([json.loads(text) for text in members["loss_curve"]], dtype=float)
-        first, last = curves.mean(0)[[0, -1]]
+    groups = runs.groupby(["network", "max_epochs", "alpha"], sort=False)
+    for (network, max_epochs, alpha), members in groups:
+        first, last = read_curves(members["loss_curve"]).mean(0)[[0, -1]]
         method = f"mixup (alpha = {alpha:g})" if alpha else "ERM"
         sentences.append(f"{network}, {max_epochs} epochs, {method}: {first:.2f} to {last:.2f}")
     return f"Training loss in the first epoch and in the last: {'; '.join(sentences)}."
@@ -74,12 +60,10 @@ def notes(runs: pd.DataFrame) -> str:
     """Say how the numbers came about."""
     n_seeds = runs["seed"].nunique()
     spread = f", mean ± standard error over {n_seeds} seeds" if n_seeds > 1 else ", one seed"
-    seconds = runs["fit_time_s"].sum() + runs["test_time_s"].sum()
     names = "; ".join(dict.fromkeys(runs["data_name"]))
     return (
         f"Errors in % on the test pictures of {names}, after the last epoch{spread}. Nothing was "
         "chosen by a test error. The paper's are of all of ImageNet at 224 x 224 pixels; its ERM "
         "at 100 epochs is quoted from the paper of ResNeXt. The training loss of mixup is that on "
-        f"mixed pictures. The {len(runs)} runs took {seconds / 60:.1f} minutes of computing, "
-        "summed."
+        f"mixed pictures. {took(runs)}"
     )

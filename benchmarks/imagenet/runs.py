@@ -63,11 +63,8 @@ def list_trainings(scale: Scale, pictures: PictureSet) -> list[Training]:
 def share(tasks: Sequence[Task], request: Request) -> list[Task]:
     """Let all processes of accelerate do the runs together; the first keeps the table.
 
-    Returns
-    -------
-    list of Task
-        For the first process, to be done by it as any others are. The other processes do their
-        share of them here, and have nothing left to do.
+    It gets the tasks, to be done by it as any others are. The other processes do their share of
+    them here, and have nothing left to do.
     """
     from accelerate import Accelerator
 

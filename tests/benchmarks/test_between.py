@@ -133,7 +133,7 @@ def test_curves_are_means_over_seeds_and_ignore_other_scales():
     curve = curves_of(runs)["train_misses", "mixup"]
     assert curve["lam"].tolist() == [0.0, 0.5, 1.0]
     np.testing.assert_allclose(curve["mean"], [1.75, 2.25, 2.75])
-    np.testing.assert_allclose(curve["standard_error"], 1 / np.sqrt(3))
+    np.testing.assert_allclose(curve["mean_se"], 1 / np.sqrt(3))
     assert curves_table(curves_of(runs))["lam"].tolist() == ["0.00", "0.50", "1.00"]
 
 
