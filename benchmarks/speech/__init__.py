@@ -18,11 +18,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from functools import partial
 
 from benchmarks._data.speech import fetch_speech_commands
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_alphas, add_data_options, missing_data_end_it
+from benchmarks._lab.options import add_alphas, add_data_options, add_number, missing_data_end_it
 from benchmarks.speech.data import Source, load_speech
 from benchmarks.speech.recipes import SPEECH_ALPHAS, SPEECH_SIZES
 from benchmarks.speech.report import tell
@@ -41,9 +40,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), help="default: both")
     add_alphas(parser, SPEECH_ALPHAS, told="; default 0.1 0.2")
-    parser.add_argument(
-        "--epochs", type=int, metavar="N", help="the schedule comes in proportion; by scale"
-    )
+    add_number(parser, "--epochs", "the schedule comes in proportion; by scale")
     parser.add_argument(
         "--tones", action="store_true", help="generated tones in place of speech, to try it out"
     )
@@ -58,10 +55,9 @@ def _plan(request: Request) -> list[Part]:
         _find_clips(scale, args),
         replace(scale, sizes=sizes),
         alphas=sorted({alpha for alpha in args.alphas if alpha > 0}),
-        device=request.device,
-        versions=request.versions,
+        **request.where,
     )
-    return [Part("speech", KEY, {"": tasks}, partial(tell, versions=request.versions))]
+    return [Part("speech", KEY, {"": tasks}, tell)]
 
 
 def _find_clips(scale: Scale, args: argparse.Namespace) -> Source:

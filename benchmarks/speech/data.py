@@ -17,40 +17,20 @@ HELD_OUT = 0.15  # share of the speakers in each of the last two, where they are
 
 @dataclass(frozen=True)
 class Source:
-    """Where clips come from.
+    """Where clips come from."""
 
-    Parameters
-    ----------
-    data : {"speech_commands", "tones"}
-        The tones are for a machine that has nothing else.
-    data_home : str, default=None
-        Where to look, as in `fetch_speech_commands`.
-    whole : bool, default=False
-        Whether it has to be all of the Speech Commands. Else it is the subset, if that is there.
-    n_clips : int, default=None
-        Take so many only, evenly spaced.
-    """
-
-    data: str
+    data: str  # "speech_commands", or "tones", for a machine that has nothing else
     data_home: str | None = None
-    whole: bool = False
-    n_clips: int | None = None
+    whole: bool = False  # all of the Speech Commands, even where there is the subset
+    n_clips: int | None = None  # take so many only, evenly spaced
 
 
 @functools.cache
 def load_speech(source: Source) -> Bunch:
-    """Load clips that are on this machine, once in each process.
+    """Load clips that are on this machine, once in each process, or raise OSError.
 
-    Returns
-    -------
-    Bunch
-        As of `read_speech_folder`, and ``has_parts``: whether ``split`` is that of
-        the whole data, to be used.
-
-    Raises
-    ------
-    OSError
-        If its files are missing.
+    The Bunch is as of `read_speech_folder`, and has ``has_parts``: whether ``split`` is that of
+    the whole data, to be used.
     """
     n_clips = source.n_clips
     if source.data == "tones":
@@ -70,25 +50,10 @@ def load_speech(source: Source) -> Bunch:
 
 
 def split_clips(speech: Bunch, seed: int) -> dict[str, np.ndarray]:
-    """Split clips by speaker: the rows for "training", "validation" and "testing".
+    """Split clips of `load_speech` by speaker: the rows of each part, in ascending order.
 
-    Parameters
-    ----------
-    speech : Bunch
-        From `load_speech`. If it has parts, they are taken, whatever the seed. Else 15 % of the
-        speakers are drawn for validation and 15 % for testing.
-    seed : int
-        Governs a random split.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Row numbers, in ascending order.
-
-    Raises
-    ------
-    ValueError
-        If a part has no clip.
+    If it has parts, they are taken, whatever the seed. Else 15 % of the speakers are drawn for
+    validation and 15 % for testing.
     """
     if speech.has_parts:
         rows = {part: np.flatnonzero(speech.split == part) for part in PARTS}

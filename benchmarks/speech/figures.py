@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks._lab.figures import BLUE, GRID, VERMILLION, keep_quiet, new_figure
+from benchmarks._lab.figures import BLUE, GRID, VERMILLION, add_legend, keep_quiet, new_figure
 
-_LOOKS = (("validation", BLUE, "o", 0.14), ("testing", VERMILLION, "s", -0.14))
+_LOOKS = (
+    ("validation", "validation error", BLUE, "o", 0.14),
+    ("testing", "test error", VERMILLION, "s", -0.14),
+)
 
 
 def plot_errors(comparison: pd.DataFrame) -> Any:
@@ -24,36 +27,26 @@ def plot_errors(comparison: pd.DataFrame) -> Any:
     spread = f"mean ± standard error of {n_seeds} seeds" if n_seeds > 1 else "one seed"
     names = "; ".join(dict.fromkeys(comparison["data_name"]))
     figure.suptitle(f"Errors on spoken words, {spread}\n{names}", fontsize=11)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    add_legend(figure, ncols=2)
     return figure
 
 
 def _draw_rows(ax: Any, rows: pd.DataFrame) -> None:
     """Draw a network's errors, a line for each way to train."""
     heights = np.arange(len(rows))[::-1]
-    for part, colour, marker, shift in _LOOKS:
-        name = "test" if part == "testing" else part
+    for part, name, colour, marker, shift in _LOOKS:
+        style = {"marker": marker, "markersize": 5.5, "color": colour, "linestyle": "none"}
         ax.errorbar(
             100 * rows[f"{part}_error"],
             heights + shift,
             xerr=100 * rows[f"{part}_error_se"].fillna(0),
-            fmt=marker,
-            color=colour,
-            markersize=5.5,
+            label=f"{name}, ours",
             capsize=2.5,
             elinewidth=1.2,
-            label=f"{name} error, ours",
+            **style,
         )
-        ax.plot(
-            100 * rows[f"paper_{part}"],
-            heights + shift,
-            marker,
-            markerfacecolor="none",
-            markeredgecolor=colour,
-            markersize=5.5,
-            label=f"{name} error, the paper's (65,000 clips)",
-        )
+        paper, label = 100 * rows[f"paper_{part}"], f"{name}, the paper's (65,000 clips)"
+        ax.plot(paper, heights + shift, label=label, markerfacecolor="none", **style)
     ax.set_yticks(heights, [method.replace(", ", "\n") for method in rows["method"]])
     ax.set_ylim(-0.6, len(rows) - 0.4)
     ax.set_xlim(left=0)

@@ -18,34 +18,18 @@ from skorch.callbacks import LRScheduler
 
 @dataclass(frozen=True)
 class SpeechRecipe:
-    """Settings of a network for spectrograms, trained by Adam.
-
-    Parameters
-    ----------
-    max_epochs, batch_size : int
-        Passes over the clips, and clips of a minibatch.
-    lr : float
-        Learning rate of the first epochs.
-    drop_every : int
-        After so many epochs, again and again, the learning rate is multiplied by `drop_factor`.
-    drop_factor : float
-        In (0, 1).
-    erm_epochs : int
-        Epochs at the start that do not mix.
-    """
+    """Settings of a network for spectrograms, trained by Adam."""
 
     max_epochs: int
     batch_size: int
-    lr: float
-    drop_every: int
+    lr: float  # of the first epochs
+    drop_every: int  # epochs, again and again, after which `lr` is multiplied by `drop_factor`
     drop_factor: float
-    erm_epochs: int
+    erm_epochs: int  # at the start, that do not mix
 
     def shortened(self, max_epochs: int) -> SpeechRecipe:
         """Give the recipe for another number of epochs, its stages in proportion.
 
-        Examples
-        --------
         >>> short = SPEECH_RECIPE.shortened(6)
         >>> short.drop_every, short.erm_epochs
         (2, 1)

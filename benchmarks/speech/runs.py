@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
-import numpy as np
 import torch
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks._lab.runs import Task
 from benchmarks._nets.pictures import count_errors
 from benchmarks._nets.spectrograms import Spectrograms, compute_spectrograms, to_waveforms
+from benchmarks._nets.training import fit_to_the_end, sum_seconds, to_curve
 from benchmarks.speech.data import HELD_OUT, PARTS, Source, load_speech, split_clips
 from benchmarks.speech.recipes import SPEECH_RECIPE, SPEECH_SIZES, SpeechRecipe
 from sklearn_mixup import MixupClassifier
@@ -47,8 +47,6 @@ def make_network(
 
     Its weights lie channel by channel: narrow networks trained in 0.6 to 0.7 of the time on a CPU.
 
-    Examples
-    --------
     >>> make_network("lenet", 10, takes_waveforms=True, width=2)(torch.zeros(3, 16000)).shape
     torch.Size([3, 10])
     """
@@ -60,8 +58,6 @@ def make_network(
 def name_network(family: str, sizes: Mapping[str, Any]) -> str:
     """Tell the name of a network of some size.
 
-    Examples
-    --------
     >>> name_network("vgg11", {"width": 64}), name_network("vgg11", {"width": 8})
     ('VGG-11', 'VGG-11 (width 8)')
     """
@@ -85,7 +81,10 @@ def train(
     X, y = {}, {}
     for part, rows in split_clips(speech, seed).items():
         samples = torch.from_numpy(speech.waveforms[rows])
-        X[part] = _prepare(samples, mix, device)
+        if mix == "waveforms":
+            X[part] = to_waveforms(samples.to(device))
+        else:
+            X[part] = compute_spectrograms(samples, device=device)
         y[part] = torch.from_numpy(speech.target[rows])
     classifier = MixupClassifier(
         make_network,
@@ -100,34 +99,23 @@ def train(
         train_split=predefined_split(Dataset(X["validation"], y["validation"])),
         **recipe.params(),
     )
-    classifier.fit(X["training"], y["training"])
+    fit_to_the_end(classifier, X["training"], y["training"], last="valid_acc")
     history = classifier.history
-    if len(history) < recipe.max_epochs or "valid_acc" not in history[-1]:
-        # skorch takes Ctrl-C for the wish to train no longer: that is no finished run.
-        raise KeyboardInterrupt
-    errors = {
-        part: count_errors(logits := classifier.forward(X[part]), y[part].to(logits.device))
-        for part in PARTS
-    }
-    curve = [round(1 - accuracy, 6) for accuracy in history[:, "valid_acc"]]
+    errors = {}
+    for part in PARTS:
+        logits = classifier.forward(X[part])
+        errors[f"{part}_error"] = count_errors(logits, y[part].to(logits.device))
     return {
         "data_name": speech.name,
         "family": family,
         "split": "published" if speech.has_parts else "random",
-        **{f"{part}_error": error for part, error in errors.items()},
+        **errors,
         "train_loss": history[-1, "train_loss"],
-        "fit_time_s": round(float(np.sum(history[:, "dur"])), 2),
-        "validation_curve": json.dumps(curve),
-        "loss_curve": json.dumps([round(float(loss), 6) for loss in history[:, "train_loss"]]),
+        "fit_time_s": sum_seconds(history, "dur"),
+        "validation_curve": to_curve(1 - accuracy for accuracy in history[:, "valid_acc"]),
+        "loss_curve": to_curve(history[:, "train_loss"]),
         **{f"n_{part}": len(y[part]) for part in PARTS},
     }
-
-
-def _prepare(samples: Tensor, mix: str, device: str) -> Tensor:
-    """Turn samples into what is mixed, on the device."""
-    if mix == "waveforms":
-        return to_waveforms(samples.to(device))
-    return compute_spectrograms(samples, device=device)
 
 
 def list_tasks(
@@ -140,24 +128,17 @@ def list_tasks(
 ) -> list[Task]:
     """List the runs, seed by seed, so that one that is killed leaves whole comparisons.
 
-    Parameters
-    ----------
-    source : Source
-        Of the clips. Their name is a setting: a result for a subset is none for the whole.
-    scale : Scale
-        ERM, which mixes nothing, is run once for all its mixes.
-    alphas : sequence of float
-        Above 0; ERM is added.
-    device : str
-    versions : mapping of str to str
-        Of what it runs on.
-
-    Returns
-    -------
-    list of Task
+    `alphas` are above 0; ERM is added, once for all ways to mix. The name of the clips is a
+    setting: a result for a subset is none for the whole.
     """
-    recipe = SPEECH_RECIPE.shortened(scale.max_epochs) if scale.max_epochs else SPEECH_RECIPE
-    data_name = load_speech(source).name
+    recipe = SPEECH_RECIPE.shortened(scale.max_epochs or SPEECH_RECIPE.max_epochs)
+    shared = {
+        **versions,
+        "recipe": asdict(recipe),
+        "data_name": load_speech(source).name,
+        "held_out": HELD_OUT,
+    }
+    ways = [("nothing", 0.0), *product(scale.mixes, alphas)]
     return [
         Task(
             {
@@ -168,16 +149,10 @@ def list_tasks(
                 "max_epochs": recipe.max_epochs,
                 "seed": seed,
             },
-            {
-                **versions,
-                "recipe": asdict(recipe),
-                "sizes": dict(size),
-                "data_name": data_name,
-                "held_out": HELD_OUT,
-            },
+            {**shared, "sizes": dict(size)},
             partial(train, source, family, size, recipe, mix, alpha, seed, device=device),
         )
         for seed in range(scale.n_seeds)
         for family, size in scale.sizes.items()
-        for mix, alpha in [("nothing", 0.0), *((m, a) for m in scale.mixes for a in alphas)]
+        for mix, alpha in ways
     ]
