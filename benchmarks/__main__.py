@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import all as run_all
 from benchmarks import report
 from benchmarks._lab.driver import drive
-from benchmarks._lab.options import REFUSED
+from benchmarks._lab.options import REFUSED, add_number
 from benchmarks.registry import EXPERIMENTS
 
 
@@ -60,16 +60,9 @@ def _add_command(names: Any, name: str, doc: str) -> argparse.ArgumentParser:
         help="smoke: under a minute, to see that it runs; small: minutes on two cores; paper: "
         "the paper's settings, untouched",
     )
-    command.add_argument(
-        "--seeds", type=_positive, metavar="N", help="random splits or repeats; by scale"
-    )
-    command.add_argument(
-        "--jobs",
-        type=_positive,
-        default=1,
-        metavar="N",
-        help="processes at work, each with one thread; default 1",
-    )
+    add_number(command, "--seeds", "random splits or repeats; by scale", type=_positive)
+    told = "processes at work, each with one thread; default 1"
+    add_number(command, "--jobs", told, type=_positive, default=1)
     command.add_argument(
         "--device", default="auto", help="cpu, cuda, mps, or auto (default): the best there is"
     )

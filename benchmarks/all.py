@@ -23,13 +23,9 @@ from benchmarks.registry import EXPERIMENTS, QUICK_FIRST
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that only this command has."""
+    told = ", ".join(QUICK_FIRST)
     parser.add_argument(
-        "--skip",
-        nargs="+",
-        choices=QUICK_FIRST,
-        default=[],
-        metavar="NAME",
-        help=", ".join(QUICK_FIRST),
+        "--skip", nargs="+", choices=QUICK_FIRST, default=[], metavar="NAME", help=told
     )
     add_data_options(parser, "the data of all benchmarks")
 
@@ -95,15 +91,11 @@ def _tell_plan(names: Sequence[str], args: argparse.Namespace) -> None:
     """Tell what will run, in which order, and how long it took here."""
     scale = args.scale or "small"
     print(f"{len(names)} benchmarks at --scale {scale}, into {args.out}/; finished runs are kept.")
+    told = ", ".join(names)
     if scale == "small":
-        print("About how long each takes with --jobs 2 on two free CPU cores:")
-        print(
-            *(f"  {name:12s} {EXPERIMENTS[name].small_takes}" for name in names),
-            sep="\n",
-            flush=True,
-        )
-    else:
-        print(", ".join(names), flush=True)
+        takes = (f"\n  {name:12s} {EXPERIMENTS[name].small_takes}" for name in names)
+        told = f"About how long each takes with --jobs 2 on two free CPU cores:{''.join(takes)}"
+    print(told, flush=True)
 
 
 def _tell_end(status: int) -> str:

@@ -27,28 +27,21 @@ def add_data_options(
         help=f"folder with {files}; default: {ENVIRONMENT_VARIABLE}, else scikit-learn's data home",
     )
     if download is not None:
-        parser.add_argument(
-            "--download", action="store_true", help=f"get {download} before the runs"
-        )
+        told = f"get {download} before the runs"
+        parser.add_argument("--download", action="store_true", help=told)
 
 
 def add_alphas(
     parser: argparse.ArgumentParser, default: Sequence[float] | None = None, *, told: str = ""
 ) -> None:
     """Add ``--alphas``, for mixup beside ERM; `told` ends its help."""
-    parser.add_argument(
-        "--alphas",
-        type=float,
-        nargs="+",
-        metavar="A",
-        default=default,
-        help=f"concentrations of Beta(A, A) to mix with, beside 0 (ERM){told}",
-    )
+    told = f"concentrations of Beta(A, A) to mix with, beside 0 (ERM){told}"
+    parser.add_argument("--alphas", type=float, nargs="+", metavar="A", default=default, help=told)
 
 
 def add_number(parser: argparse.ArgumentParser, name: str, told: str, **more: Any) -> None:
     """Add an option for a whole number, such as ``--epochs``; `told` is its help."""
-    parser.add_argument(name, type=int, metavar="N", help=told, **more)
+    parser.add_argument(name, metavar="N", help=told, **{"type": int, **more})
 
 
 def _positive(text: str) -> float:
@@ -63,22 +56,14 @@ def add_alpha(
     parser: argparse.ArgumentParser, default: float | None = None, *, told: str = ""
 ) -> None:
     """Add ``--alpha``, for one mixup beside ERM; `told` ends its help."""
-    parser.add_argument(
-        "--alpha",
-        type=_positive,
-        metavar="A",
-        default=default,
-        help=f"concentration of Beta(A, A) {told}",
-    )
+    told = f"concentration of Beta(A, A) {told}"
+    parser.add_argument("--alpha", type=_positive, metavar="A", default=default, help=told)
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
     """Add ``--dry-run``."""
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="tell the runs, parameters, bytes and steps, and train nothing",
-    )
+    told = "tell the runs, parameters, bytes and steps, and train nothing"
+    parser.add_argument("--dry-run", action="store_true", help=told)
 
 
 def add_tables(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:

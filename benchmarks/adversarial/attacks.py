@@ -26,22 +26,18 @@ N_ROWS_AT_ONCE = 256
 # Adversarial levels, such as 4 of 255: the `eps` and `clip` of the attacks at each.
 Bounds = Mapping[float, tuple[Any, Any]]
 Minibatches = Iterable[tuple[Tensor, Tensor]]
+_Cell = tuple[str, str, float]  # box, attack and level
 
 
-def column(box: str, attack: str, level: float, n_best: int = 1) -> str:
-    """Name the column of an error under attack; `clean_column` is that of none.
+def column(box: str = "", attack: str = "", level: float = 0.0, n_best: int = 1) -> str:
+    """Name the column of an error under attack, or without one.
 
     Examples
     --------
-    >>> column("white", "ifgsm", 4.0)
-    'white_ifgsm_top1@4'
+    >>> column("white", "ifgsm", 4.0), column()
+    ('white_ifgsm_top1@4', 'clean_top1')
     """
-    return f"{box}_{attack}_top{n_best}@{level:g}"
-
-
-def clean_column(n_best: int = 1) -> str:
-    """Name the column of the error without an attack."""
-    return f"clean_top{n_best}"
+    return f"{box}_{attack}_top{n_best}@{level:g}" if box else f"clean_top{n_best}"
 
 
 def levels_of(runs: pd.DataFrame) -> list[float]:
@@ -88,29 +84,29 @@ def measure_attacks(
     Returns
     -------
     dict
-        For each victim the errors as shares, by `column` and `clean_column`.
+        For each victim the errors as shares, by `column`.
     """
     totals: dict[Any, Counter[str]] = {name: Counter() for name in victims}
     n_rows = 0
 
-    def count(name: Any, X: Tensor, y: Tensor, to_column: Callable[[int], str]) -> None:
+    def count(name: Any, X: Tensor, y: Tensor, cell: _Cell = ("", "", 0.0)) -> None:
         with torch.no_grad():
             logits = victims[name](X)
         for n_best in n_bests:
             n_wrong = round(len(y) * count_errors(logits, y, n_best=n_best))
-            totals[name][to_column(n_best)] += n_wrong
+            totals[name][column(*cell, n_best=n_best)] += n_wrong
 
     for X, y in minibatches:
         n_rows += len(y)
         for name in victims:
-            count(name, X, y, clean_column)
+            count(name, X, y)
         for level, (eps, clip) in bounds.items():
             for attack, make in ATTACKS.items():
-                white, black = (partial(column, box, attack, level) for box in BOXES)
                 from_source = make(source, X, y, eps=eps, clip=clip)
                 for name, victim in victims.items():
-                    count(name, make(victim, X, y, eps=eps, clip=clip), y, white)
-                    count(name, from_source, y, black)
+                    own = make(victim, X, y, eps=eps, clip=clip)
+                    count(name, own, y, ("white", attack, level))
+                    count(name, from_source, y, ("black", attack, level))
     return {
         name: {key: total / n_rows for key, total in errors.items()}
         for name, errors in totals.items()

@@ -11,7 +11,7 @@ import pandas as pd
 from benchmarks._lab.curves import prepare_axes
 from benchmarks._lab.figures import add_legend, method_colours, new_figure
 from benchmarks._lab.statistics import mean_and_standard_error
-from benchmarks.adversarial.attacks import BOXES, NAMES, clean_column, column, levels_of, unit_of
+from benchmarks.adversarial.attacks import BOXES, NAMES, column, levels_of, unit_of
 
 _STYLES: Mapping[str, tuple[Any, str]] = {"fgsm": ("-", "o"), "ifgsm": ("--", "s")}
 
@@ -48,7 +48,7 @@ def _draw(ax: Any, runs: pd.DataFrame, box: str, attack: str, colour: str) -> No
     if runs.empty:
         return
     levels = levels_of(runs)
-    names = [clean_column(), *(column(box, attack, level) for level in levels)]
+    names = [column(), *(column(box, attack, level) for level in levels)]
     means, errors = 100 * np.array([mean_and_standard_error(runs[name]) for name in names]).T
     style, marker = _STYLES[attack]
     x = [0.0, *levels]

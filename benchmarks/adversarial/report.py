@@ -15,7 +15,6 @@ from benchmarks.adversarial.attacks import (
     ATTACKS,
     BOXES,
     NAMES,
-    clean_column,
     column,
     levels_of,
     on_splits,
@@ -54,7 +53,7 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
     ----------
     runs : DataFrame
         Finished runs: ``data``, ``data_name``, ``network``, ``alpha``, ``max_epochs``, ``seed``,
-        ``n_train``, ``n_test``, and errors as shares, by `column` and `clean_column`.
+        ``n_train``, ``n_test``, and errors as shares, by `column`.
 
     Returns
     -------
@@ -77,7 +76,7 @@ def compare(runs: pd.DataFrame) -> pd.DataFrame:
         for alpha in sorted(alpha for alpha in members["alpha"].unique() if alpha > 0):
             for cell in cells:
                 box, attack, n_best, level = cell
-                name = column(box, attack, level, n_best) if box else clean_column(n_best)
+                name = column(box, attack, level, n_best)
                 if name not in members or members[name].isna().all():
                     continue  # top-5 where it was not measured
                 by_seed = pair(members, name, by="seed", wanted=(0.0, alpha), where=group)

@@ -33,14 +33,8 @@ def run(args: argparse.Namespace) -> None:
     columns = ["experiment", "paper", "finished", "conclusion"]
     # A bar would end the cell of a Markdown table.
     told = summary[columns].map(lambda text: text.replace("|", r"\|"))
-    page = Outcome(
-        "The experiments of the mixup paper, run again",
-        [
-            Table(told),
-            Figure("report.png", "All figures"),
-            Note("[All tables and figures](report.html)"),
-        ],
-    )
+    figures = Figure("report.png", "All figures"), Note("[All tables and figures](report.html)")
+    page = Outcome("The experiments of the mixup paper, run again", [Table(told), *figures])
     (out / "report.md").write_text(to_markdown(page), encoding="utf-8")
     plot(sections, out)
     (out / "report.html").write_text(write_page(sections), encoding="utf-8")

@@ -21,7 +21,6 @@ from benchmarks.adversarial import EXPERIMENT, digits, pictures, report
 from benchmarks.adversarial.attacks import (
     ATTACKS,
     BOXES,
-    clean_column,
     column,
     measure_attacks,
     unit_of,
@@ -198,7 +197,7 @@ def test_errors_are_those_of_attacks_by_hand():
         return 1 - float((best == y[:, None]).any(1).double().mean())
 
     for name, victim in victims.items():
-        assert found[name][clean_column()] == pytest.approx(error(victim, X))
+        assert found[name][column()] == pytest.approx(error(victim, X))
         for level, (eps, clip) in bounds.items():
             for attack, make in (("fgsm", fgsm), ("ifgsm", iterative_fgsm)):
                 for box, maker in (("white", victim), ("black", source)):
@@ -206,7 +205,7 @@ def test_errors_are_those_of_attacks_by_hand():
                     for n_best in (1, 5):
                         told = found[name][column(box, attack, level, n_best)]
                         assert told == pytest.approx(error(victim, made, n_best))
-    assert found["a"][clean_column()] == 0 < found["a"]["black_fgsm_top1@4"]
+    assert found["a"][column()] == 0 < found["a"]["black_fgsm_top1@4"]
     assert found["a"]["black_fgsm_top1@4"] < found["a"]["white_fgsm_top1@4"]
 
 
@@ -257,7 +256,7 @@ def make_runs(shift=0.0, noise=0.0, network="PreAct ResNet-18", top5=True) -> pd
             row = {"data": "digits", "data_name": "D", "network": network, "max_epochs": 5}
             row |= {"seed": seed, "alpha": alpha, "n_train": 80, "n_test": 20}
             for n_best in (1, 5) if top5 else (1,):
-                row[clean_column(n_best)] = 0.1 * (seed + 1) / n_best
+                row[column(n_best=n_best)] = 0.1 * (seed + 1) / n_best
                 for box in BOXES:
                     for attack in ATTACKS:
                         for level in levels:
