@@ -90,7 +90,7 @@ def test_a_killed_run_goes_on_where_it_was(name, smoke_of, tmp_path, monkeypatch
     out = copy_tables(name, smoke_of, tmp_path)
     table = out / f"{name}.csv"
     lines = table.read_bytes().splitlines(keepends=True)
-    kept = b"".join(lines[: 1 + len(lines) // 2])
+    kept = b"".join(lines[:-2])  # the heads, and all runs but two
     table.write_bytes(kept + lines[-1][:9])  # killed while it wrote a row
     run_again(name, out)
     assert table.read_bytes().startswith(kept)
