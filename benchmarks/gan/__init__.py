@@ -37,22 +37,12 @@ _PARTS = {
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--parts", nargs="+", choices=list(_PARTS), default=list(_PARTS), help="default: all"
-    )
-    parser.add_argument(
-        "--settings", nargs="+", choices=list(GAN_RECIPES), help="of the toys; by scale"
-    )
-    parser.add_argument(
-        "--data", nargs="+", choices=list(toys.TITLES), help="toys to run; by scale"
-    )
-    parser.add_argument(
-        "--alphas",
-        type=float,
-        nargs="+",
-        metavar="A",
-        help="concentrations of Beta(A, A) for the toys, 0 is ERM; by scale",
-    )
+    add = partial(parser.add_argument, nargs="+")
+    add("--parts", choices=list(_PARTS), default=list(_PARTS), help="default: all")
+    add("--settings", choices=list(GAN_RECIPES), help="of the toys; by scale")
+    add("--data", choices=list(toys.TITLES), help="toys to run; by scale")
+    told = "concentrations of Beta(A, A) for the toys, 0 is ERM; by scale"
+    add("--alphas", type=float, metavar="A", help=told)
     add_data_options(parser, "uci/...", download=None)
 
 

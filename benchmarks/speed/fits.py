@@ -154,7 +154,7 @@ def tell(
     """Tell what a fit takes."""
     scale, n_rounds = request.scale, len(timed)
     ratios, memory = compute_ratios(timed), measured.iloc[0].to_dict()
-    beside = ", ".join(f"{ratio.median:.2f} of {other}" for other, ratio in ratios.items())
+    beside = ", ".join(f"{ratio.median:.2f} ({other})" for other, ratio in ratios.items())
     draw = partial(figures.plot, ratios, memory, n_rounds=n_rounds)
     return [
         Note(
@@ -166,7 +166,7 @@ def tell(
             f"iterations. {made_on(request.versions)}"
         ),
         Figure("speed.png", "Time and memory", draw),
-        Conclusions([f"A fit with mixup takes, as a multiple of the time of others: {beside}."]),
+        Conclusions([f"A fit with mixup takes, as a multiple of what another takes: {beside}."]),
         Table(time_table(timed, ratios, scale.max_epochs)),
         Table(gan.gan_table(timed_gans, scale.n_iter)),
         Table(memory_table(memory)),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from benchmarks._lab.outcome import load
 from benchmarks.speed import augmentation, ensembles, pictures, search
 from benchmarks.speed.counts import count_seconds, count_table
 from benchmarks.speed.fits import compute_ratios, load_rows, time_table
@@ -66,6 +67,15 @@ def test_every_contender_is_timed(smoke_of):
     assert used.between(0, 1, inclusive="neither").all()
     for part in ("bare loop", "geometric mean", "share of the time", "cropped and flipped"):
         assert part in page
+
+
+def test_page_says_what_a_fit_takes_first_and_counts_the_targets_last(smoke_of):
+    outcome = load(smoke_of("speed") / "speed.json").outcome
+    ratios = outcome.tables[0].set_index("fit")["mixup / it"]
+    first, *_, last = outcome.conclusions
+    assert all(f" {ratios[name]} ({name})" in first for name in ratios.index.drop("mixup"))
+    met = [cell for table in outcome.tables if "met" in table for cell in table["met"] if cell]
+    assert last == f"{met.count('pass')} of {len(met)} targets are met."
 
 
 def test_ratio_is_the_median_of_the_ratios_within_a_round():
