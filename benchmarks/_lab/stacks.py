@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sklearn.pipeline import make_pipeline
 
-from benchmarks._data.splits import split_rows
-from benchmarks._data.tables import load_table, make_preprocessor
+from benchmarks._data.splits import make_folds, split_rows
+from benchmarks._data.tables import Table, load_table, make_preprocessor
 from benchmarks._lab.runs import Keys
-from sklearn_mixup import MixupClassifier, fit_fused
+from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 
 # Enough nets to fuse, and few enough for the memory: one for Arcene takes 20 MB.
 SPLITS_AT_ONCE = 5
@@ -68,3 +69,20 @@ def run_nets(
         sizes = {"n_train": len(train), "n_test": len(test)}
         results.append({**scores, "fit_time_s": fit_time_s, **sizes})
     return results
+
+
+def search_nets(
+    table: Table, split: int, net: MixupClassifier, grid: Mapping[str, Sequence[Any]]
+) -> FusedGridSearchCV:
+    """Make a search of the settings of a net, in folds of the training rows of a split."""
+    pipeline = make_pipeline(make_preprocessor(table, "standardised"), net)
+    searched = {f"mixupclassifier__{name}": list(values) for name, values in grid.items()}
+    folds = make_folds(table, split)
+    return FusedGridSearchCV(pipeline, searched, cv=folds, n_jobs=1, error_score="raise")
+
+
+def tell_chosen(estimator: Any) -> str:
+    """Write what a search chose as JSON, and nothing for what is no search."""
+    found = getattr(estimator, "best_params_", {})
+    chosen = {name.rpartition("__")[2]: value for name, value in found.items()}
+    return json.dumps(chosen, sort_keys=True) if chosen else ""

@@ -230,15 +230,10 @@ def _plot_ranks(ax: Any, ranks: Ranks) -> None:
     for number, (method, value) in enumerate(ranks.mean.items()):
         title, rank = title_of(method), f"{value:.1f}"
         if number < n_left:
-            place, edge, told, side, gap = number + 1, 0.8, f"{title}  {rank}", "right", -0.08
+            place, edge, gap, side, told = number + 1, 0.8, -0.08, "right", f"{title}  {rank}"
         else:
-            place, edge, told, side, gap = (
-                n_methods - number,
-                end + 0.2,
-                f"{rank}  {title}",
-                "left",
-                0.08,
-            )
+            place, edge, gap, side = n_methods - number, end + 0.2, 0.08, "left"
+            told = f"{rank}  {title}"
         level = -below - 0.8 * place
         ax.plot([value, value, edge], [0, level, level], color=_colour(method), linewidth=1.3)
         weight = "bold" if method == ENSEMBLE else "normal"

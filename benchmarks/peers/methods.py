@@ -17,11 +17,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
-from benchmarks._data.splits import make_folds
 from benchmarks._data.tables import Table, make_preprocessor
+from benchmarks._lab.stacks import search_nets
 from benchmarks._nets.tables import describe_defaults
 from benchmarks._nets.vision import import_torchvision
-from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, MixupClassifier
+from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
 
 PYTABKIT = "pytabkit"
 _OWN_ALPHA = 0.2
@@ -109,12 +109,9 @@ def _ours(
         if is_ensemble:
             net = FusedBaggingClassifier(net, budget.n_estimators)
         net.set_params(random_state=split)
-        pipeline = make_pipeline(make_preprocessor(table, "standardised"), net)
-        if grid is None:
-            return pipeline
-        searched = {f"mixupclassifier__{name}": list(it) for name, it in grid(budget).items()}
-        folds = make_folds(table, split)
-        return FusedGridSearchCV(pipeline, searched, cv=folds, n_jobs=1, error_score="raise")
+        if grid is not None:
+            return search_nets(table, split, net, grid(budget))
+        return make_pipeline(make_preprocessor(table, "standardised"), net)
 
     def tell(budget: Budget) -> dict[str, Any]:
         names = ("module", "optimizer", "lr", "batch_size", "alpha", "max_epochs")

@@ -55,9 +55,9 @@ class Results:
 
     def difference(self, pair: tuple[str, str], measure: str = "test_error") -> Difference | None:
         """Compare two methods; None if one of them did not run."""
-        return (
-            statistics.compare(self.values[measure], *pair) if {*pair} <= {*self.methods} else None
-        )
+        if not {*pair} <= {*self.methods}:
+            return None
+        return statistics.compare(self.values[measure], *pair)
 
 
 def collect(runs: pd.DataFrame) -> Results:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import load_by_cost, load_table
 from benchmarks._lab.runs import Task
 from benchmarks._lab.scores import measure
+from benchmarks._lab.stacks import tell_chosen
 from benchmarks.peers.methods import METHODS, PYTABKIT, Budget, as_categories
 
 KEY = ("table", "method", "split")
@@ -59,8 +59,6 @@ def run_method(
             f"The method {method!r} failed on the table {name!r}, split {split}: {error!r}. To "
             "leave it out, name the others with --methods."
         ) from error
-    found = getattr(estimator, "best_params_", {})
-    chosen = {param.rpartition("__")[2]: value for param, value in found.items()}
     del measured["bins"]  # reliability curves are in the benchmark calibration
     return {
         **measured,
@@ -68,7 +66,7 @@ def run_method(
         "predict_time_s": round(predicted - fitted, 4),
         "n_train": len(train),
         "n_test": len(test),
-        "chosen": json.dumps(chosen, sort_keys=True) if chosen else "",
+        "chosen": tell_chosen(estimator),
         PYTABKIT: version(PYTABKIT) if method == "realmlp" else "",
     }
 

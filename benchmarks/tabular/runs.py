@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,16 +16,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
-from benchmarks._data.splits import TEST_SHARE, make_folds, split_rows
-from benchmarks._data.tables import Table, load_by_cost, load_table, make_preprocessor
+from benchmarks._data.splits import TEST_SHARE, split_rows
+from benchmarks._data.tables import load_by_cost, load_table, make_preprocessor
 from benchmarks._lab.runs import Task
-from benchmarks._lab.stacks import SPLITS_AT_ONCE, run_nets
+from benchmarks._lab.stacks import SPLITS_AT_ONCE, run_nets, search_nets, tell_chosen
 from benchmarks._nets.tables import TABLE_4
-from sklearn_mixup import FusedGridSearchCV, MixupClassifier
+from sklearn_mixup import MixupClassifier
 
 KEY = ("table", "recipe", "features", "method", "alpha", "max_epochs", "split")
 FEATURES = ("raw", "standardised")
-TUNED_METHODS = ("mixup", "ERM", "MLPClassifier", "HistGradientBoosting")
+_PEERS = {
+    "MLPClassifier": partial(MLPClassifier, hidden_layer_sizes=TABLE_4.hidden_sizes),
+    "HistGradientBoosting": HistGradientBoostingClassifier,
+}
+TUNED_METHODS = ("mixup", "ERM", *_PEERS)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,13 @@ def run_tuned(
     """Train one of the tuned methods, or of their peers, on one split."""
     table = load_table(name, data_home)
     train, test = split_rows(table, split)
-    estimator = _make_tuned(table, method, split, grid=grid, device=device)
+    if method in _PEERS:
+        peer = _PEERS[method](random_state=split)
+        estimator = make_pipeline(make_preprocessor(table, "standardised"), peer)
+    else:
+        net = MixupClassifier(random_state=split, device=device)
+        alphas = {"alpha": (0.0,)} if method == "ERM" else {}
+        estimator = search_nets(table, split, net, {**grid, **alphas})
     start = time.perf_counter()
     with warnings.catch_warnings():
         if method == "MLPClassifier":
@@ -67,29 +76,8 @@ def run_tuned(
         estimator.fit(table.X.iloc[train], table.y[train])
     fit_time_s = round(time.perf_counter() - start, 4)
     scores = score(estimator, table.X.iloc[test], table.y[test], split)
-    results = {**scores, "fit_time_s": fit_time_s, "n_train": len(train), "n_test": len(test)}
-    if found := getattr(estimator, "best_params_", {}):
-        chosen = {name.removeprefix("mixupclassifier__"): value for name, value in found.items()}
-        results["chosen"] = json.dumps(chosen, sort_keys=True)
-    return results
-
-
-def _make_tuned(
-    table: Table, method: str, split: int, *, grid: Mapping[str, Sequence[float]], device: str
-) -> Any:
-    """Make a tuned method, or one of its peers."""
-    make = {
-        "MLPClassifier": partial(MLPClassifier, hidden_layer_sizes=TABLE_4.hidden_sizes),
-        "HistGradientBoosting": HistGradientBoostingClassifier,
-    }.get(method, partial(MixupClassifier, device=device))
-    pipeline = make_pipeline(make_preprocessor(table, "standardised"), make(random_state=split))
-    if "mixupclassifier" not in pipeline.named_steps:
-        return pipeline
-    if method == "ERM":
-        grid = {**grid, "alpha": (0.0,)}
-    searched = {f"mixupclassifier__{name}": list(values) for name, values in grid.items()}
-    folds = make_folds(table, split)
-    return FusedGridSearchCV(pipeline, searched, cv=folds, error_score="raise")
+    sizes = {"n_train": len(train), "n_test": len(test)}
+    return {**scores, "fit_time_s": fit_time_s, **sizes, "chosen": tell_chosen(estimator)}
 
 
 def list_tasks(
@@ -130,7 +118,7 @@ def list_tuned_tasks(
         Task(
             {"table": table.name, "recipe": "tuned", "features": "standardised", "method": method}
             | {"alpha": None, "max_epochs": None, "split": split},  # chosen inside
-            {**(search if method in ("mixup", "ERM") else {"grid": None}), **versions}
+            {**({"grid": None} if method in _PEERS else search), **versions}
             | {"source": table.source, "test_share": TEST_SHARE},
             partial(run_tuned, table.name, method, split, grid=scale.grid, **where),
         )
