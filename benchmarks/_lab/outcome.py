@@ -101,10 +101,10 @@ def usual_page(
     conclusions: Sequence[str],
     figure: Figure,
     tables: Iterable[pd.DataFrame],
-    notes: str,
+    *notes: str,
 ) -> Outcome:
     """Put a page together as most are: what came out, a figure, tables, how, and on what."""
-    last = (Note(notes), Note(made_on(runs)))
+    last = map(Note, (*notes, made_on(runs)))
     return Outcome(title, [Conclusions(conclusions), figure, *map(Table, tables), *last])
 
 

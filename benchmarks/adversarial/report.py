@@ -8,8 +8,8 @@ from itertools import product
 import pandas as pd
 
 from benchmarks._lab.compare import pair, set_beside
-from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
-from benchmarks._lab.tell import SIGNIFICANCE, made_on, percent, points
+from benchmarks._lab.outcome import Figure, Outcome, usual_page
+from benchmarks._lab.tell import SIGNIFICANCE, percent, points
 from benchmarks.adversarial import figures
 from benchmarks.adversarial.attacks import (
     ATTACKS,
@@ -30,17 +30,9 @@ def tell(runs: pd.DataFrame) -> Outcome:
     """Tell what came out, beside the paper's."""
     comparison = compare(runs)
     title = "Table 3: adversarial examples, ERM and mixup"
-    return Outcome(
-        title,
-        [
-            Conclusions(conclude(comparison)),
-            Figure("adversarial.png", title, partial(figures.plot, runs)),
-            Table(table_3(comparison)),
-            Table(curves_table(comparison)),
-            Note(notes(runs)),
-            Note(made_on(runs)),
-        ],
-    )
+    figure = Figure("adversarial.png", title, partial(figures.plot, runs))
+    tables = table_3(comparison), curves_table(comparison)
+    return usual_page(title, runs, conclude(comparison), figure, tables, notes(runs))
 
 
 # -- comparison -----------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ import pandas as pd
 from benchmarks._data.splits import TEST_SHARE
 from benchmarks._data.tables import TITLES, missing_tables_note
 from benchmarks._lab.compare import pair
-from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table
+from benchmarks._lab.outcome import Figure, Outcome, usual_page
 from benchmarks._lab.statistics import mean_of, paired_difference
-from benchmarks._lab.tell import made_on, number, percent, points
+from benchmarks._lab.tell import number, percent, points
 from benchmarks.corrupted import figures
 from benchmarks.corrupted.recipes import TABLE_2
 
@@ -39,7 +39,7 @@ def tell_pictures(runs: pd.DataFrame, *, augment: bool) -> Outcome:
     )
     title = "Table 2: corrupted labels, pictures"
     figure = Figure("corrupted.png", title, partial(figures.plot_curves, runs, pick(comparison)))
-    return _tell(runs, comparison, figure, [note])
+    return _tell(runs, comparison, figure, note)
 
 
 def tell_tables(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:
@@ -60,24 +60,16 @@ def tell_tables(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:
     title = "Table 2: corrupted labels, tables"
     draw = partial(figures.plot_last, runs, pick(comparison))
     figure = Figure("corrupted_tables.png", title, draw)
-    return _tell(runs, comparison, figure, notes)
+    return _tell(runs, comparison, figure, *notes)
 
 
-def _tell(
-    runs: pd.DataFrame, comparison: pd.DataFrame, figure: Figure, notes: Sequence[str]
-) -> Outcome:
+def _tell(runs: pd.DataFrame, comparison: pd.DataFrame, figure: Figure, *notes: str) -> Outcome:
     """Put together the page of a part."""
     picked = pick(comparison)
     shown = [picked, comparison] if len(picked) < len(comparison) else [picked]
-    return Outcome(
-        figure.alt,
-        [
-            Conclusions(conclude(comparison)),
-            figure,
-            *(Table(table_2(rows)) for rows in shown),
-            *map(Note, [describe(runs, comparison), *notes, made_on(runs)]),
-        ],
-    )
+    notes = (describe(runs, comparison), *notes)
+    tables = map(table_2, shown)
+    return usual_page(figure.alt, runs, conclude(comparison), figure, tables, *notes)
 
 
 # -- comparison -----------------------------------------------------------------------------------
@@ -221,8 +213,7 @@ def table_2(comparison: pd.DataFrame) -> pd.DataFrame:
         if on_paper:
             paper = TABLE_2.get((row.fraction, row.method))
             for name, digits in zip(MEASURES.values(), (1, 1, 2, 2), strict=True):
-                told[f"paper {name}"] = number(
-                    getattr(paper, name, None), factor=100, digits=digits
-                )
+                share = getattr(paper, name, None)
+                told[f"paper {name}"] = number(share, factor=100, digits=digits)
         rows.append(told)
     return pd.DataFrame(rows)
