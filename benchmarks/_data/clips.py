@@ -7,8 +7,6 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from scipy.io import wavfile
@@ -66,16 +64,24 @@ def read_clip(path: str | os.PathLike[str]) -> np.ndarray:
     ...     read_clip(path).tolist()
     [200, 0]
     """
-    with _named(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks that are no sound
-        warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
-        rate, samples = wavfile.read(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks that are no sound
+            warnings.filterwarnings("error", "Reached EOF", wavfile.WavFileWarning)
+            rate, samples = wavfile.read(path)
         if not samples.size:
             raise ValueError("it holds no samples")
         if rate < 1:
             raise ValueError(f"its sampling rate is {rate} Hz")
         if not np.isfinite(samples).all():
             raise ValueError("it holds numbers that are not finite")
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # SciPy's are of many kinds: the header may say anything
+        raise ValueError(
+            f"{os.fspath(path)!r} must be a whole wav file, not compressed; {error}. Delete it, or "
+            "get it again."
+        ) from error
     amplitudes = _to_amplitudes(samples)
     if amplitudes.ndim == 2:
         amplitudes = amplitudes.mean(axis=1)
@@ -92,17 +98,3 @@ def _to_amplitudes(samples: np.ndarray) -> np.ndarray:
     middle = 128 if samples.dtype.kind == "u" else 0
     # SciPy puts the 24 bits of a sample into the upper ones of 32.
     return (samples.astype(np.float64) - middle) / 2.0 ** (8 * samples.dtype.itemsize - 1)
-
-
-@contextmanager
-def _named(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name the file in what goes wrong while it is read."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # SciPy's are of many kinds: the header may say anything
-        raise ValueError(
-            f"{os.fspath(path)!r} must be a whole wav file, not compressed; {error}. Delete it, or "
-            "get it again."
-        ) from error

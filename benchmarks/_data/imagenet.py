@@ -188,25 +188,23 @@ def _class_names(root: Path) -> dict[str, str]:
 
 
 def find_folders(
-    name: str, data_home: str | None = None, *, pixels: int, n_workers: int, dry: bool = False
+    name: str, data_home: str | None = None, *, dry: bool = False, **options: int
 ) -> PictureSet:
     """Find "imagenet" or "imagenette", or raise OSError; a `dry` run can do without ImageNet.
 
-    The network sees pictures of `pixels` x `pixels`, which `n_workers` processes read.
+    `options` are those of `_of_folders`.
     """
     try:
         found = (fetch_imagenet if name == "imagenet" else fetch_imagenette)(data_home)
     except OSError:
         if not (dry and name == "imagenet"):
             raise
-        title, counts = f"{IMAGENET.title}, which is not on this machine", IMAGENET
-        nowhere = Path("nowhere")
-        return _of_folders(name, title, (nowhere, nowhere), counts, pixels, n_workers)
-    folders = found.train_dir, found.test_dir
-    return _of_folders(name, found.name, folders, found, pixels, n_workers)
+        title, nowhere = f"{IMAGENET.title}, which is not on this machine", Path("nowhere")
+        found = Bunch(**vars(IMAGENET), name=title, train_dir=nowhere, test_dir=nowhere)
+    return _of_folders(name, found, **options)
 
 
-def write_digits(root: Path, *, pixels: int, n_workers: int) -> PictureSet:
+def write_digits(root: Path, **options: int) -> PictureSet:
     """Write 60 digits of scikit-learn as grey PNG files: folders on a machine that has none."""
     from PIL import Image
 
@@ -217,22 +215,15 @@ def write_digits(root: Path, *, pixels: int, n_workers: int) -> PictureSet:
             folder.mkdir(parents=True, exist_ok=True)
             grey = (bunch.images[row] * 15).astype(np.uint8)  # 0 to 16 becomes 0 to 240
             Image.fromarray(grey).resize((32, 32)).save(folder / f"{row}.png")
-    folders, counts = (root / "train", root / "val"), Bunch(n_train=40, n_test=20, n_classes=10)
-    return _of_folders("digits", "digits of scikit-learn", folders, counts, pixels, n_workers)
+    found = Bunch(name="digits of scikit-learn", train_dir=root / "train", test_dir=root / "val")
+    return _of_folders("digits", Bunch(**found, n_train=40, n_test=20, n_classes=10), **options)
 
 
-def _of_folders(
-    name: str,
-    title: str,
-    folders: tuple[Path, Path],
-    counts: Any,
-    pixels: int,
-    n_workers: int,
-) -> PictureSet:
-    """Describe pictures that are read as they are needed; `counts` has n_train and so on."""
-    load = partial(_load_folders, *folders, pixels, n_workers)
-    n = counts.n_train, counts.n_test, counts.n_classes
-    return PictureSet(name, title, (3, pixels, pixels), *n, load)
+def _of_folders(name: str, found: Bunch, *, pixels: int, n_workers: int) -> PictureSet:
+    """Describe pictures that `n_workers` read as they are needed, `pixels` high and wide."""
+    load = partial(_load_folders, found.train_dir, found.test_dir, pixels, n_workers)
+    counts = found.n_train, found.n_test, found.n_classes
+    return PictureSet(name, found.name, (3, pixels, pixels), *counts, load)
 
 
 def _load_folders(
@@ -243,9 +234,10 @@ def _load_folders(
 
     train = PictureFolder(train_dir, train_transform(pixels))
     test = PictureFolder(test_dir, test_transform(pixels))
-    params: dict[str, Any] = {"iterator_valid__num_workers": n_workers}
-    reading: dict[str, Any] = {"num_workers": n_workers}
+    params: dict[str, Any] = {
+        f"iterator_{part}__num_workers": n_workers for part in ("train", "valid")
+    }
     if n_workers:
-        reading |= {"persistent_workers": True, "pin_memory": device.startswith("cuda")}
-    params |= {f"iterator_train__{name}": value for name, value in reading.items()}
+        params["iterator_train__persistent_workers"] = True
+        params["iterator_train__pin_memory"] = device.startswith("cuda")
     return Loaded((train, None), (test, test.targets), params, IMAGENET_MEAN, IMAGENET_STD)

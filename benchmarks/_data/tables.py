@@ -17,22 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks._data.uci import FETCHERS, available
-
-TITLES = {
-    "abalone": "Abalone",
-    "arcene": "Arcene",
-    "arrhythmia": "Arrhythmia",
-    "htru2": "HTRU2",
-    "iris": "Iris",
-    "website_phishing": "Website Phishing",
-    "phishing_websites": "Phishing Websites",
-    "breast_cancer": "Breast Cancer",
-    "digits": "Digits",
-    "wine": "Wine",
-}
+from benchmarks._data.uci_files import DATA_SETS
 
 # Tables that come with scikit-learn: not in the paper, but there on every machine.
 SHIPPED = {"breast_cancer": load_breast_cancer, "digits": load_digits, "wine": load_wine}
+TITLES = {data_set.name: data_set.title for data_set in DATA_SETS}
+TITLES |= {"breast_cancer": "Breast Cancer", "digits": "Digits", "wine": "Wine"}
 
 
 @dataclass(frozen=True)
