@@ -53,7 +53,7 @@ def plan_tables(request: Request, **options: str) -> tuple[Any, list[str], dict[
     return scale, missing, {**request.where, "data_home": args.data_home}
 
 
-def last_notes(runs: pd.DataFrame, missing: Sequence[str]) -> list[Note]:
-    """Tell which tables are missing, if any, and what the runs were made with."""
+def last_notes(runs: pd.DataFrame, missing: Sequence[str], *, others: str = "") -> list[Note]:
+    """Tell which tables are missing, if any, and what the runs were made with, see `made_with`."""
     told = [missing_tables_note(missing)] if missing else []
-    return [Note(text) for text in (*told, made_with(runs))]
+    return [Note(text) for text in (*told, made_with(runs, others=others))]

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._data.splits import TEST_SHARE
-from benchmarks._data.tables import TITLES, missing_tables_note
+from benchmarks._data.tables import TITLES
 from benchmarks._lab.outcome import Block, Conclusions, Figure, Heading, Note, Outcome, headed
 from benchmarks._lab.scores import N_BINS
-from benchmarks._lab.tell import made_with, p_value
+from benchmarks._lab.tables import last_notes
+from benchmarks._lab.tell import p_value
 from benchmarks.peers import figures
 from benchmarks.peers.conclusions import conclude
 from benchmarks.peers.methods import FULL, PYTABKIT, Budget, title_of
@@ -43,9 +44,7 @@ def tell(
     blocks.append(Note(notes(results, budget)))
     if absent:
         blocks.append(Note(absent_note(absent)))
-    if missing:
-        blocks.append(Note(missing_tables_note(missing)))
-    blocks.append(Note(made_with_peers(runs)))
+    blocks += last_notes(runs, missing, others=_peers_of(runs))
     return Outcome("Against the best that one can install", blocks)
 
 
@@ -187,8 +186,8 @@ def absent_note(absent: Sequence[str]) -> str:
     return f"Not installed, and left out: {names}. {how}"
 
 
-def made_with_peers(runs: pd.DataFrame) -> str:
-    """Say what the runs were computed with."""
+def _peers_of(runs: pd.DataFrame) -> str:
+    """Name the packages of others that the runs were computed with."""
     found = runs[PYTABKIT].dropna().astype(str).unique() if PYTABKIT in runs else []
-    peers = ", ".join(version for version in found if version and version != "nan")
-    return made_with(runs, others=f"{PYTABKIT} {peers}; " if peers else "")
+    versions = ", ".join(version for version in found if version and version != "nan")
+    return f"{PYTABKIT} {versions}; " if versions else ""
