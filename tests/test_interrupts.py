@@ -23,6 +23,14 @@ from sklearn_mixup.modules import MLP
 from tests.small_gans import make_rows, quick
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_raises():
+    """Let SIGINT raise: a shell starts what runs in its background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def make_net(**params):
     small = {"module__hidden_sizes": (8,), "max_epochs": 6, "lr": 0.05, "random_state": 0}
     return MixupClassifier(**{**small, **params})
