@@ -19,6 +19,7 @@ from torch import nn
 from torch.testing import assert_close
 
 import sklearn_mixup._engine.stack as stack_module
+import sklearn_mixup._fused.jobs as jobs
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup._engine.lockstep import Group, Lane, Shared
 from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
@@ -666,13 +667,13 @@ def test_many_workers_do_not_wait_for_each_other_in_more_than_four_stacks(
     iris, monkeypatch, n_jobs, n_stacks, n_threads
 ):
     seen = []
-    fit = Group.fit
+    run_chunk = jobs._run_chunk
 
-    def noted(self, *args):
-        seen.append((len(self.lanes), torch.get_num_threads()))
-        fit(self, *args)
+    def noted(chunk, reason, *, n_threads, **options):
+        seen.append((len(chunk), n_threads))
+        return run_chunk(chunk, reason, n_threads=n_threads, **options)
 
-    monkeypatch.setattr(Group, "fit", noted)
+    monkeypatch.setattr(jobs, "_run_chunk", noted)
     nets = [make_net(max_epochs=1, random_state=i) for i in range(16)]
     fit_fused(nets, [iris[0]] * 16, [iris[1]] * 16, n_jobs=n_jobs)
     assert seen == [(16 // n_stacks, n_threads)] * n_stacks
