@@ -298,21 +298,23 @@ def test_an_ensemble_with_a_net_that_diverges_stays_unfitted(iris):
 # -- searches -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fails", [AT_ONCE, LATER])
-@pytest.mark.parametrize("wrap", [lambda net: net, lambda net: FusedBaggingClassifier(net, 2)])
+# At these rates 120 of 120 nets diverged on two thirds of the rows, at 10, that of LATER, 56 of 60.
+@pytest.mark.parametrize("lr", [1e3, 100])
+@pytest.mark.parametrize(
+    "wrap", [lambda net: net, lambda net: FusedBaggingClassifier(net, 2, random_state=0)]
+)
 @pytest.mark.parametrize(
     "Search",
     [GridSearchCV, FusedGridSearchCV, partial(FusedRandomizedSearchCV, n_iter=2)],
 )
-def test_a_search_never_chooses_a_setting_that_diverges(fails, wrap, Search, iris):
-    # In which epoch a net leaves float32 behind hangs on its draws, and so on the device.
-    estimator = wrap(make_net(optimizer=torch.optim.SGD, device="cpu"))
+def test_a_search_never_chooses_a_setting_that_diverges(lr, wrap, Search, iris):
+    estimator = wrap(make_net(optimizer=torch.optim.SGD))
     name = "lr" if isinstance(estimator, MixupClassifier) else "estimator__lr"
-    search = Search(estimator, {name: [fails["lr"], 0.1]}, cv=3, error_score=-7.0)
+    search = Search(estimator, {name: [lr, 0.1]}, cv=3, error_score=-7.0)
     with pytest.warns(FitFailedWarning, match="Training diverged"):
         search.fit(*iris)
     scores = search.cv_results_["mean_test_score"]
-    worst = search.cv_results_["params"].index({name: fails["lr"]})
+    worst = search.cv_results_["params"].index({name: lr})
     assert scores[worst] == -7
     assert scores[1 - worst] > 0.4
     assert search.best_params_ == {name: 0.1}
