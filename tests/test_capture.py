@@ -5,12 +5,13 @@ No recorder is needed for it but an eager twin, which a test puts in the place o
 
 import math
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from skorch.callbacks import EpochScoring
+from skorch.callbacks import Callback, EpochScoring
 from torch import nn
 
 import sklearn_mixup._engine.capture as capture
@@ -222,6 +223,28 @@ def test_only_what_has_32_steps_is_recorded(iris, twin, repeated, max_epochs):
     # Of four full minibatches each.
     fit_fused([make_net(max_epochs=max_epochs)], *[[part] for part in iris])
     assert len(repeated) == (max_epochs == 8)
+
+
+def test_a_fit_whose_callbacks_act_is_not_recorded_anew_for_a_few_steps(iris, twin, repeated):
+    class Acts(Callback):
+        pass
+
+    net = make_net(max_epochs=8, callbacks=[("acts", Acts())])
+    net.fit(*iris)  # four full minibatches an epoch, each epoch with steps of its own
+    assert len(repeated) == 8
+    assert not any(step.is_trusted for step in repeated)
+
+
+def test_losses_of_another_dtype_than_the_default_are_kept(iris, twin, repeated):
+    net = MixupClassifier(
+        partial(nn.Linear, dtype=torch.float32),
+        module__in_features=4,
+        module__out_features=3,
+        device="cpu",
+        **MANY,
+    )
+    net.fit(*iris)  # where the default is float64
+    assert any(step.is_trusted for step in repeated)
 
 
 @pytest.mark.parametrize("params", [{}, {"lam_per": "sample", "dropout": 0.3}], ids=str)

@@ -286,5 +286,5 @@ class ChunkedSteps:
     def _take_one(self, stop: int) -> None:
         chosen = map_tensors(lambda part: part.index_select(1, self.place).squeeze(1), self.chunk)
         losses = self.step(stop, chosen)
-        self.losses[:, :stop].index_copy_(0, self.place, losses.unsqueeze(0))
+        self.losses[:, :stop].index_copy_(0, self.place, losses.to(self.losses).unsqueeze(0))
         self.place.add_(1)

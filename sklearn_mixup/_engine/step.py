@@ -148,10 +148,9 @@ class ReplayedSteps(Steps):
 
     def minibatches(self, iterator: Minibatches) -> Iterator[tuple[Any, Any]]:
         """Yield the minibatches of an epoch; what `take` takes of them has been loaded by then."""
-        # Full ones, of all epochs to come.
-        self.n_steps = (
-            iterator.n_visits // iterator.batch_size * (self.net._training_.n_epochs or 1)
-        )
+        # Full ones, of all epochs that this will take: the next are others', if a callback acts.
+        n_epochs = self.net._training_.n_epochs if _is_left_alone(self.net) else 1
+        self.n_steps = iterator.n_visits // iterator.batch_size * (n_epochs or 1)
         for X, y, n_rows in self.runs(iterator):
             n_full = len(list_tensors(X)[0]) // n_rows
             for k, batch in enumerate(cut_rows(methodcaller("split", n_rows), (X, y))):
