@@ -41,6 +41,7 @@ LAYOUT = (
     ("_net/estimator", "_gan/steps", "_engine/stack_optimizer", "_engine/step"),
     ("_net/labels", "_net/vicinal_net"),
     ("_classifier", "_gan/estimator"),
+    ("_engine/lane",),
     ("_engine/lockstep",),
     ("_fused/jobs", "_fused/replay"),
     ("_fused/draws", "_fused/predict", "_fused/plan"),

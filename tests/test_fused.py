@@ -21,7 +21,8 @@ from torch.testing import assert_close
 import sklearn_mixup._engine.stack as stack_module
 import sklearn_mixup._fused.jobs as jobs
 from sklearn_mixup import MixupClassifier, fit_fused
-from sklearn_mixup._engine.lockstep import Group, Lane, Shared
+from sklearn_mixup._engine.lane import Lane, Shared
+from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
 from sklearn_mixup._fused.jobs import fit_together
 from sklearn_mixup._net.targets import LogCoefficients

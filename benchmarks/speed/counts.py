@@ -28,7 +28,8 @@ from benchmarks.speed.nets import (
 from benchmarks.speed.rounds import Section, clock
 from benchmarks.speed.scale import Scale
 from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
-from sklearn_mixup._engine.lockstep import Group, Lane
+from sklearn_mixup._engine.lane import Lane
+from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
 from sklearn_mixup._engine.stack_optimizer import StackOptimizer
 

@@ -23,7 +23,8 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._engine.lockstep import Group, Lane, Shared
+from sklearn_mixup._engine.lane import Lane, Shared
+from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._engine.stack import apply, describe, fingerprint
 from sklearn_mixup._engine.stack_optimizer import ELEMENTWISE, SCALED
 from sklearn_mixup._fused.progress import Progress

@@ -1,0 +1,188 @@
+"""One net of a stack: initialized, with its minibatches, ready for its first step; and its history.
+
+What its own ``fit`` would do before the first step and after each epoch is done here for one of
+many nets, which share the checks of their data and the tensors of it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from skorch.dataset import Dataset
+from torch import Tensor
+
+from sklearn_mixup._engine.stack import describe, fingerprint
+from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.loading import no_minibatch
+from sklearn_mixup._net.targets import is_plain_cross_entropy
+from sklearn_mixup.callbacks import LRDecay, decay_factor
+from sklearn_mixup.exceptions import DivergedError
+
+
+class Shared:
+    """What nets that are handed the same data share: the checks of it, and its tensors."""
+
+    def __init__(self) -> None:
+        self.checked: dict[Any, Any] = {}
+        self.datasets: dict[Any, tuple[Dataset, dict, dict]] = {}
+
+    def check(self, net: Any, X: Any, y: Any, sample_weight: Any) -> Any:
+        """Check the data of a fit as the net does, and let it learn what it learns of them.
+
+        Returns the inputs, the targets, the weights of the rows and the weights of the classes.
+        """
+        key = id(X), id(y), id(sample_weight), net.alpha != 0, repr(net.classes)
+        with net._unlearn_on_error():
+            if key not in self.checked:
+                found = net._check_fit(X, y, sample_weight, True, None)
+                learned = {name: vars(net)[name] for name in _LEARNED if name in vars(net)}
+                self.checked[key] = found, learned, (X, y, sample_weight)  # The ids stay theirs.
+            (X, y, sample_weight, labels), learned, _ = self.checked[key]
+            for name in _LEARNED:
+                vars(net).pop(name, None)
+            vars(net).update(learned)
+            return X, y, sample_weight, net._labels.weigh(net.class_weight, labels, sample_weight)
+
+    def dataset(self, net: Any, X: Any, y: Any) -> tuple[Dataset, dict, dict]:
+        """Get the data set, the tensors of it that lie on the device, and the order of its rows."""
+        key = id(X), id(y), net._module_dtype(), net.n_outputs_, repr(net.classes)
+        if key not in self.datasets:
+            self.datasets[key] = net.get_dataset(X, y), {}, {}
+        return self.datasets[key]
+
+
+_LEARNED = (
+    "n_features_in_",
+    "feature_names_in_",
+    "classes_inferred_",
+    "target_type_",
+    "n_outputs_",
+    "_n_features_",
+)
+
+
+class Lane:
+    """One net of many: initialized, with its minibatches, and ready for its first step."""
+
+    def __init__(
+        self,
+        net: Any,
+        X: Any,
+        y: Any,
+        fit_params: Mapping[str, Any],
+        seeds: Sequence[int] | None,
+        shared: Shared,
+    ) -> None:
+        self.net = net
+        state = net.random_state
+        self.rng_state = state.get_state() if isinstance(state, np.random.RandomState) else None
+        net._check_params()
+        sample_weight = fit_params.get("sample_weight")
+        X, y, sample_weight, class_weight = shared.check(net, X, y, sample_weight)
+        try:
+            training = net._begin(
+                restart=True,
+                n_epochs=net.max_epochs,
+                seeds=seeds,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+            )
+            with isolated_rng(training.seed, net._place):
+                net.initialize()
+                noise_seed = int(torch.randint(2**62, ()))
+            net._prepare()
+            dataset, training.resident, training.ranks = shared.dataset(net, X, y)
+            training.bases = [dataset]
+            self.minibatches = net.get_iterator(dataset, training=True)
+            if net.max_epochs and not len(self.minibatches):
+                raise no_minibatch(self.minibatches)
+        except BaseException:
+            self.close(fitted=False)
+            raise
+        self.noise_rng = torch.Generator(training.device).manual_seed(noise_seed)
+        self.n_visits = max((stop for _, stop in self.minibatches.chunks()), default=0)
+        self.batch_size = self.minibatches.batch_size
+        # Steps on minibatches of that many rows.
+        self.n_full = self.n_visits // self.batch_size - self.minibatches.joins
+        has_weight = isinstance(self.minibatches.y, tuple)
+        y = self.minibatches.y
+        self.y: Tensor = y[0] if has_weight else y
+        self.weight: Tensor | None = y[1] if has_weight else None
+        (group, *_) = net.optimizer_.param_groups
+        self.lr, self.weight_decay = group["lr"], group.get("weight_decay", 0)
+        if (watcher := dict(net.callbacks_).get("train_loss")) is not None:
+            watcher.on_train_begin(net)  # It knows of no loss yet.
+        self.callbacks = dict(net.callbacks_)
+        self.decays = any(isinstance(callback, LRDecay) for _, callback in net.callbacks_)
+        self.failed: DivergedError | None = None
+
+    def draw_visits(self) -> Tensor:
+        """Begin an epoch, and draw its rows, shape (n_visits,)."""
+        history = self.net.history
+        history.new_epoch()
+        history.record("epoch", len(history))
+        visits = self.minibatches.draw_visits()
+        if visits is None:
+            visits = torch.arange(self.n_visits, device=self.y.device)
+        return visits[: self.n_visits]
+
+    def factor(self, step: int) -> float:
+        """Tell what the learning rate is multiplied with at a step of the fit."""
+        return decay_factor(step, self.net.n_steps_) if self.decays else 1.0
+
+    def record(self, losses: list[float], seconds: float) -> None:
+        """Write an epoch into the history, as skorch and the default callbacks do."""
+        sizes = [self.batch_size] * len(losses)
+        sizes[-1] = self.n_visits - self.batch_size * (len(losses) - 1)
+        epoch = self.net.history[-1]
+        epoch["batches"].extend(
+            {"train_loss": loss, "train_batch_size": size}
+            for loss, size in zip(losses, sizes, strict=True)
+        )
+        epoch["train_batch_count"] = len(losses)
+        if "epoch_timer" in self.callbacks:
+            epoch["dur"] = seconds
+        if "train_loss" in self.callbacks:
+            callback = self.callbacks["train_loss"]
+            mean = np.float64(sum(map(operator.mul, losses, sizes)) / self.n_visits)
+            epoch["train_loss"] = mean
+            epoch["train_loss_best"] = is_best = bool(mean < callback.best_score_)
+            callback.best_score_ = mean if is_best else callback.best_score_
+        if self.decays:
+            last = len(self.net.history) * len(losses) - 1
+            epoch["event_lr"] = float(self.lr * self.factor(last))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the training has ended."""
+        return self.net._training_ is None
+
+    def close(self, *, fitted: bool) -> None:
+        """End the training; what was not finished is not fitted."""
+        self.net._training_ = None
+        self.net.initialized_ = fitted
+
+    def rewind(self) -> None:
+        """Make the net what it was before, but unfitted."""
+        self.close(fitted=False)
+        if self.rng_state is not None:
+            self.net.random_state.set_state(self.rng_state)
+
+    def key(self) -> str:
+        """Write down what nets of a stack have in common, now that they know their data."""
+        net = self.net
+        criterion = net.criterion_
+        parts = [describe(net.module_), fingerprint(criterion), net.n_outputs_]
+        X = self.minibatches.X
+        inputs = X if isinstance(X, Mapping) else {"X": X}
+        parts += [(name, part.shape[1:], part.dtype) for name, part in inputs.items()]
+        parts += [net.target_type_, self.y.dtype, self.decays]
+        if not is_plain_cross_entropy(criterion):
+            # The two terms of a mixed loss are not, for every criterion, the plain loss at lam = 1.
+            parts += [self.weight is None, net.alpha > 0]
+            parts += [net.lam_per, net.erm_epochs] if net.alpha > 0 else []
+        return str(parts)
