@@ -42,7 +42,7 @@ from sklearn_mixup._net.settings import check_fit_params
 from sklearn_mixup._net.tables import take
 from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits, unwrap
 from sklearn_mixup._net.vicinal_net import VicinalNet
-from sklearn_mixup.callbacks import LRDecay, QuietLog
+from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
 from sklearn_mixup.minibatches import Minibatches, peel
 from sklearn_mixup.modules import MLP
 
@@ -267,7 +267,13 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
         *callbacks, _ = super()._default_callbacks
-        return [*callbacks, ("lr_decay", LRDecay()), ("print_log", QuietLog())]
+        own = {
+            "train_loss": StepLosses("train_loss", on_train=True),
+            "valid_loss": StepLosses("valid_loss"),
+            "lr_decay": LRDecay(),
+            "print_log": QuietLog(),
+        }
+        return [*{**dict(callbacks), **own}.items()]
 
     # -- training ---------------------------------------------------------------------------
 

@@ -18,7 +18,15 @@ LAYOUT = (
     ("vicinal", "augmentation", "exceptions"),
     ("modules",),
     ("_net/tables",),
-    ("minibatches", "_checkpoint", "_net/device", "_net/last_good", "_net/targets", "_net/checks"),
+    (
+        "minibatches",
+        "_checkpoint",
+        "_net/device",
+        "_net/history",
+        "_net/last_good",
+        "_net/targets",
+        "_net/checks",
+    ),
     (
         "_engine/capture",
         "_net/loading",

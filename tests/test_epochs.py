@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, PassthroughScoring
+from skorch.dataset import ValidSplit
 from torch import nn
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, IterableDataset
@@ -298,3 +300,17 @@ def test_batch_normalisation_of_single_rows_in_a_gan_is_told():
         gan.fit(make_rows())
     loader = bare(discriminator=discriminator, batch_size=33, iterator_train=DataLoader)
     assert np.isfinite(loader.fit(make_rows()).sample(3)).all()  # 100 rows: 33, 33 and 34
+
+
+def test_the_losses_of_an_epoch_are_those_that_skorch_writes(iris):
+    own = make_normed(train_split=ValidSplit(3), lr=0.3, max_epochs=8)
+    theirs = clone(own).set_params(
+        callbacks__train_loss=PassthroughScoring("train_loss", on_train=True),
+        callbacks__valid_loss=PassthroughScoring("valid_loss"),
+    )
+    own.fit(*iris), theirs.fit(*iris)
+    names = ("train_loss", "train_loss_best", "valid_loss", "valid_loss_best")
+    for name in names:
+        assert own.history[:, name] == pytest.approx(theirs.history[:, name])
+        assert own.history[:, name][0] or not name.endswith("_best")
+    assert not all(own.history[:, "valid_loss_best"])

@@ -15,6 +15,7 @@ from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
+from skorch.callbacks import PassthroughScoring
 from torch import nn
 from torch.optim import optimizer as torch_optimizer
 
@@ -56,6 +57,7 @@ def attributes_in(package: str) -> SimpleNamespace | None:
 # What holds the attributes; None where the installed version has no such thing.
 OWNERS = {
     "a net of skorch": NeuralNetClassifier(nn.Identity),
+    "a mean of losses": PassthroughScoring("train_loss"),
     "an estimator": StandardScaler().set_output(transform="default"),
     "a bagging ensemble": BaggingClassifier(),
     "a grid search": GridSearchCV(None, {}),
@@ -74,6 +76,7 @@ OWNERS = {
 }
 # All that the package reads, sets, calls, overrides or names in a string.
 TOUCHED = {
+    "a mean of losses": ["_is_best_score"],
     "a net of skorch": [
         "_criteria",
         "_current_init_context",

@@ -6,17 +6,19 @@ many nets, which share the checks of their data and the tensors of it.
 
 from __future__ import annotations
 
-import operator
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from skorch.callbacks import EpochTimer
 from skorch.dataset import Dataset
 from torch import Tensor
 
 from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup.callbacks import LRDecay, decay_factor
@@ -94,9 +96,10 @@ class Lane:
             with isolated_rng(training.seed, net._place):
                 net.initialize()
                 noise_seed = int(torch.randint(2**62, ()))
-            net._prepare()
+            net.notify("on_train_begin", X=X, y=y)
             dataset, training.resident, training.ranks = shared.dataset(net, X, y)
             training.bases = [dataset]
+            self.dataset = dataset
             self.minibatches = net.get_iterator(dataset, training=True)
             if net.max_epochs and not len(self.minibatches):
                 raise no_minibatch(self.minibatches)
@@ -114,17 +117,14 @@ class Lane:
         self.weight: Tensor | None = y[1] if has_weight else None
         (group, *_) = net.optimizer_.param_groups
         self.lr, self.weight_decay = group["lr"], group.get("weight_decay", 0)
-        if (watcher := dict(net.callbacks_).get("train_loss")) is not None:
-            watcher.on_train_begin(net)  # It knows of no loss yet.
-        self.callbacks = dict(net.callbacks_)
-        self.decays = any(isinstance(callback, LRDecay) for _, callback in net.callbacks_)
+        callbacks = [callback for _, callback in net.callbacks_]
+        self.decays = [callback for callback in callbacks if isinstance(callback, LRDecay)]
+        self.timers = [callback for callback in callbacks if isinstance(callback, EpochTimer)]
         self.failed: DivergedError | None = None
 
     def draw_visits(self) -> Tensor:
         """Begin an epoch, and draw its rows, shape (n_visits,)."""
-        history = self.net.history
-        history.new_epoch()
-        history.record("epoch", len(history))
+        self.net.notify("on_epoch_begin", dataset_train=self.dataset, dataset_valid=None)
         visits = self.minibatches.draw_visits()
         if visits is None:
             visits = torch.arange(self.n_visits, device=self.y.device)
@@ -135,26 +135,15 @@ class Lane:
         return decay_factor(step, self.net.n_steps_) if self.decays else 1.0
 
     def record(self, losses: list[float], seconds: float) -> None:
-        """Write an epoch into the history, as skorch and the default callbacks do."""
+        """Write an epoch into the history; `seconds` are what the net has had of its time."""
         sizes = [self.batch_size] * len(losses)
         sizes[-1] = self.n_visits - self.batch_size * (len(losses) - 1)
-        epoch = self.net.history[-1]
-        epoch["batches"].extend(
-            {"train_loss": loss, "train_batch_size": size}
-            for loss, size in zip(losses, sizes, strict=True)
-        )
-        epoch["train_batch_count"] = len(losses)
-        if "epoch_timer" in self.callbacks:
-            epoch["dur"] = seconds
-        if "train_loss" in self.callbacks:
-            callback = self.callbacks["train_loss"]
-            mean = np.float64(sum(map(operator.mul, losses, sizes)) / self.n_visits)
-            epoch["train_loss"] = mean
-            epoch["train_loss_best"] = is_best = bool(mean < callback.best_score_)
-            callback.best_score_ = mean if is_best else callback.best_score_
-        if self.decays:
-            last = len(self.net.history) * len(losses) - 1
-            epoch["event_lr"] = float(self.lr * self.factor(last))
+        write_epoch(self.net, [[loss] for loss in losses], sizes)
+        for timer in self.timers:
+            timer.epoch_start_time_ = time.time() - seconds
+        for decay in self.decays:
+            decay.go_on_to(len(self.net.history) * len(losses) - 1, self.net)
+        self.net.notify("on_epoch_end", dataset_train=self.dataset, dataset_valid=None)
 
     @property
     def is_closed(self) -> bool:
@@ -163,6 +152,8 @@ class Lane:
 
     def close(self, *, fitted: bool) -> None:
         """End the training; what was not finished is not fitted."""
+        for decay in getattr(self, "decays", ()):
+            decay.restore()
         self.net._training_ = None
         self.net.initialized_ = fitted
 
@@ -180,7 +171,7 @@ class Lane:
         X = self.minibatches.X
         inputs = X if isinstance(X, Mapping) else {"X": X}
         parts += [(name, part.shape[1:], part.dtype) for name, part in inputs.items()]
-        parts += [net.target_type_, self.y.dtype, self.decays]
+        parts += [net.target_type_, self.y.dtype, bool(self.decays)]
         if not is_plain_cross_entropy(criterion):
             # The two terms of a mixed loss are not, for every criterion, the plain loss at lam = 1.
             parts += [self.weight is None, net.alpha > 0]

@@ -20,7 +20,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import available_if
-from skorch.callbacks import EpochTimer, PassthroughScoring
+from skorch.callbacks import EpochTimer
 from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
@@ -35,7 +35,7 @@ from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.loading import Rounds
 from sklearn_mixup._net.session import Training, count_rows
 from sklearn_mixup._net.settings import check_fit_params
-from sklearn_mixup.callbacks import LRDecay, QuietLog
+from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
 from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import mix_with
@@ -261,7 +261,7 @@ class MixupGAN(NetEstimator):
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
         losses = [
-            (name, PassthroughScoring(name, lower_is_better=None, on_train=True))
+            (name, StepLosses(name, lower_is_better=None, on_train=True))
             for name in ("discriminator_loss", "generator_loss")
         ]
         timer, decay, log = EpochTimer(), LRDecay(), QuietLog()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._net.checks import explain_batch_norm
 from sklearn_mixup._net.device import threads_for
+from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.last_good import LastGood, check_epoch
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.settings import is_foreign
@@ -201,7 +202,7 @@ class LeanEpoch(NeuralNet):
         names = self._losses_of(prefix)
         decays = [cb for _, cb in self.callbacks_ if isinstance(cb, LRDecay)]
         rows = self.history[-1, "batches"]
-        n_rows, found, sizes = len(rows), [], []
+        start, found, sizes = len(rows), [], []
         try:
             with self._fixed_mode(training):
                 for batch in iterator:
@@ -213,7 +214,5 @@ class LeanEpoch(NeuralNet):
                     found += [step[key].detach() for key in names]
         finally:  # also of an epoch that is interrupted
             losses += torch.stack(found).view(-1, len(names)).tolist() if found else []
-            for row, loss, size in zip(rows[n_rows:], losses, sizes, strict=False):
-                row.update(zip(names.values(), loss, strict=True))
-                row[prefix + "_batch_size"] = size
-            self.history.record(prefix + "_batch_count", len(losses))
+            told = [*names.values()]
+            write_epoch(self, losses, sizes, names=told, prefix=prefix, start=start)
