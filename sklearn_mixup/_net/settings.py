@@ -117,15 +117,16 @@ def _address(kind: type) -> str:
 # -- names of parameters --------------------------------------------------------------------------
 
 
-# Of classes only: methods would keep their nets alive.
-_signature_of_class = functools.lru_cache(inspect.signature)
-
-
-def named_parameters(function: Any) -> dict[str, inspect.Parameter] | None:
+def named_parameters(function: Any) -> Mapping[str, inspect.Parameter] | None:
     """Get what a class or function takes by name; None if it takes any name, or does not tell."""
-    signature = _signature_of_class if isinstance(function, type) else inspect.signature
+    # Methods would keep their nets alive.
+    return _parameters_of_class(function) if isinstance(function, type) else _read(function)
+
+
+def _read(function: Any) -> Mapping[str, inspect.Parameter] | None:
+    """Read the signature of a class or function."""
     try:
-        parameters = signature(function).parameters
+        parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):
         return None
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -134,18 +135,21 @@ def named_parameters(function: Any) -> dict[str, inspect.Parameter] | None:
     return {name: p for name, p in parameters.items() if p.kind not in unnamed}
 
 
+_parameters_of_class = functools.lru_cache(_read)
+
+
 def _source(net: Any, part: str) -> Any:
     """Find the class or function that makes a part of a net."""
     source = torch.compile if part == "compile" else vars(net)[part]
     return type(source) if isinstance(source, nn.Module) else source
 
 
-def parameters_of(net: Any, part: str) -> dict[str, inspect.Parameter] | None:
+def parameters_of(net: Any, part: str) -> Mapping[str, inspect.Parameter] | None:
     """Get the parameters of a part of a net; None if it takes any name, or does not tell."""
     source = _source(net, part)
-    found = named_parameters(source)
-    if found is None:
+    if (named := named_parameters(source)) is None:
         return None
+    found = dict(named)
     if source is Minibatches:  # It gives way to a DataLoader where more is asked for.
         own = ("batch_size", "shuffle", "drop_last", "chunk_bytes", "augment")
         found = {**{name: found[name] for name in own}, **(named_parameters(DataLoader) or {})}
@@ -158,29 +162,31 @@ def parameters_of(net: Any, part: str) -> dict[str, inspect.Parameter] | None:
 
 def check_names(net: Any, names: Iterable[str]) -> None:
     """Raise TypeError for parameters, given by name, that neither the net nor a part of it has."""
-    of_parts = {
-        part: parameters_of(net, part) for part in (*_PARTS, "compile") if part in vars(net)
-    }
     for name in sorted(names):
         part, _, rest = name.partition("__")
         if part == "callbacks" and rest:
             _check_callback(net, name, rest)
-        elif part in of_parts:
-            taken = of_parts[part]
+        elif part in _parts_of(net):
+            taken = parameters_of(net, part)
             if not rest or taken is None or rest in taken or rest.startswith("param_groups__"):
                 continue
             kind = _source(net, part)
             raise TypeError(
                 f"`{part}__...` must name a parameter of {getattr(kind, '__name__', kind)}, one of "
-                f"{', '.join(taken)}; got {name}.{_suggest(net, name, of_parts)}"
+                f"{', '.join(taken)}; got {name}.{_suggest(net, name)}"
             )
         elif name in ("initialized_", "virtual_params_") or part in net.prefixes_:
             continue
         elif name.endswith("_") or not makes_own_parts(net):  # else skorch will see
             raise TypeError(
                 f"A parameter must be one of {type(net).__name__} or of a part of it; got "
-                f"{name}.{_suggest(net, name, of_parts)}"
+                f"{name}.{_suggest(net, name)}"
             )
+
+
+def _parts_of(net: Any) -> list[str]:
+    """List the parts of a net that may have parameters."""
+    return [part for part in (*_PARTS, "compile") if part in vars(net)]
 
 
 def _check_callback(net: Any, name: str, rest: str) -> None:
@@ -205,8 +211,9 @@ def is_foreign(method: Any) -> bool:
     return (method.__module__ or "").partition(".")[0] not in OWN_PACKAGES
 
 
-def _suggest(net: Any, name: str, of_parts: Mapping[str, Any]) -> str:
+def _suggest(net: Any, name: str) -> str:
     """Say which parameter was probably meant; nothing if none is near."""
+    of_parts = {part: parameters_of(net, part) for part in _parts_of(net)}
     own = [key for key in net._get_param_names() if key not in net._params_to_validate]
     dunder = [(part, key) for part, taken in of_parts.items() for key in taken or ()]
     part, _, rest = name.strip("_").partition("__")
