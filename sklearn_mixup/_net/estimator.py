@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import math
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -35,6 +36,7 @@ from sklearn_mixup._net.parameters import Parametrized
 from sklearn_mixup._net.prediction import fill_up, find_cuts
 from sklearn_mixup._net.session import (
     MINIBATCHES_OPTIONS,
+    Seeds,
     Training,
     count_rows,
     draw_seeds,
@@ -118,9 +120,12 @@ class NetEstimator(Parametrized, LeanEpoch):
         """Draw three seeds by `random_state`, anew or going on; `seeds` were drawn before."""
         if restart or "_rng_" not in self.__dict__:
             # None means a seed that nobody knows, not the global generator: that is left alone.
-            state = self.random_state
-            self._rng_ = np.random.RandomState() if state is None else check_random_state(state)
-        return draw_seeds(self._rng_) if seeds is None else list(seeds)
+            state = secrets.randbits(32) if self.random_state is None else self.random_state
+            is_number = isinstance(state, Integral)
+            self._rng_ = Seeds(int(state)) if is_number else check_random_state(state)
+        if seeds is not None:
+            return list(seeds)
+        return self._rng_.draw() if isinstance(self._rng_, Seeds) else draw_seeds(self._rng_)
 
     def _begin(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import math
+import threading
 from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,9 +64,41 @@ def count_rows(batch_size: Any, rows: Sized) -> int:
     return len(rows) if batch_size == -1 else int(batch_size)
 
 
+_MOST = 2**31 - 1
+
+
 def draw_seeds(random_state: np.random.RandomState) -> list[int]:
     """Draw what a training is seeded by: the global generators, the shuffle and the mixing."""
-    return random_state.randint(2**31 - 1, size=3).tolist()
+    return random_state.randint(_MOST, size=3).tolist()
+
+
+class Seeds:
+    """What the trainings of a net are seeded by, one after the other.
+
+    They are those that ``RandomState(start)`` draws, which takes longer to make than all else that
+    draws before a first step.
+
+    Parameters
+    ----------
+    start : int
+        What a RandomState is seeded with.
+    """
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.n_drawn = 0
+
+    def draw(self) -> list[int]:
+        """Draw the seeds of the next training."""
+        if not hasattr(_of_thread, "rng"):
+            _of_thread.rng = np.random.RandomState()
+        _of_thread.rng.seed(self.start)
+        self.n_drawn += 1
+        return _of_thread.rng.randint(_MOST, size=(self.n_drawn, 3))[-1].tolist()
+
+
+# A generator that is seeded anew for each use.
+_of_thread = threading.local()
 
 
 def seed_of_process(seed: int, rank: int) -> int:
