@@ -21,7 +21,7 @@ from torch.testing import assert_close
 import sklearn_mixup._engine.stack as stack_module
 import sklearn_mixup._fused.jobs as jobs
 from sklearn_mixup import MixupClassifier, fit_fused
-from sklearn_mixup._engine.lane import Lane, Shared
+from sklearn_mixup._engine.lane import Lane, Shared, initialize
 from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
 from sklearn_mixup._fused.jobs import fit_together
@@ -569,10 +569,32 @@ def test_masks_of_a_module_do_not_depend_on_the_others():
     assert torch.equal(one[0], many[1])
 
 
+def make_lanes(nets, X, y, shared):
+    """Begin the trainings of nets on the same data, and initialize them."""
+    lanes = [Lane(net, X, y, {}, None, shared) for net in nets]
+    assert not initialize(dict(enumerate(lanes)))
+    return lanes
+
+
 def test_nets_of_other_random_states_drop_otherwise(iris):
-    lanes = [Lane(make_net(random_state=i), *iris, {}, None, Shared()) for i in (0, 1, 0)]
+    lanes = make_lanes([make_net(random_state=i) for i in (0, 1, 0)], *iris, Shared())
     seeds = [lane.noise_rng.initial_seed() for lane in lanes]
     assert seeds[0] == seeds[2] != seeds[1]
+
+
+def test_nets_may_draw_their_seeds_from_the_global_generator(iris):
+    X, y = iris
+    fits = []
+    for fit in (
+        MixupClassifier.fit,
+        lambda net, X, y: fit_fused([make_net(), net], [X] * 2, [y] * 2),
+    ):
+        np.random.seed(3)  # noqa: NPY002
+        net = make_net(random_state=np.random.mtrand._rand)
+        fit(net, X, y)
+        fits.append((net, np.random.random()))  # noqa: NPY002
+    assert_same_net(fits[0][0], fits[1][0])
+    assert fits[0][1] == fits[1][1]
 
 
 @pytest.mark.parametrize("hidden_sizes", [(), (7,), (7, 5, 6)])
@@ -977,11 +999,11 @@ def test_the_step_of_a_stack_compiles_whole(iris, monkeypatch):
 def test_nets_of_one_table_hold_one_tensor_of_it(iris):
     shared = Shared()
     X, y = iris
-    lanes = [Lane(make_net(random_state=i), X, y, {}, None, shared) for i in range(4)]
+    lanes = make_lanes([make_net(random_state=i) for i in range(4)], X, y, shared)
     (held,) = {id(lane.minibatches.X): lane.minibatches.X for lane in lanes}.values()
     assert Group(lanes).X is held
-    other = [Lane(make_net(), X[::2], y[::2], {}, None, shared)]
-    lanes = [Lane(make_net(random_state=i), X, y, {}, None, shared) for i in range(4)]
+    other = make_lanes([make_net()], X[::2], y[::2], shared)
+    lanes = make_lanes([make_net(random_state=i) for i in range(4)], X, y, shared)
     assert len(Group(lanes + other).X) == 225
 
 

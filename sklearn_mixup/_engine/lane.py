@@ -7,7 +7,7 @@ many nets, which share the checks of their data and the tensors of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,13 @@ from skorch.dataset import Dataset
 from torch import Tensor
 
 from sklearn_mixup._engine.stack import describe, fingerprint
-from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.device import kept_rng
 from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup.callbacks import LRDecay, decay_factor
 from sklearn_mixup.exceptions import DivergedError
+from sklearn_mixup.modules import MLP
 
 
 class Shared:
@@ -68,7 +69,7 @@ _LEARNED = (
 
 
 class Lane:
-    """One net of many: initialized, with its minibatches, and ready for its first step."""
+    """One net of many: begun, then initialized, with its minibatches, ready for its first step."""
 
     def __init__(
         self,
@@ -85,17 +86,24 @@ class Lane:
         net._check_params()
         sample_weight = fit_params.get("sample_weight")
         X, y, sample_weight, class_weight = shared.check(net, X, y, sample_weight)
+        net._begin(
+            restart=True,
+            n_epochs=net.max_epochs,
+            seeds=seeds,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+        )
+        self.data = X, y, shared
+
+    def initialize(self, seed_all: Callable[[int], None]) -> None:
+        """Make the parts of the net; `seed_all` seeds the generators that they draw from."""
+        net, (X, y, shared) = self.net, self.data
+        del self.data
+        training = net._training_
         try:
-            training = net._begin(
-                restart=True,
-                n_epochs=net.max_epochs,
-                seeds=seeds,
-                sample_weight=sample_weight,
-                class_weight=class_weight,
-            )
-            with isolated_rng(training.seed, net._place):
-                net.initialize()
-                noise_seed = int(torch.randint(2**62, ()))
+            seed_all(training.seed)
+            net.initialize()
+            noise_seed = int(torch.randint(2**62, ()))
             net.notify("on_train_begin", X=X, y=y)
             dataset, training.resident, training.ranks = shared.dataset(net, X, y)
             training.bases = [dataset]
@@ -167,13 +175,37 @@ class Lane:
         """Write down what nets of a stack have in common, now that they know their data."""
         net = self.net
         criterion = net.criterion_
-        parts = [describe(net.module_), fingerprint(criterion), net.n_outputs_]
+        is_plain = is_plain_cross_entropy(criterion)
+        parts: list[Any] = [_describe_module(net), net.n_outputs_]
+        parts += [] if is_plain else [fingerprint(criterion)]
         X = self.minibatches.X
         inputs = X if isinstance(X, Mapping) else {"X": X}
         parts += [(name, part.shape[1:], part.dtype) for name, part in inputs.items()]
         parts += [net.target_type_, self.y.dtype, bool(self.decays)]
-        if not is_plain_cross_entropy(criterion):
+        if not is_plain:
             # The two terms of a mixed loss are not, for every criterion, the plain loss at lam = 1.
             parts += [self.weight is None, net.alpha > 0]
             parts += [net.lam_per, net.erm_epochs] if net.alpha > 0 else []
         return str(parts)
+
+
+def initialize(lanes: Mapping[int, Lane]) -> dict[int, Exception]:
+    """Initialize lanes one after the other; return what those raised that could not be."""
+    failed = {}
+    # To keep what the global generators are, and restore it, takes longer than to seed them.
+    with kept_rng(next((lane.net._place for lane in lanes.values()), "cpu")) as seed_all:
+        for i, lane in lanes.items():
+            try:
+                lane.initialize(seed_all)
+            except Exception as error:  # noqa: PERF203
+                failed[i] = error
+    return failed
+
+
+def _describe_module(net: Any) -> Any:
+    """Write down what the module of a net is; of an MLP that the net itself made, its widths."""
+    module = net.module_
+    if net.module is not MLP or type(module) is not MLP:
+        return describe(module)
+    layers = [*module.hidden, module.output]
+    return MLP, [layer.in_features for layer in layers], net._module_dtype()

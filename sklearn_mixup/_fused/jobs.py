@@ -8,7 +8,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -23,7 +23,7 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._engine.lane import Lane, Shared
+from sklearn_mixup._engine.lane import Lane, Shared, initialize
 from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._engine.stack import apply, describe, fingerprint
 from sklearn_mixup._engine.stack_optimizer import ELEMENTWISE, SCALED
@@ -141,15 +141,18 @@ def _fit_chunk(
     start = time.perf_counter()
     try:
         shared = Shared()
-        groups: dict[str, list[int]] = {}
         for i, job in enumerate(jobs):
             try:
                 lanes[i] = Lane(*job, shared)
             except Exception as error:  # noqa: PERF203
                 outcomes[i] = error, time.perf_counter() - start, None
-            else:
-                groups.setdefault(lanes[i].key(), []).append(i)
         del shared
+        for i, failed in initialize(lanes).items():
+            del lanes[i]
+            outcomes[i] = failed, time.perf_counter() - start, None
+        groups: dict[str, list[int]] = {}
+        for i, lane in lanes.items():
+            groups.setdefault(lane.key(), []).append(i)
         prepared = (time.perf_counter() - start) / len(jobs)
         for members in groups.values():
             start = time.perf_counter()
@@ -170,8 +173,8 @@ def _fit_chunk(
                 continue
             seconds = prepared + (time.perf_counter() - start) / len(members)
             for i in members:
-                failed = lanes.pop(i).failed
-                outcomes[i] = jobs[i][0] if failed is None else failed, seconds, None
+                diverged = lanes.pop(i).failed
+                outcomes[i] = jobs[i][0] if diverged is None else diverged, seconds, None
     finally:
         for lane in lanes.values():  # interrupted before it had learned anything
             if not lane.is_closed:
@@ -211,11 +214,10 @@ def _cut(
 def _find_size(jobs: Sequence[_Job], n_workers: int) -> int:
     """Tell how many nets like these fit into the memory that is there, and into the cache."""
     for net, X, y, fit_params, _ in jobs:
-        try:
+        with suppress(Exception):  # It will be raised again where that is noted.
             lane = Lane(clone(net), X, y, fit_params, None, Shared())
-        except Exception:  # It will raise again where that is noted.
-            continue
-        break
+            if not initialize({0: lane}):
+                break
     else:
         return 1
     lane.close(fitted=False)

@@ -6,7 +6,7 @@ import functools
 import math
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,6 +48,17 @@ def check_device(device: Any) -> None:
 @contextmanager
 def isolated_rng(seed: int, device: Any) -> Iterator[None]:
     """Seed the global generators of Python, NumPy and torch; leave them as they were found."""
+    with kept_rng(device) as seed_all:
+        seed_all(seed)
+        yield
+
+
+@contextmanager
+def kept_rng(device: Any) -> Iterator[Callable[[int], None]]:
+    """Leave the global generators of Python, NumPy and torch as they were found.
+
+    Yields a function that seeds them, which takes a tenth of the time that it takes to keep them.
+    """
     try:
         device = torch.device("cpu" if device is None else device)
     except RuntimeError:  # What torch does not know draws nothing, and fails where it is used.
@@ -55,15 +66,19 @@ def isolated_rng(seed: int, device: Any) -> Iterator[None]:
     with _GLOBAL_RNG:
         states = get_random_states(device)
         try:
-            random.seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            torch.default_generator.manual_seed(seed)
-            if (accelerator := _accelerator(device)) is not None:
-                fresh = torch.Generator(device=device).manual_seed(seed)
-                accelerator.set_rng_state(fresh.get_state(), *_named(device))
-            yield
+            yield functools.partial(_seed_all, device)
         finally:
             set_random_states(states, device)
+
+
+def _seed_all(device: torch.device, seed: int) -> None:
+    """Seed the global generators of Python, NumPy, torch and the device."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.default_generator.manual_seed(seed)
+    if (accelerator := _accelerator(device)) is not None:
+        fresh = torch.Generator(device=device).manual_seed(seed)
+        accelerator.set_rng_state(fresh.get_state(), *_named(device))
 
 
 def _accelerator(device: torch.device) -> Any:

@@ -47,6 +47,7 @@ from sklearn_mixup._net.settings import (
     check_fit_params,
     explain_missing,
     is_foreign,
+    signature_of,
     taken_by,
 )
 from sklearn_mixup._net.tables import explain_table
@@ -265,7 +266,12 @@ class NetEstimator(Parametrized, LeanEpoch):
 
     def initialize_callbacks(self) -> Any:
         """Make the callbacks; what saves an epoch comes after all that still change it."""
-        super().initialize_callbacks()
+        if self.callbacks or any(name.startswith("callbacks__") for name in vars(self)):
+            super().initialize_callbacks()
+        else:  # the default ones as they are
+            self.callbacks_ = [(name, cb) for name, cb, _ in self._yield_callbacks()]
+            for _, callback in self.callbacks_:
+                callback.initialize()
         self.callbacks_.sort(key=lambda named: isinstance(named[1], Resume))
         if (accelerator := getattr(self, "accelerator", None)) is not None and not self.verbose:
             # Given the accelerator's print, skorch prints unasked.
@@ -286,7 +292,7 @@ class NetEstimator(Parametrized, LeanEpoch):
         kwargs = self.get_params_for(part)
         source = getattr(self, part)
         if not isinstance(source, nn.Module):
-            named = inspect.signature(source).parameters
+            named = signature_of(source).parameters
             for name in learned.keys() & named.keys() - kwargs.keys():
                 if learned[name] is not None:
                     kwargs[name] = learned[name]

@@ -117,16 +117,24 @@ def _address(kind: type) -> str:
 # -- names of parameters --------------------------------------------------------------------------
 
 
+# Of classes only: methods would keep their nets alive.
+_signature_of_class = functools.lru_cache(inspect.signature)
+
+
+def signature_of(function: Any) -> inspect.Signature:
+    """Get the signature of a class or function; that of a class is read once."""
+    return (_signature_of_class if isinstance(function, type) else inspect.signature)(function)
+
+
 def named_parameters(function: Any) -> Mapping[str, inspect.Parameter] | None:
     """Get what a class or function takes by name; None if it takes any name, or does not tell."""
-    # Methods would keep their nets alive.
     return _parameters_of_class(function) if isinstance(function, type) else _read(function)
 
 
 def _read(function: Any) -> Mapping[str, inspect.Parameter] | None:
     """Read the signature of a class or function."""
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = signature_of(function).parameters
     except (TypeError, ValueError):
         return None
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -222,7 +230,7 @@ def _suggest(net: Any, name: str) -> str:
     meant = meant or [f"{other}__{key}" for other, key in dunder if key == last]
     if not meant:
         if part in of_parts:
-            spellings = [(key, f"{part}__{key}") for key in of_parts[part]]
+            spellings = [(key, f"{part}__{key}") for key in of_parts[part] or ()]
         else:
             spellings = [(key, key) for key in own]
             spellings += [(word, key) for word, key in _ELSEWHERE.items() if key in own]
