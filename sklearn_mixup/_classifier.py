@@ -41,6 +41,7 @@ from sklearn_mixup._net.prediction import in_double
 from sklearn_mixup._net.settings import check_fit_params
 from sklearn_mixup._net.tables import take
 from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits, unwrap
+from sklearn_mixup._net.validation import LoneWatch
 from sklearn_mixup._net.vicinal_net import VicinalNet
 from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
 from sklearn_mixup.minibatches import Minibatches, peel
@@ -362,11 +363,15 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
             X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, learns, classes)
             self._labels.check_same(classes)
             class_weight = self._labels.weigh(self.class_weight, labels, sample_weight)
+        watch = None
+        if (validation := vars(self).get("_validation_")) is not None:
+            watch = LoneWatch(validation, labels, validation.n_iter_no_change)
         with self._train(
             restart=restart,
             n_epochs=n_epochs,
             sample_weight=sample_weight,
             class_weight=class_weight,
+            watch=watch,
         ):
             return self._let_skorch_train(X, y, method, fit_params)
 

@@ -33,6 +33,7 @@ LAYOUT = (
         "_net/memory",
         "_net/prediction",
         "_net/settings",
+        "_net/validation",
         "callbacks",
     ),
     (
@@ -50,6 +51,7 @@ LAYOUT = (
     ("_net/labels", "_net/vicinal_net"),
     ("_classifier", "_gan/estimator"),
     ("_engine/lane",),
+    ("_engine/validation",),
     ("_engine/lockstep",),
     ("_fused/jobs", "_fused/replay"),
     ("_fused/draws", "_fused/predict", "_fused/plan"),

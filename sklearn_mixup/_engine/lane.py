@@ -21,6 +21,7 @@ from sklearn_mixup._net.device import kept_rng
 from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.targets import is_plain_cross_entropy
+from sklearn_mixup._net.validation import HeldOut, Validation, Watch, check_validation, hold_out
 from sklearn_mixup.callbacks import LRDecay, decay_factor
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.modules import MLP
@@ -32,6 +33,8 @@ class Shared:
     def __init__(self) -> None:
         self.checked: dict[Any, Any] = {}
         self.datasets: dict[Any, tuple[Dataset, dict, dict]] = {}
+        self.validated: dict[Any, Any] = {}
+        self.chosen: dict[Any, Any] = {}
 
     def check(self, net: Any, X: Any, y: Any, sample_weight: Any) -> Any:
         """Check the data of a fit as the net does, and let it learn what it learns of them.
@@ -57,6 +60,17 @@ class Shared:
             self.datasets[key] = net.get_dataset(X, y), {}, {}
         return self.datasets[key]
 
+    def hold_out(self, net: Any, validation: Validation) -> HeldOut:
+        """Check the rows that a net is to look at, and put them on the device."""
+        parts = validation[:3]
+        key = *map(id, parts), net.alpha != 0, net._module_dtype(), repr(net.classes)
+        if key not in self.validated:
+            X, y, sample_weight = check_validation(net, validation)
+            resident = net._resident(net.get_dataset(X, y))
+            self.validated[key] = resident, sample_weight, parts  # The ids stay theirs.
+        resident, sample_weight, _ = self.validated[key]
+        return hold_out(net, resident, sample_weight, chosen=self.chosen)
+
 
 _LEARNED = (
     "n_features_in_",
@@ -79,6 +93,7 @@ class Lane:
         fit_params: Mapping[str, Any],
         seeds: Sequence[int] | None,
         shared: Shared,
+        validation: Validation | None = None,
     ) -> None:
         self.net = net
         state = net.random_state
@@ -93,11 +108,11 @@ class Lane:
             sample_weight=sample_weight,
             class_weight=class_weight,
         )
-        self.data = X, y, shared
+        self.data = X, y, shared, validation
 
     def initialize(self, seed_all: Callable[[int], None]) -> None:
         """Make the parts of the net; `seed_all` seeds the generators that they draw from."""
-        net, (X, y, shared) = self.net, self.data
+        net, (X, y, shared, validation) = self.net, self.data
         del self.data
         training = net._training_
         try:
@@ -108,6 +123,10 @@ class Lane:
             dataset, training.resident, training.ranks = shared.dataset(net, X, y)
             training.bases = [dataset]
             self.dataset = dataset
+            self.held_out: HeldOut | None = None
+            if validation is not None:
+                self.held_out = shared.hold_out(net, validation)
+                self.watch = Watch(validation.n_iter_no_change)
             self.minibatches = net.get_iterator(dataset, training=True)
             if net.max_epochs and not len(self.minibatches):
                 raise no_minibatch(self.minibatches)
@@ -154,6 +173,11 @@ class Lane:
         self.net.notify("on_epoch_end", dataset_train=self.dataset, dataset_valid=None)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the net has gone on long enough without a better epoch."""
+        return self.held_out is not None and self.watch.has_ended
+
+    @property
     def is_closed(self) -> bool:
         """Whether the training has ended."""
         return self.net._training_ is None
@@ -181,7 +205,7 @@ class Lane:
         X = self.minibatches.X
         inputs = X if isinstance(X, Mapping) else {"X": X}
         parts += [(name, part.shape[1:], part.dtype) for name, part in inputs.items()]
-        parts += [net.target_type_, self.y.dtype, bool(self.decays)]
+        parts += [net.target_type_, self.y.dtype, bool(self.decays), self.held_out is None]
         if not is_plain:
             # The two terms of a mixed loss are not, for every criterion, the plain loss at lam = 1.
             parts += [self.weight is None, net.alpha > 0]

@@ -30,6 +30,7 @@ from sklearn_mixup._engine.stack import (
     is_plain_mlp,
 )
 from sklearn_mixup._engine.stack_optimizer import StackOptimizer
+from sklearn_mixup._engine.validation import StackValidation
 from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._net.targets import is_plain_cross_entropy
@@ -84,6 +85,8 @@ class Group:
         else:
             loss = partial(net.get_loss, X=None, training=True)
             self.stack = StackedModules(modules, loss, X)
+        validates = lanes[0].held_out is not None
+        self.validation = StackValidation(lanes, self.stack) if validates else None
         self.copies = Copies()
         self.n_epochs_done = 0
         self.drawn: dict[int, Tensor] = {}
@@ -188,7 +191,10 @@ class Group:
 
     def _close(self, tensors: Sequence[Tensor]) -> None:
         """End the trainings; nets that did not diverge have learned what is in `tensors`."""
-        self._hand_out(self._alive(), tensors)
+        unfailed = [i for i, lane in enumerate(self.lanes) if lane.failed is None]
+        self._hand_out(unfailed, tensors)
+        if self.validation is not None:
+            self.validation.hand_out(unfailed, self._hand_out)
         for lane in self.lanes:
             lane.close(fitted=lane.failed is None or lane.failed.is_fitted)
 
@@ -197,6 +203,8 @@ class Group:
     ) -> None:
         """Train the nets for all their epochs."""
         for epoch in range(self.net.max_epochs):
+            if not self._alive():
+                return
             start = time.perf_counter()
             self._draw()
             # From which net on, and the losses of some steps, shape (n_steps, n_modules).
@@ -204,6 +212,7 @@ class Group:
             self._run_full(epoch, progress)
             self._run_last(epoch, progress)
             losses = self._read_losses()
+            valid_losses = [] if self.validation is None else [row.pop() for row in losses]
             for i in self._alive():
                 if not self._is_good(i, losses[i]):
                     self._give_up(i)
@@ -212,6 +221,8 @@ class Group:
             self.copies.take(self._tensors())
             self.n_epochs_done = epoch + 1
             seconds = (time.perf_counter() - start) / len(self.lanes)
+            if self.validation is not None:
+                self.validation.note(alive, valid_losses, self)
             for i in alive:
                 self.lanes[i].record(losses[i][:-1], seconds)
             if on_epoch_end is not None:
@@ -220,13 +231,18 @@ class Group:
                     on_epoch_end(self.lanes[i].net)
 
     def _alive(self) -> list[int]:
-        """Find the nets that have not diverged."""
-        return [i for i, lane in enumerate(self.lanes) if lane.failed is None]
+        """Find the nets that go on: that neither diverged nor ended by their validation."""
+        return [i for i, lane in enumerate(self.lanes) if not (lane.failed or lane.has_ended)]
 
     def _read_losses(self) -> list[list[float]]:
-        """Read what each net lost in each step of an epoch, and the sum of its weights."""
+        """Read what each net lost in each step of an epoch, and the sum of its weights.
+
+        After these, what it lost on the rows held out, if it has some.
+        """
         rows: list[list[float]] = [[] for _ in self.lanes]
         found = [*self.losses, (0, self.stack.sum_weights()[None])]
+        if self.validation is not None:
+            found.append((0, self.validation.measure()[None]))
         values = torch.cat([block.flatten() for _, block in found]).tolist()
         start = 0
         for first, block in found:

@@ -234,6 +234,13 @@ class StackedMLP(_Stack):
         """Tell the shapes of the masks that a minibatch of each module needs."""
         return [(X.shape[1], weight.shape[1]) for weight in self.weights[:-1]]
 
+    def predict(self, X: Tensor) -> Tensor:
+        """Compute the outputs of all modules in evaluation mode, each for rows of its own."""
+        X = X if X.ndim == 3 else X.flatten(2)
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            X = torch.baddbmm(bias, X.relu() if i else X, weight.mT)
+        return X
+
     def backward(
         self, start: int, stop: int, X: Tensor, targets: LogCoefficients, masks: Masks
     ) -> Tensor:
@@ -332,6 +339,7 @@ class StackedModules(_Stack):
                 layer.p = _GivenMasks.p  # It is called, whether the first net drops or not.
                 parent, _, child = name.rpartition(".")
                 setattr(self.template.get_submodule(parent), child, _GivenMasks(self))
+        self.evaluated: nn.Module | None = None
         self.masks: Iterator[Tensor] = iter(())
         self.calls: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
         layers = [name for name, _ in self._trace(X)]
@@ -395,6 +403,13 @@ class StackedModules(_Stack):
         grads = torch.autograd.grad(losses.sum(), [params[name] for name in self.trained])
         torch._foreach_copy_([self.grads[name][start:stop] for name in self.trained], list(grads))
         return losses.detach()
+
+    def predict(self, X: Rows) -> Any:
+        """Compute the outputs of all modules in evaluation mode, each for rows of its own."""
+        if self.evaluated is None:
+            self.evaluated = copy.deepcopy(self.modules[0]).eval()  # Its own numbers are not used.
+        template = self.evaluated
+        return vmap(lambda X, *state: apply(template, X, state))(X, self.params, self.buffers)
 
     def _loss_of_one(
         self, params: Any, buffers: Any, X: Rows, targets: Any, masks: Sequence[Tensor]

@@ -30,6 +30,7 @@ from sklearn_mixup._engine.stack_optimizer import ELEMENTWISE, SCALED
 from sklearn_mixup._fused.progress import Progress
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.session import MINIBATCHES_OPTIONS, draw_seeds
+from sklearn_mixup._net.validation import Validation, validated
 from sklearn_mixup.minibatches import Minibatches, bytes_per_row, map_tensors
 
 __all__ = ["fit_fused"]
@@ -88,8 +89,9 @@ def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
     return None
 
 
-# A net to train, its X and y, the keyword arguments of its fit, and its seeds if they are drawn.
-_Job = tuple[Any, Any, Any, Mapping[str, Any], "list[int] | None"]
+# A net to train, its X and y, the keyword arguments of its fit, its seeds if they are drawn, and
+# what it is validated on.
+_Job = tuple[Any, Any, Any, Mapping[str, Any], "list[int] | None", "Validation | None"]
 # The net, or what it raised; its share of the time, in seconds; why it was trained alone, if so.
 _Outcome = tuple[Any, float, "str | None"]
 # What looks at a net after each of its epochs.
@@ -102,10 +104,10 @@ def _ignore(n_steps: int) -> None:
 
 def _fit_alone(job: _Job, reason: str, on_epoch_end: _Look | None) -> _Outcome:
     """Fit one net by its own ``fit``."""
-    net, X, y, fit_params, _ = job
+    net, X, y, fit_params, _, validation = job
     start = time.perf_counter()
     try:
-        with _telling(net, on_epoch_end):
+        with _telling(net, on_epoch_end), validated(net, validation):
             result = net.fit(X, y, **fit_params)
     except Exception as error:
         result = error
@@ -143,7 +145,8 @@ def _fit_chunk(
         shared = Shared()
         for i, job in enumerate(jobs):
             try:
-                lanes[i] = Lane(*job, shared)
+                *_, validation = job
+                lanes[i] = Lane(*job[:5], shared, validation)
             except Exception as error:  # noqa: PERF203
                 outcomes[i] = error, time.perf_counter() - start, None
         del shared
@@ -213,9 +216,9 @@ def _cut(
 
 def _find_size(jobs: Sequence[_Job], n_workers: int) -> int:
     """Tell how many nets like these fit into the memory that is there, and into the cache."""
-    for net, X, y, fit_params, _ in jobs:
+    for net, X, y, fit_params, _, validation in jobs:
         with suppress(Exception):  # It will be raised again where that is noted.
-            lane = Lane(clone(net), X, y, fit_params, None, Shared())
+            lane = Lane(clone(net), X, y, fit_params, None, Shared(), validation)
             if not initialize({0: lane}):
                 break
     else:
@@ -223,7 +226,8 @@ def _find_size(jobs: Sequence[_Job], n_workers: int) -> int:
     lane.close(fitted=False)
     bytes_of_state = 4 * sum(p.numel() * p.element_size() for p in lane.net.module_.parameters())
     # Weights and an optimizer's two averages of them are kept of the last good epoch too.
-    n_bytes = bytes_of_state * 7 // 4 + 2 * _bytes_of_step(lane) + 64 * lane.n_visits
+    n_copies = 3 if lane.held_out is None else 6  # quarters of the state; of the best epoch too
+    n_bytes = bytes_of_state * (4 + n_copies) // 4 + 2 * _bytes_of_step(lane) + 64 * lane.n_visits
     size = int(_free_bytes(lane.y.device) / n_workers / 2 / n_bytes)
     if lane.y.device.type == "cpu":
         size = min(size, _CACHE_BYTES // bytes_of_state)
@@ -274,10 +278,14 @@ def fit_together(
     verbose: int = 0,
     on_epoch_end: _Look | None = None,
     stacklevel: int = 3,
+    validation: Sequence[Any] | None = None,
 ) -> list[tuple[Any, float]]:
     """Fit every estimator, in place; return it, or the exception it raised, and its seconds.
 
-    One warning tells which could not be fused, and why; `stacklevel` is where the user is.
+    A net with a `validation`, a `Validation` or a tuple of what that holds, looks at these rows
+    after each epoch, notes ``valid_loss`` in its history, and keeps what it had learned in its best
+    epoch. One warning tells which nets could not be fused, and why; `stacklevel` is where the user
+    is.
     """
     if not (max_fused == "auto" or (isinstance(max_fused, Integral) and max_fused >= 1)):
         raise ValueError(f'`max_fused` must be "auto" or an int >= 1; got {max_fused!r}.')
@@ -285,7 +293,9 @@ def fit_together(
     jobs: list[_Job] = []
     groups: dict[str, list[int]] = {}
     reasons: dict[int, str] = {}
-    for i, (net, X, y, params) in enumerate(zip(estimators, Xs, ys, fit_params, strict=True)):
+    validation = [None] * len(estimators) if validation is None else validation
+    columns = zip(estimators, Xs, ys, fit_params, validation, strict=True)
+    for i, (net, X, y, params, own) in enumerate(columns):
         seeds = None
         if (reason := _why_alone(net, X, params)) is not None:
             reasons[i] = reason
@@ -295,7 +305,7 @@ def fit_together(
             if isinstance(state, np.random.RandomState) and states[id(state)] > 1:
                 # Nets that share one draw from it in their order, whatever that of the stacks.
                 seeds = draw_seeds(state)
-        jobs.append((net, X, y, params, seeds))
+        jobs.append((net, X, y, params, seeds, None if own is None else Validation(*own)))
     backend, _ = get_active_backend(prefer="threads")
     n_workers, n_threads_each = effective_n_jobs(n_jobs), 1
     shares_memory = n_workers == 1 or getattr(backend, "supports_sharedmem", False)

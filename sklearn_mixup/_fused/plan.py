@@ -21,10 +21,13 @@ class Plan:
         Each net to train, its X, its y and the keyword arguments of its ``fit``.
     finish : callable
         ``finish()`` returns the fitted estimator, once the nets are trained.
+    validation : list of (Validation or None), default=None
+        What each net is validated on; None is nothing for all.
     """
 
     jobs: Sequence[tuple[Any, Any, Any, Mapping[str, Any]]]
     finish: Callable[[], Any]
+    validation: Sequence[Any] | None = None
 
 
 class NetEnsemble:
@@ -52,10 +55,12 @@ def fit_all(
         start = time.perf_counter()
         plans.append(_plan(estimator, X, y, params))
         seconds.append(time.perf_counter() - start)
-    jobs = [job for plan in plans if isinstance(plan, Plan) for job in plan.jobs]
+    planned = [plan for plan in plans if isinstance(plan, Plan)]
+    jobs = [job for plan in planned for job in plan.jobs]
+    validation = [own for plan in planned for own in plan.validation or [None] * len(plan.jobs)]
     columns = map(list, zip(*jobs, strict=True))
     try:
-        trained = iter(fit_together(*columns, **options) if jobs else [])
+        trained = iter(fit_together(*columns, validation=validation, **options) if jobs else [])
     except KeyboardInterrupt:
         for plan in plans:  # What has learned something in all its nets keeps it.
             if isinstance(plan, Plan) and all(net.initialized_ for net, *_ in plan.jobs):

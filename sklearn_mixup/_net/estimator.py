@@ -51,6 +51,7 @@ from sklearn_mixup._net.settings import (
     taken_by,
 )
 from sklearn_mixup._net.tables import explain_table
+from sklearn_mixup._net.validation import Ended
 from sklearn_mixup.callbacks import LRDecay, Resume
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel, repeat_lam
@@ -193,11 +194,19 @@ class NetEstimator(Parametrized, LeanEpoch):
         if (training := self._training_) is not None:
             if training.n_epochs_done and training.n_epochs is not None:
                 epochs = training.n_epochs - training.n_epochs_done
+            watch = training.watch
             try:
-                return super().fit_loop(X, y, epochs, **kwargs)
+                super().fit_loop(X, y, epochs, **kwargs)
+            except Ended:
+                pass
             except KeyboardInterrupt as error:
                 training.interrupt = None if is_stop(error) else error
+                if watch is not None:
+                    watch.give_back(self)
                 raise
+            if watch is not None:
+                watch.give_back(self)
+            return self
         with self._train(restart=False, n_epochs=None):
             self._prepare()
             return super().fit_loop(X, y, epochs, **kwargs)
@@ -356,7 +365,10 @@ class NetEstimator(Parametrized, LeanEpoch):
             raise explained from error
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Go on drawing as before a kill, before any callback does."""
+        """Go on drawing as before a kill, before any callback does; end what has gone on enough."""
+        watch = None if self._training_ is None else self._training_.watch
+        if watch is not None and watch.has_ended:
+            raise Ended
         super().on_epoch_begin(net, **kwargs)
         for _, callback in self.callbacks_:
             if isinstance(callback, Resume):
@@ -433,7 +445,11 @@ class NetEstimator(Parametrized, LeanEpoch):
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Get the data sets to train and to validate on."""
         fit_params = taken_by(self.train_split, fit_params)
-        datasets = super().get_split_datasets(X, y, **fit_params)
+        training = self._training_
+        if training is not None and training.watch is not None:
+            datasets = training.watch.part(self, self.get_dataset(X, y))
+        else:
+            datasets = super().get_split_datasets(X, y, **fit_params)
         if self._training_ is not None:
             bases = [peel(dataset)[0] for dataset in datasets if dataset is not None]
             self._training_.bases = bases

@@ -71,6 +71,10 @@ class LastGood:
         if not self.copies:
             net.initialized_ = False
             return
+        self.put_back(net)
+
+    def put_back(self, net: Any) -> None:
+        """Give the net what was kept."""
         tensors = _tensors_of(net)
         with torch.no_grad():
             torch._foreach_copy_(tensors, self.copies.tensors[: len(tensors)])

@@ -40,6 +40,8 @@ class Training:
     # Whether the net was made for this training: then it knows nothing before it.
     fresh: bool = False
     last_good: LastGood | None = None
+    # What tells its best epoch, if it looks at rows that it does not train on.
+    watch: Any = None
     # What takes its steps, where nobody watches them.
     steps: Any = None
     # What goes on when skorch, which swallows it, has ended the training.

@@ -93,11 +93,34 @@ class VicinalNet(NetEstimator):
         super()._prepare()
         self._apply_dropout()
         self.slow_because_ = None
+        if self._training_.watch is not None:  # which writes the loss; accuracy is not asked for
+            given = ("valid_loss", "valid_acc")
+            self.callbacks_ = [named for named in self.callbacks_ if named[0] not in given]
         if self.alpha > 0 or self._training_.weighted:
             self.callbacks_ = [
                 (name, score_plain_rows(name, callback, use_caching=self.use_caching))
                 for name, callback in self.callbacks_
             ]
+
+    # -- validation -------------------------------------------------------------------------
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Get the minibatches of a data set; those held out are looked at by `early_stopping`."""
+        iterator = super().get_iterator(dataset, training=training)
+        watch = None if self._training_ is None else self._training_.watch
+        if watch is not None and dataset is watch.dataset:
+            watch.open(self, iterator)
+        return iterator
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Compute an epoch; that of validation in one go, unless somebody asks for its steps."""
+        watch = None if training or self._training_ is None else self._training_.watch
+        if watch is None or self._why_watched(training=False) is not None:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if watch is not None:
+            watch.look(self)
 
     # -- minibatches ------------------------------------------------------------------------
 
