@@ -5,6 +5,7 @@ from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused.jobs import fit_fused
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
 from sklearn_mixup._gan.estimator import MixupGAN
+from sklearn_mixup._tabular.estimator import TabularMixupClassifier
 
 __all__ = [
     "FusedBaggingClassifier",
@@ -12,5 +13,6 @@ __all__ = [
     "FusedRandomizedSearchCV",
     "MixupClassifier",
     "MixupGAN",
+    "TabularMixupClassifier",
     "fit_fused",
 ]

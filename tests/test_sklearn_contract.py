@@ -6,15 +6,26 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from sklearn_mixup import FusedBaggingClassifier, MixupClassifier, MixupGAN
+from sklearn_mixup import (
+    FusedBaggingClassifier,
+    MixupClassifier,
+    MixupGAN,
+    TabularMixupClassifier,
+)
 
 pytestmark = pytest.mark.machines
 
+SETTING = {"module__hidden_sizes": (16,), "lr": 0.02}
 LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
 
 
 @parametrize_with_checks(
-    [MixupClassifier(), MixupGAN(max_iter=3), FusedBaggingClassifier(LEARNER, 2)]
+    [
+        MixupClassifier(),
+        MixupGAN(max_iter=3),
+        FusedBaggingClassifier(LEARNER, 2),
+        TabularMixupClassifier(n_estimators=2, settings=[SETTING], max_epochs=12),
+    ]
 )
 def test_scikit_learn_check_passes(estimator, check):
     check(estimator)

@@ -134,7 +134,10 @@ def _list_faults(faults: Mapping[str, list[Any]]) -> str:
 def _list_remedies(faults: Mapping[str, list[Any]]) -> str:
     """Tell what to put before the net."""
     remedies = ", ".join(f"{_REMEDIES[fault]} for {fault}" for fault in faults)
-    return f"Put before the net, in a Pipeline: {remedies}."
+    return (
+        f"Put before the net, in a Pipeline: {remedies}. Or take TabularMixupClassifier or "
+        "skrub.tabular_pipeline(MixupClassifier()), which take tables as they come."
+    )
 
 
 def _dtypes_of(X: Any) -> set[Any]:

@@ -1,0 +1,1 @@
+"""Tables of any kind, and the committee of nets that is trained on them."""

@@ -1,0 +1,362 @@
+"""TabularMixupClassifier: any table in, a committee of nets, probabilities to trust out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_mixup._fused.predict import Stacks, probabilities
+from sklearn_mixup._net.checks import check_outputs, check_sample_weight, check_y
+from sklearn_mixup._net.labels import Labels
+from sklearn_mixup._net.tables import take
+from sklearn_mixup._tabular.committee import (
+    MAX_SEED,
+    Rows,
+    deal_folds,
+    make_committees,
+    out_of_fold,
+    train,
+)
+from sklearn_mixup._tabular.encode import TableEncoder, check_table
+from sklearn_mixup._tabular.select import choose, find_temperature, heat, log_loss
+from sklearn_mixup.minibatches import content_order
+
+__all__ = ["TabularMixupClassifier"]
+
+# Weights of whole numbers are counts if they make the table so many times as long at most.
+_LONGEST = 10
+# Parameters of a net that are not for a setting to change.
+_OWN = (
+    "callbacks",
+    "class_weight",
+    "classes",
+    "device",
+    "random_state",
+    "train_split",
+    "warm_start",
+)
+# What committees differ in, if the user does not say.
+SETTINGS: tuple[dict[str, Any], ...] = ({"alpha": 0.2}, {"alpha": 0.0})
+
+
+class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier for tables as they come: a committee of networks, trained with mixup.
+
+    Words, dates, gaps and numbers of any size are encoded by `skrub <https://skrub-data.org>`_,
+    which comes with the extra ``tables``. Each network leaves out some of the rows, and keeps the
+    weights of the epoch that is best on these, so that it stops before it overfits where classes
+    overlap. What the networks say of the rows that they left out also chooses among settings [1]_
+    and sets one temperature. All networks are trained as one stack.
+
+    Parameters
+    ----------
+    n_estimators : int, default=8
+        Networks that are trained with each of the settings. Each leaves out an eighth of the rows,
+        by class; after eight networks there is another round with other eighths.
+    settings : list of dict, default=None
+        Parameters of :class:`MixupClassifier` to choose among, as in ``[{"alpha": 0}, {"alpha": 1},
+        {"module__hidden_sizes": (256,)}]``. None is a handful that suits most tables; ``[{}]`` are
+        the defaults of :class:`MixupClassifier`, with no choice and in the least time.
+    max_epochs : int, default=64
+        Epochs of each network; the learning rate falls to zero over them.
+    class_weight : dict or "balanced", default=None
+        Weight of each class, by label. "balanced" is ``n_samples / (n_classes * bincount(y))``.
+    time_limit_s : float, default=None
+        Seconds that training may take, all in all. When they are over the networks are what they
+        have learned by then, one epoch at least; settings for which there is no time are not tried.
+        So the result depends on the machine. None is no limit.
+    random_state : int, RandomState instance or None, default=None
+        Governs the encoding, what is left out and all that the networks draw: the same state gives
+        the same bits on one device.
+    n_jobs : int, default=None
+        How many stacks are trained at the same time, as in :class:`FusedGridSearchCV`.
+    verbose : int, default=0
+        1 shows the progress of training.
+    device : str or torch.device, default="auto"
+        "auto" is CUDA, else MPS, else the CPU.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    n_features_in_ : int
+        Number of columns, ``X.shape[1]``.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Their names, if X was a DataFrame.
+    estimators_ : list of MixupClassifier
+        The networks that were chosen; they take encoded rows, and know the classes as 0, 1, ...
+    estimator_weights_ : ndarray of shape (n_networks,)
+        The weight of each in the mean of their probabilities; they sum to 1.
+    setting_weights_ : ndarray of shape (n_settings,)
+        The share of each of the settings that were tried.
+    temperature_ : float
+        What the logits of the mean are divided by; above 1 it was too sure of itself.
+    validation_loss_ : float
+        The log-loss on the rows left out. A little too good, since it chose settings and epochs;
+        NaN if no class has two rows.
+
+    See Also
+    --------
+    MixupClassifier : The network alone. ``skrub.tabular_pipeline(MixupClassifier())`` takes such
+        tables too, and trains one network on all of the rows, for all of the epochs.
+
+    Notes
+    -----
+    A word that was not there in ``fit`` is none of the words; a gap in a column that had none is
+    its median. Rows are weighed as in :class:`MixupClassifier`, and the weights count in all that
+    is chosen. A row that is the only one of its class is left out by no network.
+
+    References
+    ----------
+    .. [1] Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models",
+       ICML 2004.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_mixup import TabularMixupClassifier
+    >>> df = pd.DataFrame({
+    ...     "size": [1.2, None, 3.1, 2.9] * 10,
+    ...     "colour": ["red", "blue", None, "red"] * 10,
+    ...     "seen": pd.to_datetime(["2024-01-03", "2024-02-29", "2023-05-31", None] * 10),
+    ... })
+    >>> clf = TabularMixupClassifier(n_estimators=2, max_epochs=8, random_state=0)
+    >>> clf.fit(df, ["cat", "cat", "dog", "dog"] * 10).predict(df[:4]).tolist()
+    ['cat', 'cat', 'dog', 'dog']
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "settings": [list, tuple, None],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "time_limit_s": [Interval(Real, 0, None, closed="neither"), None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_estimators: int = 8,
+        settings: Sequence[Mapping[str, Any]] | None = None,
+        max_epochs: int = 64,
+        class_weight: Any = None,
+        time_limit_s: float | None = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        device: Any = "auto",
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.settings = settings
+        self.max_epochs = max_epochs
+        self.class_weight = class_weight
+        self.time_limit_s = time_limit_s
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.device = device
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularMixupClassifier:
+        """Encode a table, train committees on it, and choose among them.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_columns)
+            The table: a DataFrame of pandas or polars, a table of pyarrow, an array or a list of
+            rows. Columns of any kind, with gaps. Never written to.
+        y : array-like of shape (n_samples,)
+            A label for each row, of any kind that scikit-learn takes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, >= 0; they count when epochs, settings and the temperature are
+            chosen too. Whole numbers that make the table at most ten times as long are counts: a
+            row of weight 2 is that row twice. A row of weight 0 is left out.
+
+        Returns
+        -------
+        TabularMixupClassifier
+            The classifier itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or a weight is not as said above, y has one class, or no column of
+            X varies.
+        ImportError
+            If skrub is not there.
+        """
+        self._validate_params()
+        X = self._check_X(X, reset=True)
+        labels, X, y, weight = self._check_rows(X, y, sample_weight)
+        state = self.random_state
+        # None is a seed that nobody knows: the global generator of NumPy is left alone.
+        rng = np.random.RandomState() if state is None else check_random_state(state)
+        encoder = TableEncoder(rng.randint(MAX_SEED))
+        encoded, codes = encoder.fit_transform(X), labels.encode(y)
+        weights = labels.weigh(self.class_weight, y, weight)
+        # From here on the order in which the rows were stored makes no difference.
+        order = content_order(torch.tensor(encoded), torch.tensor(codes)).numpy()
+        rows = Rows(
+            encoded, codes, weight, np.ones(len(labels.known)) if weights is None else weights
+        ).take(order)
+        left_out = deal_folds(rows.codes, self.n_estimators, rng)
+        settings = _check_settings(self.settings)
+        common = {"max_epochs": self.max_epochs, "device": self.device}
+        committees = train(
+            make_committees(settings, rows, self.n_estimators, rng, **common),
+            rows,
+            left_out,
+            time_limit_s=self.time_limit_s,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        known, found = out_of_fold(committees, rows, left_out)
+        self._choose(committees, found, rows.take(known))
+        self.classes_ = labels.known
+        self.encoder_ = encoder
+        self._stacks = Stacks()
+        return self
+
+    def _check_X(self, X: Any, *, reset: bool) -> Any:  # noqa: N802
+        """Check a table, its columns and their names."""
+        X = check_table(X)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return X
+
+    def _check_rows(
+        self, X: Any, y: Any, sample_weight: Any
+    ) -> tuple[Labels, Any, np.ndarray, np.ndarray | None]:
+        """Check labels and weights; repeat rows that count many times, and drop those that do not.
+
+        Returns what the labels are, the table, the labels and the weights.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None."
+            )
+        y, kind = check_y(y)
+        if kind != "multiclass":
+            raise ValueError(
+                f"y must hold one label a row; got {kind} of shape {y.shape}. MixupClassifier "
+                "takes these, as in skrub.tabular_pipeline(MixupClassifier())."
+            )
+        check_consistent_length(X, y)
+        weight = None
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, len(y))
+            counts = weight > 0
+            if (weight == np.rint(weight)).all() and weight.sum() <= _LONGEST * len(y):
+                counts, weight = weight, None
+            visits = np.repeat(np.arange(len(y)), counts.astype(int))
+            X, y, weight = take(X, visits), y[visits], None if weight is None else weight[visits]
+        labels = Labels("multiclass", np.unique(y))
+        labels.check_several()
+        return labels, X, y, weight
+
+    def _choose(self, committees: Sequence[Any], found: np.ndarray, rows: Rows) -> None:
+        """Choose among committees by what they say of rows that they did not train on."""
+        self.setting_weights_ = np.eye(len(committees))[0]
+        self.temperature_, self.validation_loss_ = 1.0, np.nan
+        if len(rows) and rows.full_weight.any():
+            self.setting_weights_ = choose([*found], rows.codes, rows.full_weight)
+            mean = np.tensordot(self.setting_weights_, found, 1)
+            self.temperature_ = find_temperature(mean, rows.codes, rows.full_weight)
+            self.validation_loss_ = log_loss(
+                heat(mean, self.temperature_), rows.codes, rows.full_weight
+            )
+        chosen = [
+            (net, share / len(nets))
+            for share, nets in zip(self.setting_weights_, committees, strict=True)
+            for net in nets
+            if share > 0
+        ]
+        self.estimators_ = [net for net, _ in chosen]
+        self.estimator_weights_ = np.array([share for _, share in chosen])
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_columns)
+            A table with the columns that ``fit`` has seen. A word that was not there is no word,
+            whatever is missing a gap.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Probabilities in the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If the columns are others, or hold another kind of thing.
+        """
+        check_is_fitted(self)
+        encoded = self.encoder_.transform(self._check_X(X, reset=False))
+        self._stacks.update(self.estimators_, [b""] * len(self.estimators_))
+        mean = np.zeros((len(encoded), len(self.classes_)))
+        for members, outputs in self._stacks.outputs(self.estimators_, lambda i: encoded):
+            # The last bits of the double precision in there tell the place of a row.
+            said = probabilities(self.estimators_[members[0]], outputs).float().cpu().numpy()
+            mean += (said * self.estimator_weights_[members, None]).sum(axis=1)
+        return heat(check_outputs(mean), self.temperature_)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the labels: those of the largest probability.
+
+        Parameters
+        ----------
+        X : as for :meth:`predict_proba`
+            A table.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels.
+        """
+        proba = self.predict_proba(X)  # It says what is missing before a fit.
+        return self.classes_[proba.argmax(axis=1)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_stacks", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._stacks = Stacks()
+
+
+def _check_settings(settings: Any) -> Sequence[Mapping[str, Any]]:
+    """Check the settings to choose among."""
+    if settings is None:
+        return SETTINGS
+    if not len(settings) or not all(isinstance(setting, Mapping) for setting in settings):
+        raise ValueError(
+            "`settings` must hold a dict of parameters of MixupClassifier at least; got "
+            f"{settings!r}. Use [{{}}] for its defaults."
+        )
+    if taken := sorted({*_OWN} & {name for setting in settings for name in setting}):
+        raise ValueError(
+            f"`settings` must not set {', '.join(taken)}, which all networks have in common. Set "
+            "parameters of that name of TabularMixupClassifier, or leave them alone."
+        )
+    return settings

@@ -1,0 +1,286 @@
+"""TabularMixupClassifier: any table in, labels and probabilities out, as scikit-learn has it."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_mixup import MixupClassifier, TabularMixupClassifier
+
+SMALL = TabularMixupClassifier(
+    n_estimators=2,
+    settings=[{"module__hidden_sizes": (16,), "lr": 0.02, "batch_size": 8}],
+    max_epochs=8,
+    random_state=0,
+)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """90 rows of mixed kinds, two classes of words."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=90)
+    size = 1e6 * (3 * y + rng.normal(size=90))
+    frame = pd.DataFrame(
+        {
+            "size": np.where(rng.uniform(size=90) < 0.1, np.nan, size),
+            "colour": np.array(["red", "blue", None])[rng.integers(3, size=90)],
+            "seen": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(700, size=90), "D"),
+            "old": rng.integers(2, size=90).astype(bool),
+            "name": [f"name {i}" for i in range(90)],
+        }
+    )
+    return frame, np.array(["cat", "dog"])[y]
+
+
+@pytest.fixture(scope="module")
+def fitted(table):
+    return clone(SMALL).fit(*table)
+
+
+# -- what goes in and comes out -------------------------------------------------------------------
+
+
+def test_a_table_of_any_kind_is_learned(table, fitted):
+    X, y = table
+    assert fitted.classes_.tolist() == ["cat", "dog"]
+    assert fitted.feature_names_in_.tolist() == [*X.columns]
+    assert fitted.n_features_in_ == 5
+    proba = fitted.predict_proba(X)
+    assert_allclose(proba.sum(axis=1), 1)
+    assert_array_equal(fitted.predict(X), fitted.classes_[proba.argmax(axis=1)])
+    assert fitted.score(X, y) > 0.7
+
+
+def test_tables_of_all_packages_are_learned_alike(table, fitted):
+    X, y = table
+    columns = {name: X[name].tolist() for name in ("size", "old", "name")}
+    columns["size"] = [None if np.isnan(value) else value for value in columns["size"]]
+    columns["colour"] = X["colour"].astype(object).where(X["colour"].notna(), None).tolist()
+    columns["seen"] = [day.to_pydatetime() for day in X["seen"]]
+    expected = clone(SMALL).fit(pd.DataFrame(columns), y).predict_proba(pd.DataFrame(columns))
+    for make in (pl.DataFrame, pa.table):
+        found = clone(SMALL).fit(make(columns), y)
+        assert_array_equal(found.predict_proba(make(columns)), expected)
+        assert found.feature_names_in_.tolist() == [*columns]
+
+
+def test_tables_are_not_written_to(table, assert_unchanged):
+    X, y = table
+    weight = np.ones(90)
+    with assert_unchanged(X, y, weight):
+        clone(SMALL).fit(X, y, weight).predict(X)
+    numbers = np.array(X[["size"]])
+    with assert_unchanged(numbers):
+        clone(SMALL).fit(numbers, y).predict(numbers)
+
+
+def test_the_same_state_gives_the_same_bits(table, fitted):
+    X, y = table
+    again = clone(SMALL).fit(X, y)
+    assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    other = clone(SMALL).set_params(random_state=1).fit(X, y)
+    assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_global_generators_are_left_alone(table):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    clone(SMALL).set_params(random_state=None).fit(*table)
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_a_row_is_predicted_alike_wherever_it_stands(table, fitted):
+    X, _ = table
+    whole = fitted.predict_proba(X)
+    assert_array_equal(fitted.predict_proba(X[::-1]), whole[::-1])
+    assert_array_equal(np.vstack([fitted.predict_proba(X[i : i + 1]) for i in range(9)]), whole[:9])
+
+
+def test_it_is_pickled_without_a_change(table, fitted):
+    X, _ = table
+    assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(X), fitted.predict_proba(X))
+
+
+def test_it_works_in_pipelines_searches_and_cross_validation(table):
+    X, y = table
+    pipeline = make_pipeline(FunctionTransformer(lambda frame: frame.drop(columns="name")), SMALL)
+    search = GridSearchCV(pipeline, {"tabularmixupclassifier__n_estimators": [1, 3]}, cv=2)
+    assert search.fit(X, y).score(X, y) > 0.7
+    assert cross_val_score(pipeline, X, y, cv=2).shape == (2,)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], [False, True], [3.0, -1.0], ["b", "a"]])
+def test_labels_of_any_kind_come_out_as_they_went_in(labels, table):
+    X, y = table
+    y = np.array(labels)[(y == "dog").astype(int)]
+    found = clone(SMALL).fit(X, y)
+    assert_array_equal(found.classes_, np.unique(y))
+    assert found.predict(X).dtype == y.dtype
+    assert found.score(X, y) > 0.7
+
+
+# -- the committee --------------------------------------------------------------------------------
+
+
+def test_the_mean_of_the_chosen_nets_at_the_temperature_is_predicted(table):
+    X, y = table
+    settings = [
+        {"alpha": 0.2},
+        {"alpha": 0, "lr": 0.02},
+        {"module__hidden_sizes": (4,), "lr": 1e-6},
+    ]
+    found = TabularMixupClassifier(
+        n_estimators=3, settings=settings, max_epochs=8, random_state=0
+    ).fit(X, y)
+    assert found.setting_weights_.shape == (3,)
+    assert found.setting_weights_[2] == 0  # It has learned nothing.
+    n_chosen = np.count_nonzero(found.setting_weights_)
+    assert len(found.estimators_) == len(found.estimator_weights_) == 3 * n_chosen
+    assert found.estimator_weights_.sum() == pytest.approx(1)
+    encoded = found.encoder_.transform(X)
+    said = [net.predict_proba(encoded) for net in found.estimators_]
+    mean = np.average(said, axis=0, weights=found.estimator_weights_)
+    heated = mean ** (1 / found.temperature_)
+    expected = heated / heated.sum(axis=1, keepdims=True)
+    assert_allclose(found.predict_proba(X), expected, rtol=1e-5)
+
+
+def test_labels_that_have_nothing_to_do_with_the_rows_get_about_their_share():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(400, 10)), rng.uniform(size=400) < 0.3
+    settings = [{"alpha": 0, "module__hidden_sizes": (32,), "lr": 0.01}]
+    net = MixupClassifier(max_epochs=32, random_state=0, **settings[0])
+    found = TabularMixupClassifier(settings=settings, max_epochs=32, random_state=0)
+    losses = [
+        log_loss(y[:200], estimator.fit(X[200:], y[200:]).predict_proba(X[:200]))
+        for estimator in (found, net)
+    ]
+    by_share = log_loss(y[:200], np.full(200, y[200:].mean()))
+    assert losses[0] < by_share + 0.05
+    assert losses[1] > by_share + 0.1  # what the nets would do by themselves
+
+
+def test_weights_of_classes_count(table):
+    X, y = table
+    even, of_cats = (
+        clone(SMALL).set_params(class_weight=weight).fit(X, y).predict_proba(X)[:, 0].mean()
+        for weight in ("balanced", {"cat": 20, "dog": 1})
+    )
+    assert of_cats > even + 0.2
+
+
+def test_a_row_of_weight_two_is_that_row_twice_and_one_of_weight_zero_none(table):
+    X, y = table
+    weight = np.arange(90) % 3
+    rows = np.repeat(np.arange(90), weight)
+    weighed = clone(SMALL).fit(X, y, sample_weight=weight)
+    repeated = clone(SMALL).fit(X.iloc[rows], y[rows])
+    assert_allclose(weighed.predict_proba(X), repeated.predict_proba(X), rtol=1e-5)
+
+
+def test_weights_count_when_a_setting_is_chosen(iris):
+    # Two settings that each learn one class of rows better: those that weigh more decide.
+    X, y = iris[0][:100], iris[1][:100]
+    flipped = np.where(np.arange(100) % 2, y, 1 - y)
+    rows = np.column_stack([X, np.arange(100) % 2])
+    weight = np.where(np.arange(100) % 2, 5.5, 0.25)
+    found = clone(SMALL).fit(rows, flipped, sample_weight=weight)
+    assert found.score(rows, y) > 0.5
+
+
+# -- bad input ------------------------------------------------------------------------------------
+
+
+def test_columns_in_another_order_or_of_another_number_are_refused(table, fitted):
+    X, _ = table
+    with pytest.raises(ValueError, match="same order"):
+        fitted.predict(X[X.columns[::-1]])
+    with pytest.raises(ValueError, match="unseen at fit time:\n- more"):
+        fitted.predict(X.assign(more=1))
+    with pytest.raises(ValueError, match="now missing:\n- size"):
+        fitted.predict(X.drop(columns="size"))
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert_array_equal(fitted.predict(X.to_numpy()), fitted.predict(X))
+
+
+def test_a_class_of_one_row_is_learned(table):
+    X, y = table
+    y = np.where(np.arange(90) == 7, "yak", y)
+    found = clone(SMALL).fit(X, y)
+    assert found.classes_.tolist() == ["cat", "dog", "yak"]
+    assert np.isfinite(found.validation_loss_)
+
+
+def test_two_rows_of_two_classes_are_learned_without_a_choice():
+    found = clone(SMALL).fit([[0.0, "a"], [1.0, "b"]], ["x", "y"])
+    assert found.predict([[0.0, "a"], [1.0, "b"]]).tolist() == ["x", "y"]
+    assert np.isnan(found.validation_loss_)
+    assert found.temperature_ == 1
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 30])
+def test_one_class_is_refused(n_rows, table):
+    with pytest.raises(ValueError, match=r"at least two classes; got 1 class, \['a'\]"):
+        clone(SMALL).fit(table[0][:n_rows], ["a"] * n_rows)
+
+
+@pytest.mark.parametrize(
+    "y", [np.eye(2)[np.arange(90) % 2].astype(int), np.full((90, 2), 0.5)], ids=["labels", "shares"]
+)
+def test_several_targets_a_row_are_refused(y, table):
+    with pytest.raises(ValueError, match=r"y must hold one label a row.*MixupClassifier"):
+        clone(SMALL).fit(table[0], y)
+
+
+def test_a_table_without_rows_or_columns_is_refused(table):
+    X, y = table
+    for bad in (X[:0], X[[]]):
+        with pytest.raises(ValueError, match="a row and a column at least"):
+            clone(SMALL).fit(bad, y[: len(bad)])
+
+
+def test_labels_that_are_missing_are_refused(table):
+    X, y = table
+    for missing in (None, np.nan):
+        with pytest.raises(ValueError, match="y contains NaN or None"):
+            clone(SMALL).fit(X, [missing, *y[1:]])
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        clone(SMALL).fit(X, None)
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"n_estimators": 0}, "n_estimators"),
+        ({"time_limit_s": 0}, "time_limit_s"),
+        ({"settings": []}, "`settings` must hold"),
+        ({"settings": [{"alpha": 0}, 3]}, "`settings` must hold"),
+        ({"settings": [{"alhpa": 0}]}, "alhpa"),
+        ({"settings": [{"class_weight": "balanced"}]}, "`settings` must not set class_weight"),
+        ({"class_weight": {"cow": 2}}, "`class_weight` must name the classes"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_told(params, told, table):
+    with pytest.raises((ValueError, TypeError), match=told):
+        clone(SMALL).set_params(**params).fit(*table)
+
+
+def test_a_net_tells_what_takes_words(table):
+    X, y = table
+    with pytest.raises((ValueError, TypeError), match=r"TabularMixupClassifier.*tabular_pipeline"):
+        MixupClassifier(max_epochs=1).fit(X[["colour"]], y)
+    skrub = pytest.importorskip("skrub")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pipeline = skrub.tabular_pipeline(MixupClassifier(max_epochs=8, random_state=0))
+        assert pipeline.fit(X, y).score(X, y) > 0.7

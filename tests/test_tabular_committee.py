@@ -1,0 +1,206 @@
+"""A committee: which rows its nets leave out, what they keep, which are chosen."""
+
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import softmax
+from sklearn.base import clone
+from sklearn.metrics import log_loss as sklearn_log_loss
+
+from sklearn_mixup import fit_fused
+from sklearn_mixup._tabular.committee import Rows, deal_folds, make_committees, out_of_fold, train
+from sklearn_mixup._tabular.select import choose, find_temperature, heat, log_loss
+
+
+@pytest.fixture
+def rng():
+    return np.random.RandomState(0)
+
+
+# -- folds ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_rounds", [1, 3])
+def test_each_row_is_left_out_once_in_each_round(n_rounds, rng):
+    codes = rng.randint(3, size=100)
+    left_out = deal_folds(codes, 8 * n_rounds, rng)
+    for k in range(n_rounds):
+        assert_array_equal(np.sort(np.concatenate(left_out[8 * k : 8 * k + 8])), np.arange(100))
+    assert len({tuple(rows) for rows in left_out}) == 8 * n_rounds
+
+
+def test_folds_are_even_in_size_and_classes(rng):
+    codes = np.repeat([0, 1, 2], [61, 24, 18])
+    left_out = deal_folds(codes, 8, rng)
+    assert {len(rows) for rows in left_out} == {12, 13}
+    counts = np.array([np.bincount(codes[rows], minlength=3) for rows in left_out])
+    assert (np.ptp(counts, axis=0) <= 1).all()
+
+
+def test_few_nets_leave_out_as_few_rows_as_many():
+    left_out = deal_folds(np.arange(80) % 2, 3, np.random.RandomState(0))
+    assert [len(rows) for rows in left_out] == [10, 10, 10]
+
+
+def test_the_only_row_of_a_class_is_left_out_by_no_net(rng):
+    codes = np.array([0] * 20 + [1] * 20 + [2])
+    left_out = deal_folds(codes, 16, rng)
+    assert 40 not in np.concatenate(left_out)
+
+
+def test_fewer_rows_than_folds_are_left_out_one_by_one(rng):
+    left_out = deal_folds(np.array([0, 0, 1, 1, 2]), 10, rng)
+    assert len(left_out) == 10
+    assert {len(rows) for rows in left_out} == {1}
+    assert [len(rows) for rows in deal_folds(np.array([0, 1]), 2, rng)] == [0, 0]
+
+
+# -- training -------------------------------------------------------------------------------------
+
+COMMON = {"module__hidden_sizes": (16,), "max_epochs": 6, "lr": 0.1}
+
+
+@pytest.fixture
+def noisy(rng):
+    """80 rows whose labels have little to do with them, so that nets overfit at once."""
+    codes = rng.randint(2, size=80)
+    X = rng.normal(size=(80, 5)).astype(np.float32)
+    X[:, 0] += codes
+    return Rows(X, codes, rng.uniform(0.5, 2, 80), np.array([1.0, 3.0]))
+
+
+def validation_loss(net, rows):
+    return log_loss(net.predict_proba(rows.X), rows.codes, rows.full_weight)
+
+
+def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
+    left_out = deal_folds(noisy.codes, 2, rng)
+    (nets,) = train(make_committees([{}], noisy, 2, rng, **COMMON), noisy, left_out)
+    for net, rows in zip(nets, left_out, strict=True):
+        kept, held_out = noisy.take(np.setdiff1d(np.arange(80), rows)), noisy.take(rows)
+        losses = []
+        fit_fused(
+            [clone(net)],
+            [kept.X],
+            [kept.codes],
+            sample_weights=[kept.weight],
+            on_epoch_end=lambda own, held_out=held_out, losses=losses: losses.append(
+                validation_loss(own, held_out)
+            ),
+        )
+        assert min(losses) < losses[-1]
+        assert validation_loss(net, held_out) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_out_of_fold_probabilities_come_from_nets_that_left_the_row_out(noisy, rng):
+    left_out = deal_folds(noisy.codes, 11, rng)
+    committees = train(
+        make_committees([{}, {"alpha": 0}], noisy, 11, rng, **COMMON), noisy, left_out
+    )
+    known, found = out_of_fold(committees, noisy, left_out)
+    assert_array_equal(known, np.arange(80))
+    for committee, own in zip(committees, found, strict=True):
+        said = [
+            [net.predict_proba(noisy.X[[i]])[0] for net, rows in pairs if i in rows]
+            for i in range(80)
+            for pairs in [list(zip(committee, left_out, strict=True))]
+        ]
+        assert_allclose(own, [np.mean(each, axis=0) for each in said], rtol=1e-5)
+        assert {len(each) for each in said} == {1, 2}
+
+
+def test_without_rows_to_leave_out_nets_train_to_the_end(rng):
+    rows = Rows(np.eye(2, dtype=np.float32), np.array([0, 1]), None, np.ones(2))
+    left_out = deal_folds(rows.codes, 2, rng)
+    committees = train(make_committees([{}], rows, 2, rng, **COMMON), rows, left_out)
+    assert [len(net.history) for net in committees[0]] == [6, 6]
+    known, found = out_of_fold(committees, rows, left_out)
+    assert known.size == 0
+    assert found.shape == (1, 0, 2)
+
+
+def test_time_that_is_short_ends_a_training_with_what_it_has_learned(noisy, rng):
+    left_out = deal_folds(noisy.codes, 2, rng)
+    common = {**COMMON, "max_epochs": 10**5}
+    start = time.perf_counter()
+    committees = train(
+        make_committees([{}, {}, {}], noisy, 2, rng, **common), noisy, left_out, time_limit_s=0.3
+    )
+    assert time.perf_counter() - start < 10  # of hours
+    (nets,) = committees
+    assert all(0 < len(net.history) < 10**5 for net in nets)
+    assert out_of_fold(committees, noisy, left_out)[1].shape[0] == 1
+
+
+def test_with_time_enough_all_committees_are_trained_to_the_end(noisy, rng):
+    left_out = deal_folds(noisy.codes, 2, rng)
+    found = []
+    for limit in (None, 1e6):
+        seeds = np.random.RandomState(1)
+        committees = make_committees([{}, {"alpha": 0}], noisy, 2, seeds, **COMMON)
+        committees = train(committees, noisy, left_out, time_limit_s=limit)
+        found.append(out_of_fold(committees, noisy, left_out)[1])
+    assert_allclose(found[0], found[1], atol=1e-5)
+
+
+# -- choosing -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(rng):
+    """Codes of 200 rows, their weights, and probabilities that know half of them each."""
+    codes, weight = rng.randint(3, size=200), rng.uniform(0, 2, 200)
+    sure = softmax(3 * np.eye(3)[codes], axis=1)
+    noise = rng.dirichlet(np.ones(3), 200)
+    half = np.arange(200) < 100
+    return (
+        codes,
+        weight,
+        [np.where(half[:, None], sure, noise), np.where(half[:, None], noise, sure)],
+    )
+
+
+def test_log_loss_is_that_of_scikit_learn(told):
+    codes, weight, (first, _) = told
+    expected = sklearn_log_loss(codes, first, sample_weight=weight)
+    assert log_loss(first, codes, weight) == pytest.approx(expected)
+
+
+def test_a_mean_is_chosen_that_is_better_than_each(told):
+    codes, weight, halves = told
+    shares = choose([*halves, np.full((200, 3), 1 / 3)], codes, weight)
+    assert shares.sum() == pytest.approx(1)
+    assert (shares[:2] > 0.3).all()
+    mean = np.tensordot(shares[:2], halves, 1)
+    assert log_loss(mean, codes, weight) < min(log_loss(p, codes, weight) for p in halves)
+
+
+def test_the_weights_decide_what_is_chosen(told):
+    codes, _, halves = told
+    for k in range(2):
+        weight = (np.arange(200) < 100) == (k == 0)
+        assert choose(halves, codes, weight.astype(float)).argmax() == k
+
+
+def test_of_settings_that_are_the_same_the_first_is_chosen(told):
+    codes, weight, (first, _) = told
+    assert_array_equal(choose([first, first.copy()], codes, weight), [1, 0])
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.0, 1.6])
+def test_the_temperature_that_made_probabilities_is_found(temperature, rng):
+    logits = 2 * rng.normal(size=(20_000, 3))
+    codes = (softmax(logits, axis=1).cumsum(axis=1) > rng.uniform(size=(20_000, 1))).argmax(axis=1)
+    found = find_temperature(softmax(logits * temperature, axis=1), codes, np.ones(20_000))
+    assert found == pytest.approx(temperature, rel=0.05)
+
+
+def test_heat_keeps_the_order_and_sums_to_one():
+    proba = np.array([[0.7, 0.2, 0.1], [0.0, 0.0, 1.0]])
+    heated = heat(proba, 2.0)
+    assert_allclose(heated.sum(axis=1), 1)
+    assert_array_equal(heated.argmax(axis=1), [0, 2])
+    assert heated[0, 0] < 0.7
+    assert_allclose(heat(proba, 1.0), proba, atol=1e-11)
