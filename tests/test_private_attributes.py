@@ -94,6 +94,7 @@ TOUCHED = {
         "_set_training",
         "_step_optimizer",
         "_uniquely_named_callbacks",
+        "_yield_callbacks",
         "_zero_grad_optimizer",
     ],
     "an estimator": [

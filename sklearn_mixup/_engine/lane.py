@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from skorch.callbacks import EpochTimer
-from skorch.dataset import Dataset
 from torch import Tensor
 
 from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._net.device import kept_rng
 from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.loading import no_minibatch
+from sklearn_mixup._net.session import Data, begin, end, make_ready
 from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup._net.validation import HeldOut, Validation, Watch, check_validation, hold_out
 from sklearn_mixup.callbacks import LRDecay, decay_factor
@@ -32,7 +32,7 @@ class Shared:
 
     def __init__(self) -> None:
         self.checked: dict[Any, Any] = {}
-        self.datasets: dict[Any, tuple[Dataset, dict, dict]] = {}
+        self.data: dict[Any, Data] = {}
         self.validated: dict[Any, Any] = {}
         self.chosen: dict[Any, Any] = {}
 
@@ -53,12 +53,12 @@ class Shared:
             vars(net).update(learned)
             return X, y, sample_weight, net._labels.weigh(net.class_weight, labels, sample_weight)
 
-    def dataset(self, net: Any, X: Any, y: Any) -> tuple[Dataset, dict, dict]:
-        """Get the data set, the tensors of it that lie on the device, and the order of its rows."""
+    def load(self, net: Any, X: Any, y: Any) -> Data:
+        """Get the data set, with the tensors of it on the device and the order of its rows."""
         key = id(X), id(y), net._module_dtype(), net.n_outputs_, repr(net.classes)
-        if key not in self.datasets:
-            self.datasets[key] = net.get_dataset(X, y), {}, {}
-        return self.datasets[key]
+        if key not in self.data:
+            self.data[key] = Data([net.get_dataset(X, y)])
+        return self.data[key]
 
     def hold_out(self, net: Any, validation: Validation) -> HeldOut:
         """Check the rows that a net is to look at, and put them on the device."""
@@ -101,7 +101,8 @@ class Lane:
         net._check_params()
         sample_weight = fit_params.get("sample_weight")
         X, y, sample_weight, class_weight = shared.check(net, X, y, sample_weight)
-        net._begin(
+        begin(
+            net,
             restart=True,
             n_epochs=net.max_epochs,
             seeds=seeds,
@@ -117,17 +118,16 @@ class Lane:
         training = net._training_
         try:
             seed_all(training.seed)
-            net.initialize()
+            make_ready(net)
             noise_seed = int(torch.randint(2**62, ()))
             net.notify("on_train_begin", X=X, y=y)
-            dataset, training.resident, training.ranks = shared.dataset(net, X, y)
-            training.bases = [dataset]
-            self.dataset = dataset
+            training.data = shared.load(net, X, y)
+            (self.dataset,) = training.data.bases
             self.held_out: HeldOut | None = None
             if validation is not None:
                 self.held_out = shared.hold_out(net, validation)
                 self.watch = Watch(validation.n_iter_no_change)
-            self.minibatches = net.get_iterator(dataset, training=True)
+            self.minibatches = net.get_iterator(self.dataset, training=True)
             if net.max_epochs and not len(self.minibatches):
                 raise no_minibatch(self.minibatches)
         except BaseException:
@@ -184,9 +184,7 @@ class Lane:
 
     def close(self, *, fitted: bool) -> None:
         """End the training; what was not finished is not fitted."""
-        for decay in getattr(self, "decays", ()):
-            decay.restore()
-        self.net._training_ = None
+        end(self.net)
         self.net.initialized_ = fitted
 
     def rewind(self) -> None:

@@ -33,6 +33,7 @@ from sklearn_mixup._engine.stack_optimizer import StackOptimizer
 from sklearn_mixup._engine.validation import StackValidation
 from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
+from sklearn_mixup._net.session import Data
 from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors, repeat_lam
 from sklearn_mixup.modules import MLP
@@ -155,7 +156,7 @@ class Group:
             self.weight = pad_sequence(weights, batch_first=True)
         for lane in self.lanes:  # The data lie on the device once.
             lane.minibatches.X = lane.minibatches.y = None
-            lane.net._training_.resident = {}
+            lane.net._training_.data = Data()
 
     def _make_optimizer(self, start: int, stop: int) -> StackOptimizer:
         lanes = self.lanes[start:stop]

@@ -339,7 +339,6 @@ class MixupGAN(NetEstimator):
         X = self._learn_rows(X, "_row_shape_" not in self.__dict__)
         n_iter = self.max_iter if epochs is None else epochs * self.iter_per_epoch
         with self._train(restart=False, n_epochs=None, n_iter=n_iter):
-            self._prepare()
             return super().fit_loop(X, None, epochs, **kwargs)
 
     def _learn_rows(self, X: Any, learns: bool) -> Any:
@@ -434,7 +433,6 @@ class MixupGAN(NetEstimator):
 
     def _prepare(self) -> None:
         """See that the modules fit together, before hours are spent."""
-        super()._prepare()
         check_hooks(self)
         self._follow_generator(anew=False)
         self._set_training(False)

@@ -6,9 +6,8 @@ import copy
 import functools
 import inspect
 import math
-import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar
@@ -16,7 +15,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 from skorch.dataset import Dataset, get_len
@@ -36,12 +34,14 @@ from sklearn_mixup._net.parameters import Parametrized
 from sklearn_mixup._net.prediction import fill_up, find_cuts
 from sklearn_mixup._net.session import (
     MINIBATCHES_OPTIONS,
-    Seeds,
     Training,
+    begin,
     count_rows,
     draw_seeds,
+    end,
     is_stop,
-    seed_of_process,
+    make_ready,
+    rng_of,
 )
 from sklearn_mixup._net.settings import (
     check_fit_params,
@@ -52,7 +52,7 @@ from sklearn_mixup._net.settings import (
 )
 from sklearn_mixup._net.tables import explain_table
 from sklearn_mixup._net.validation import Ended
-from sklearn_mixup.callbacks import LRDecay, Resume
+from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel, repeat_lam
 from sklearn_mixup.vicinal import sample_lam
@@ -118,68 +118,25 @@ class NetEstimator(Parametrized, LeanEpoch):
 
     # -- seeding ----------------------------------------------------------------------------
 
-    def _draw_seeds(self, *, restart: bool, seeds: Sequence[int] | None = None) -> list[int]:
-        """Draw three seeds by `random_state`, anew or going on; `seeds` were drawn before."""
-        if restart or "_rng_" not in self.__dict__:
-            # None means a seed that nobody knows, not the global generator: that is left alone.
-            state = secrets.randbits(32) if self.random_state is None else self.random_state
-            is_number = isinstance(state, Integral)
-            self._rng_ = Seeds(int(state)) if is_number else check_random_state(state)
-        if seeds is not None:
-            return list(seeds)
-        return self._rng_.draw() if isinstance(self._rng_, Seeds) else draw_seeds(self._rng_)
-
-    def _begin(
-        self,
-        *,
-        restart: bool,
-        n_epochs: int | None,
-        seeds: Sequence[int] | None = None,
-        **needed: Any,
-    ) -> Training:
-        """Begin a training: its seeds and streams of draws, and what it needs while it lasts."""
-        drawn = self._draw_seeds(restart=restart, seeds=seeds)
-        if self._processes[1] > 1:  # without a random_state each would have drawn its own
-            from accelerate.utils import broadcast_object_list
-
-            drawn = broadcast_object_list(drawn)
-        seed, shuffle_seed, vicinal_seed = drawn
-        device = self._place if self._place is not None else "cpu"
-        # Two generators, so that nets that differ in alpha alone see the same shuffles; processes
-        # share the shuffle, and mix and drop each for itself.
-        vicinal_seed = seed_of_process(vicinal_seed, self._processes[0])
-        shuffle_rng, vicinal_rng = (
-            torch.Generator(device).manual_seed(each) for each in (shuffle_seed, vicinal_seed)
-        )
-        self._training_ = self._training_type(
-            n_epochs, shuffle_rng, vicinal_rng, seed=seed, fresh=restart, **needed
-        )
-        return self._training_
-
     @contextmanager
     def _train(self, *, restart: bool, n_epochs: int | None, **needed: Any) -> Iterator[None]:
         """Hold what training needs while it lasts; a fit that fails leaves an unfitted net."""
-        training = self._begin(restart=restart, n_epochs=n_epochs, **needed)
-        with isolated_rng(training.seed, self._place):
-            try:
-                if restart:
-                    self.initialize()
+        try:
+            training = begin(self, restart=restart, n_epochs=n_epochs, **needed)
+            with isolated_rng(training.seed, self._place):
+                make_ready(self)
                 yield
                 if training.interrupt is not None:  # skorch ended the training without a word.
                     raise training.interrupt
-            except DivergedError:
-                raise
-            except BaseException as error:
-                kept = isinstance(error, KeyboardInterrupt) and training.has_begun(self)
-                self.initialized_ = self.initialized_ and (kept or not restart)
-                raise
-            finally:
-                if training.steps is not None:
-                    training.steps.close()
-                self._training_ = None
-                for _, callback in getattr(self, "callbacks_", ()):
-                    if isinstance(callback, LRDecay):
-                        callback.restore()
+        except DivergedError:
+            raise
+        except BaseException as error:
+            session = self._training_
+            kept = isinstance(error, KeyboardInterrupt) and session and session.has_begun(self)
+            self.initialized_ = self.initialized_ and bool(kept or not restart)
+            raise
+        finally:
+            end(self)
 
     def _let_skorch_train(self, X: Any, y: Any, method: str, fit_params: Mapping[str, Any]) -> Any:
         """Go through skorch's training; `method` of the net was called."""
@@ -208,14 +165,13 @@ class NetEstimator(Parametrized, LeanEpoch):
                 watch.give_back(self)
             return self
         with self._train(restart=False, n_epochs=None):
-            self._prepare()
             return super().fit_loop(X, y, epochs, **kwargs)
 
     def _initialize_module(self, *args: Any, **kwargs: Any) -> Any:
         self._is_loaded_ = False
         if self._training_ is not None:
             return super()._initialize_module(*args, **kwargs)
-        seed, *_ = self._draw_seeds(restart=False)
+        seed, *_ = draw_seeds(rng_of(self, restart=False))
         with isolated_rng(seed, self._place):
             return super()._initialize_module(*args, **kwargs)
 
@@ -350,11 +306,6 @@ class NetEstimator(Parametrized, LeanEpoch):
             )
         super().check_is_fitted(attributes, *args, **kwargs)
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Bring the net up to date with its parameters."""
-        super().on_train_begin(net, X=X, y=y, **kwargs)
-        self._prepare()
-
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Notify the callbacks; one that watches what is not there is told what is."""
         try:
@@ -375,12 +326,7 @@ class NetEstimator(Parametrized, LeanEpoch):
                 callback.restore_random_states(net)
 
     def _prepare(self) -> None:
-        """Note what the steps of this training need to know."""
-        training = self._training_
-        training.needs_closure = self._why_closure() is not None
-        training.device, training.dtype = training.shuffle_rng.device, self._module_dtype()
-        if rank := self._processes[0]:
-            torch.manual_seed(seed_of_process(torch.initial_seed(), rank))
+        """Bring the net up to date with its parameters, before it is trained."""
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -430,8 +376,8 @@ class NetEstimator(Parametrized, LeanEpoch):
         else:
             return None
         training = self._training_
-        stays = training is not None and any(dataset is base for base in training.bases)
-        cache = training.resident if stays else {}
+        stays = training is not None and training.data.holds(dataset)
+        cache = training.data.resident if stays else {}
         if id(dataset) not in cache:
             X = self._to_device(X)
             map_tensors(check_range, X)
@@ -452,7 +398,7 @@ class NetEstimator(Parametrized, LeanEpoch):
             datasets = super().get_split_datasets(X, y, **fit_params)
         if self._training_ is not None:
             bases = [peel(dataset)[0] for dataset in datasets if dataset is not None]
-            self._training_.bases = bases
+            self._training_.data.bases = bases
         return datasets
 
     def _draw_lam(self, n_rows: int, batch_size: int) -> Tensor:
@@ -500,6 +446,14 @@ class NetEstimator(Parametrized, LeanEpoch):
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
+        iterator = self._make_iterator(dataset, training)
+        if training and (session := self._training_) is not None:
+            session.minibatches = iterator
+            with suppress(TypeError):  # A stream has no length, so its fit no known end.
+                session.n_minibatches = len(iterator)
+        return iterator
+
+    def _make_iterator(self, dataset: Any, training: bool) -> Any:
         name = "iterator_train" if training else "iterator_valid"
         trains = training and self._training_ is not None
         if getattr(self, name) is not Minibatches:

@@ -1,19 +1,23 @@
-"""What a training needs while it lasts."""
+"""A training: what it needs while it lasts, how it begins, and how it ends."""
 
 from __future__ import annotations
 
 import dis
 import math
+import secrets
 import threading
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from torch import Tensor
 
 from sklearn_mixup._net.last_good import LastGood
+from sklearn_mixup.callbacks import LRDecay
 from sklearn_mixup.minibatches import Rows
 
 # What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
@@ -21,17 +25,40 @@ MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes", "aug
 
 
 @dataclass
+class Data:
+    """The data sets of a training, and what of them stays on the device; no other data set does.
+
+    Trainings of the same data share it.
+    """
+
+    bases: list[Any] = field(default_factory=list)
+    resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
+    # The place of each row of these in the order by content.
+    ranks: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def holds(self, dataset: Any) -> bool:
+        """Whether a data set is one of these."""
+        return any(dataset is base for base in self.bases)
+
+
+@dataclass
 class Training:
-    """What one call of ``fit`` or ``partial_fit`` needs while it runs, and no longer."""
+    """What one call of ``fit`` or ``partial_fit`` needs while it runs, and no longer.
+
+    `begin` makes it, and hands it to a net that is ready for its first step.
+    """
 
     n_epochs: int | None
     shuffle_rng: torch.Generator
     vicinal_rng: torch.Generator
     # Of the global generators, while it lasts.
     seed: int
+    data: Data = field(default_factory=Data)
     needs_closure: bool = True
     device: torch.device | None = None
     dtype: torch.dtype | None = None
+    # Those of an epoch. Their number is None where nobody knows it, as of a stream.
+    minibatches: Any = None
     n_minibatches: int | None = None
     # Of a step, about; unknown is many.
     n_flops: float = math.inf
@@ -46,11 +73,6 @@ class Training:
     steps: Any = None
     # What goes on when skorch, which swallows it, has ended the training.
     interrupt: KeyboardInterrupt | None = None
-    # The data sets that are trained and validated on stay on the device; no other does.
-    bases: list[Any] = field(default_factory=list)
-    resident: dict[int, tuple[Rows, Rows]] = field(default_factory=dict)
-    # The place of each row of these in the order by content.
-    ranks: dict[int, np.ndarray] = field(default_factory=dict)
 
     def has_begun(self, net: Any) -> bool:
         """Whether the net has taken a step."""
@@ -67,11 +89,6 @@ def count_rows(batch_size: Any, rows: Sized) -> int:
 
 
 _MOST = 2**31 - 1
-
-
-def draw_seeds(random_state: np.random.RandomState) -> list[int]:
-    """Draw what a training is seeded by: the global generators, the shuffle and the mixing."""
-    return random_state.randint(_MOST, size=3).tolist()
 
 
 class Seeds:
@@ -103,9 +120,89 @@ class Seeds:
 _of_thread = threading.local()
 
 
+def draw_seeds(rng: np.random.RandomState | Seeds) -> list[int]:
+    """Draw what a training is seeded by: the global generators, the shuffle and the mixing."""
+    return rng.draw() if isinstance(rng, Seeds) else rng.randint(_MOST, size=3).tolist()
+
+
 def seed_of_process(seed: int, rank: int) -> int:
     """Derive the seed of one of the processes that train together; the first keeps it."""
     return seed if rank == 0 else int(np.random.SeedSequence((seed, rank)).generate_state(1)[0])
+
+
+def rng_of(net: Any, *, restart: bool) -> Any:
+    """Get what a net draws its seeds from, by its `random_state`: anew, or going on."""
+    if restart or "_rng_" not in vars(net):
+        # None means a seed that nobody knows, not the global generator: that is left alone.
+        state = secrets.randbits(32) if net.random_state is None else net.random_state
+        net._rng_ = Seeds(int(state)) if isinstance(state, Integral) else check_random_state(state)
+    return net._rng_
+
+
+def begin(
+    net: Any,
+    *,
+    restart: bool,
+    n_epochs: int | None,
+    seeds: Sequence[int] | None = None,
+    **needed: Any,
+) -> Training:
+    """Begin a training: its streams of draws. Then seed the global generators, and `make_ready`.
+
+    Parameters
+    ----------
+    net : NetEstimator
+        It is told its training, which `end` takes from it.
+    restart : bool
+        Whether it starts anew.
+    n_epochs : int or None
+        Epochs of the training, where it has an end.
+    seeds : list of int, default=None
+        What was drawn before. None draws them from the net's `random_state`.
+    **needed
+        What else the net's kind of training needs.
+    """
+    rng = rng_of(net, restart=restart)
+    drawn = draw_seeds(rng) if seeds is None else list(seeds)
+    rank, n_processes = net._processes
+    if n_processes > 1:  # without a random_state each would have drawn its own
+        from accelerate.utils import broadcast_object_list
+
+        drawn = broadcast_object_list(drawn)
+    seed, shuffle_seed, vicinal_seed = drawn
+    device = net._place if net._place is not None else "cpu"
+    # Two generators, so that nets that differ in alpha alone see the same shuffles; processes
+    # share the shuffle, and mix and drop each for itself.
+    vicinal_seed = seed_of_process(vicinal_seed, rank)
+    shuffle_rng, vicinal_rng = (
+        torch.Generator(device).manual_seed(each) for each in (shuffle_seed, vicinal_seed)
+    )
+    net._training_ = net._training_type(
+        n_epochs, shuffle_rng, vicinal_rng, seed=seed, fresh=restart, **needed
+    )
+    return net._training_
+
+
+def make_ready(net: Any) -> None:
+    """Make the parts of a net whose training has begun, and note what its steps need to know."""
+    training = net._training_
+    if training.fresh:
+        net.initialize()
+    training.needs_closure = net._why_closure() is not None
+    training.device, training.dtype = training.shuffle_rng.device, net._module_dtype()
+    net._prepare()
+    if rank := net._processes[0]:
+        torch.manual_seed(seed_of_process(torch.initial_seed(), rank))
+
+
+def end(net: Any) -> None:
+    """End the training of a net, whichever way it went."""
+    training, net._training_ = net._training_, None
+    if training is not None and training.steps is not None:
+        training.steps.close()
+    for _, callback in getattr(net, "callbacks_", ()):
+        if isinstance(callback, LRDecay):
+            callback.restore()
 
 
 def is_stop(error: KeyboardInterrupt) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -90,7 +89,6 @@ class VicinalNet(NetEstimator):
 
     def _prepare(self) -> None:
         """Bring the module and the callbacks up to date with the parameters."""
-        super()._prepare()
         self._apply_dropout()
         self.slow_because_ = None
         if self._training_.watch is not None:  # which writes the loss; accuracy is not asked for
@@ -138,8 +136,6 @@ class VicinalNet(NetEstimator):
                 "`sample_weight` and `class_weight` need inputs that are arrays or tensors and the "
                 f"default `iterator_train`; got {type(loader).__name__}."
             )
-        with suppress(TypeError):  # An iterable data set has no length, so its fit no known end.
-            training.n_minibatches = len(loader)
         transform = partial(self._vicinal_rows, batch_size=None)
         return MappedLoader(loader, self._to_device, transform, augment)
 
@@ -158,9 +154,10 @@ class VicinalNet(NetEstimator):
         table = getattr(base, "X", None)
         if kwargs["shuffle"] and isinstance(table, np.ndarray) and table.ndim == 2:
             # The rank of all rows in that order, then of those chosen: no copy of the table.
-            if id(y) not in training.ranks:
-                training.ranks[id(y)] = content_order(X, y).argsort().cpu().numpy()
-            rows = rows[training.ranks[id(y)][rows].argsort()]
+            ranks = training.data.ranks
+            if id(y) not in ranks:
+                ranks[id(y)] = content_order(X, y).argsort().cpu().numpy()
+            rows = rows[ranks[id(y)][rows].argsort()]
         rows, weight = self._weigh(rows, y)
         kwargs["batch_size"] = count_rows(kwargs["batch_size"], rows)
         if weight is not None:
@@ -184,7 +181,6 @@ class VicinalNet(NetEstimator):
         minibatches.transform = partial(
             self._vicinal_rows, batch_size=minibatches.batch_size, joins=minibatches.joins
         )
-        training.n_minibatches = len(minibatches)
         training.n_flops = self._flops_of_step(X, kwargs["batch_size"])
         return minibatches
 
