@@ -131,6 +131,33 @@ def test_a_net_fitted_with_words_is_scored_by_rows_in_their_order(
         clf.score(iris[0], np.full((150, 2), 0.5))
 
 
+@pytest.mark.parametrize("names", [[0, 1, 2], ["a", "b", "c"], [3, 1, 2]])
+@pytest.mark.parametrize("kind", [np.asarray, list, pd.Series])
+def test_the_score_is_scikit_learns_accuracy(names, kind, iris):
+    X, y = iris[0], np.array(names)[iris[1]]
+    clf = MixupClassifier(max_epochs=1, random_state=0).fit(X, y)
+    y = np.roll(y, 25)
+    assert clf.score(X, kind(y)) == accuracy_score(y, clf.predict(X))
+    weight = np.arange(150.0)
+    expected = accuracy_score(y, clf.predict(X), sample_weight=weight)
+    assert clf.score(X, kind(y), weight) == expected
+
+
+@pytest.mark.parametrize(
+    ("y", "told"),
+    [
+        (np.array(["a"] * 150), "Mix of label input types"),
+        (np.zeros(149, int), "inconsistent numbers of samples"),
+        (np.full(150, np.nan), "NaN"),
+        (np.zeros((150, 2), int), "columns|mix of|probability for each"),
+    ],
+)
+def test_labels_that_cannot_be_scored_are_refused(y, told, iris):
+    clf = MixupClassifier(max_epochs=1, random_state=0).fit(*iris)
+    with pytest.raises(ValueError, match=told):
+        clf.score(iris[0], y)
+
+
 @both
 def test_several_labels_are_scored_as_a_whole(estimator, iris):
     X, y = iris

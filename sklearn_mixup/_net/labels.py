@@ -14,6 +14,15 @@ from sklearn_mixup._net.checks import check_y, default_dtype
 from sklearn_mixup.minibatches import peel
 
 
+def are_alike(y: Any, classes: Any) -> bool:
+    """Whether targets and classes are arrays of whole numbers, or both of words: none is amiss."""
+    kinds = [
+        part.dtype.kind if type(part) is np.ndarray and part.ndim == 1 else "?"
+        for part in (y, classes)
+    ]
+    return kinds == ["U", "U"] or all(kind in "biu" for kind in kinds)
+
+
 def likeliest(y: Any, classes: np.ndarray) -> np.ndarray:
     """Check targets; take the likeliest class of rows of probabilities, leave labels alone."""
     y, target_type = check_y(y)
