@@ -77,7 +77,7 @@ def validation_loss(net, rows):
 
 def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
     left_out = deal_folds(noisy.codes, 2, rng)
-    (nets,) = train(make_committees([{}], noisy, 2, rng, **COMMON), noisy, left_out)
+    ((nets,), _) = train(make_committees([{}], noisy, 2, rng, **COMMON), noisy, left_out)
     for net, rows in zip(nets, left_out, strict=True):
         kept, held_out = noisy.take(np.setdiff1d(np.arange(80), rows)), noisy.take(rows)
         losses = []
@@ -96,7 +96,7 @@ def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
 
 def test_out_of_fold_probabilities_come_from_nets_that_left_the_row_out(noisy, rng):
     left_out = deal_folds(noisy.codes, 11, rng)
-    committees = train(
+    committees, left_out = train(
         make_committees([{}, {"alpha": 0}], noisy, 11, rng, **COMMON), noisy, left_out
     )
     known, found = out_of_fold(committees, noisy, left_out)
@@ -114,24 +114,32 @@ def test_out_of_fold_probabilities_come_from_nets_that_left_the_row_out(noisy, r
 def test_without_rows_to_leave_out_nets_train_to_the_end(rng):
     rows = Rows(np.eye(2, dtype=np.float32), np.array([0, 1]), None, np.ones(2))
     left_out = deal_folds(rows.codes, 2, rng)
-    committees = train(make_committees([{}], rows, 2, rng, **COMMON), rows, left_out)
+    committees, left_out = train(make_committees([{}], rows, 2, rng, **COMMON), rows, left_out)
     assert [len(net.history) for net in committees[0]] == [6, 6]
     known, found = out_of_fold(committees, rows, left_out)
     assert known.size == 0
     assert found.shape == (1, 0, 2)
 
 
-def test_time_that_is_short_ends_a_training_with_what_it_has_learned(noisy, rng):
-    left_out = deal_folds(noisy.codes, 2, rng)
-    common = {**COMMON, "max_epochs": 10**5}
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_time_that_is_short_ends_a_training_with_what_it_has_learned(n_jobs, noisy, rng):
+    left_out = deal_folds(noisy.codes, 4, rng)
+    settings, common = [{}, {}, {}], {**COMMON, "max_epochs": 10**5}
     start = time.perf_counter()
-    committees = train(
-        make_committees([{}, {}, {}], noisy, 2, rng, **common), noisy, left_out, time_limit_s=0.3
+    (nets, *others), left_out = train(
+        make_committees(settings, noisy, 4, rng, **common),
+        noisy,
+        left_out,
+        deadline=start + 0.3,
+        n_jobs=n_jobs,
     )
     assert time.perf_counter() - start < 10  # of hours
-    (nets,) = committees
+    assert not others
+    assert len(nets) == len(left_out) > 0
     assert all(0 < len(net.history) < 10**5 for net in nets)
-    assert out_of_fold(committees, noisy, left_out)[1].shape[0] == 1
+    for net, rows in zip(nets, left_out, strict=True):
+        best = min(net.history[:, "valid_loss"])
+        assert validation_loss(net, noisy.take(rows)) == pytest.approx(best, rel=1e-4)
 
 
 def test_with_time_enough_all_committees_are_trained_to_the_end(noisy, rng):
@@ -140,7 +148,8 @@ def test_with_time_enough_all_committees_are_trained_to_the_end(noisy, rng):
     for limit in (None, 1e6):
         seeds = np.random.RandomState(1)
         committees = make_committees([{}, {"alpha": 0}], noisy, 2, seeds, **COMMON)
-        committees = train(committees, noisy, left_out, time_limit_s=limit)
+        deadline = limit and time.perf_counter() + limit
+        committees, _ = train(committees, noisy, left_out, deadline=deadline)
         found.append(out_of_fold(committees, noisy, left_out)[1])
     assert_allclose(found[0], found[1], atol=1e-5)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -10,12 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from scipy.special import softmax
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused.jobs import fit_together
-from sklearn_mixup._tabular.select import log_loss
+from sklearn_mixup._net.validation import Validation
 
 # The share of rows that a net does not train on.
 _N_FOLDS = 8
@@ -107,87 +104,68 @@ def train(
     rows: Rows,
     left_out: Sequence[np.ndarray],
     *,
-    time_limit_s: float | None = None,
+    deadline: float | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
-) -> list[list[MixupClassifier]]:
-    """Train all committees at once; if there is a limit one by one, as long as there is time.
+) -> tuple[list[list[MixupClassifier]], list[np.ndarray]]:
+    """Train all committees at once; if there is a deadline one by one, as long as there is time.
 
-    The first ends with what it has learned when the time is up. Another is trained if the last took
-    no longer than what is left.
+    The first ends with what it has learned at the deadline, a time of ``time.perf_counter``.
+    Another is trained if the last took no longer than what is left.
 
     Returns
     -------
-    list of list of MixupClassifier
+    committees : list of list of MixupClassifier
         The committees that are trained.
+    left_out : list of ndarray
+        The rows that each of their nets has left out.
     """
     everything = np.arange(len(rows))
     # Committees share these, so that they lie on the device once.
     kept = [rows.take(np.setdiff1d(everything, own)) for own in left_out]
     held_out = [rows.take(own) for own in left_out]
+    # Weights of classes may leave nothing to validate on.
+    validation = [
+        Validation(own.X, own.codes, own.weight) if own.full_weight.any() else None
+        for own in held_out
+    ]
 
-    def fit(chosen: Sequence[Sequence[MixupClassifier]], deadline: float | None) -> None:
-        nets = [net for committee in chosen for net in committee]
-        times = len(chosen)
-        _fit(nets, kept * times, held_out * times, deadline, n_jobs=n_jobs, verbose=verbose)
-
-    if time_limit_s is None:
-        fit(committees, None)
-        return [*map(list, committees)]
-    deadline = time.perf_counter() + time_limit_s
-    trained: list[list[MixupClassifier]] = []
-    seconds = 0.0
-    for committee in committees:
-        start = time.perf_counter()
-        if trained and deadline - start < seconds:
-            break
-        with suppress(_TimeIsUp):
-            fit([committee], deadline)
-        seconds = time.perf_counter() - start
-        trained.append(list(committee))
-    return trained
-
-
-def _fit(
-    nets: Sequence[MixupClassifier],
-    kept: Sequence[Rows],
-    held_out: Sequence[Rows],
-    deadline: float | None,
-    **options: Any,
-) -> None:
-    """Fit each net to its rows; the weights of the epoch best on those held out are kept."""
-    best: dict[int, tuple[float, Any]] = {}
-    places = {id(net): i for i, net in enumerate(nets)}
-
-    def look(net: MixupClassifier) -> None:
-        rows = held_out[places[id(net)]]
-        if len(rows):
-            with torch.no_grad():
-                logits = net.module_(torch.as_tensor(rows.X, device=net.device)).cpu().numpy()
-            loss = log_loss(
-                softmax(logits.astype(np.float64), axis=1), rows.codes, rows.full_weight
-            )
-            if loss < best.get(id(net), (np.inf, None))[0]:
-                best[id(net)] = loss, copy.deepcopy(net.module_.state_dict())
+    def stop_in_time(net: MixupClassifier) -> None:
         if deadline is not None and time.perf_counter() > deadline:
             raise _TimeIsUp
 
-    try:
+    def fit(chosen: Sequence[Sequence[MixupClassifier]]) -> None:
+        times = len(chosen)
         outcomes = fit_together(
-            nets,
-            [rows.X for rows in kept],
-            [rows.codes for rows in kept],
-            [{} if rows.weight is None else {"sample_weight": rows.weight} for rows in kept],
-            on_epoch_end=look,
-            **options,
+            [net for committee in chosen for net in committee],
+            [own.X for own in kept] * times,
+            [own.codes for own in kept] * times,
+            [{"sample_weight": own.weight} for own in kept] * times,
+            validation=validation * times,
+            on_epoch_end=None if deadline is None else stop_in_time,
+            n_jobs=n_jobs,
+            verbose=verbose,
         )
-    finally:
-        for net in nets:
-            if id(net) in best:
-                net.module_.load_state_dict(best[id(net)][1])
-    for result, _ in outcomes:
-        if isinstance(result, Exception):
-            raise result
+        for result, _ in outcomes:
+            if isinstance(result, Exception):
+                raise result
+
+    if deadline is None:
+        fit(committees)
+        return [*map(list, committees)], [*left_out]
+    seconds = 0.0
+    for i, committee in enumerate(committees):
+        start = time.perf_counter()
+        if i and deadline - start < seconds:
+            break
+        with suppress(_TimeIsUp):
+            fit([committee])
+        seconds = time.perf_counter() - start
+    # Nets of several stacks may not all have begun.
+    first, *others = committees
+    begun = [i for i, net in enumerate(first) if net.initialized_]
+    others = [nets for nets in others if all(nets[i].initialized_ for i in begun)]
+    return [[nets[i] for i in begun] for nets in (first, *others)], [left_out[i] for i in begun]
 
 
 def out_of_fold(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -202,6 +203,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         ImportError
             If skrub is not there.
         """
+        start = time.perf_counter()
         self._validate_params()
         X = self._check_X(X, reset=True)
         labels, X, y, weight = self._check_rows(X, y, sample_weight)
@@ -219,11 +221,11 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         left_out = deal_folds(rows.codes, self.n_estimators, rng)
         settings = _check_settings(self.settings)
         common = {"max_epochs": self.max_epochs, "device": self.device}
-        committees = train(
+        committees, left_out = train(
             make_committees(settings, rows, self.n_estimators, rng, **common),
             rows,
             left_out,
-            time_limit_s=self.time_limit_s,
+            deadline=None if self.time_limit_s is None else start + self.time_limit_s,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
