@@ -56,7 +56,7 @@ LAYOUT = (
     ("_fused/jobs", "_fused/replay"),
     ("_fused/draws", "_fused/predict", "_fused/plan"),
     ("_fused/search", "_bagging"),
-    ("_tabular/encode", "_tabular/select"),
+    ("_tabular/bins", "_tabular/encode", "_tabular/select"),
     ("_tabular/committee",),
     ("_tabular/estimator",),
     ("_probe/rows",),

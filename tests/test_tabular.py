@@ -136,7 +136,7 @@ def test_the_mean_of_the_chosen_nets_at_the_temperature_is_predicted(table):
     X, y = table
     settings = [
         {"alpha": 0.2},
-        {"alpha": 0, "lr": 0.02},
+        {"alpha": 0, "lr": 0.02, "bins": 4},
         {"module__hidden_sizes": (4,), "lr": 1e-6},
     ]
     found = TabularMixupClassifier(
@@ -147,8 +147,13 @@ def test_the_mean_of_the_chosen_nets_at_the_temperature_is_predicted(table):
     n_chosen = np.count_nonzero(found.setting_weights_)
     assert len(found.estimators_) == len(found.estimator_weights_) == 3 * n_chosen
     assert found.estimator_weights_.sum() == pytest.approx(1)
-    encoded = found.encoder_.transform(X)
-    said = [net.predict_proba(encoded) for net in found.estimators_]
+    encoded = found._encoder.transform(X)
+    binned = found._bins[4].transform(encoded)
+    assert found.estimator_settings_ == sorted([*np.flatnonzero(found.setting_weights_)] * 3)
+    said = [
+        net.predict_proba(binned if found.settings_[i].get("bins") else encoded)
+        for net, i in zip(found.estimators_, found.estimator_settings_, strict=True)
+    ]
     mean = np.average(said, axis=0, weights=found.estimator_weights_)
     heated = mean ** (1 / found.temperature_)
     expected = heated / heated.sum(axis=1, keepdims=True)
@@ -266,6 +271,7 @@ def test_labels_that_are_missing_are_refused(table):
         ({"settings": []}, "`settings` must hold"),
         ({"settings": [{"alpha": 0}, 3]}, "`settings` must hold"),
         ({"settings": [{"alhpa": 0}]}, "alhpa"),
+        ({"settings": [{"bins": 1}]}, "`bins` of a setting must be 0 or an int > 1"),
         ({"settings": [{"class_weight": "balanced"}]}, "`settings` must not set class_weight"),
         ({"class_weight": {"cow": 2}}, "`class_weight` must name the classes"),
     ],

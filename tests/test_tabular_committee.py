@@ -77,7 +77,9 @@ def validation_loss(net, rows):
 
 def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
     left_out = deal_folds(noisy.codes, 2, rng)
-    ((nets,), _) = train(make_committees([{}], noisy, 2, rng, **COMMON), noisy, left_out)
+    ((nets,), _) = train(
+        make_committees([{}], noisy.class_weight, 2, rng, **COMMON), [noisy], left_out
+    )
     for net, rows in zip(nets, left_out, strict=True):
         kept, held_out = noisy.take(np.setdiff1d(np.arange(80), rows)), noisy.take(rows)
         losses = []
@@ -97,9 +99,11 @@ def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
 def test_out_of_fold_probabilities_come_from_nets_that_left_the_row_out(noisy, rng):
     left_out = deal_folds(noisy.codes, 11, rng)
     committees, left_out = train(
-        make_committees([{}, {"alpha": 0}], noisy, 11, rng, **COMMON), noisy, left_out
+        make_committees([{}, {"alpha": 0}], noisy.class_weight, 11, rng, **COMMON),
+        [noisy, noisy],
+        left_out,
     )
-    known, found = out_of_fold(committees, noisy, left_out)
+    known, found = out_of_fold(committees, [noisy, noisy], left_out)
     assert_array_equal(known, np.arange(80))
     for committee, own in zip(committees, found, strict=True):
         said = [
@@ -114,9 +118,11 @@ def test_out_of_fold_probabilities_come_from_nets_that_left_the_row_out(noisy, r
 def test_without_rows_to_leave_out_nets_train_to_the_end(rng):
     rows = Rows(np.eye(2, dtype=np.float32), np.array([0, 1]), None, np.ones(2))
     left_out = deal_folds(rows.codes, 2, rng)
-    committees, left_out = train(make_committees([{}], rows, 2, rng, **COMMON), rows, left_out)
+    committees, left_out = train(
+        make_committees([{}], rows.class_weight, 2, rng, **COMMON), [rows], left_out
+    )
     assert [len(net.history) for net in committees[0]] == [6, 6]
-    known, found = out_of_fold(committees, rows, left_out)
+    known, found = out_of_fold(committees, [rows], left_out)
     assert known.size == 0
     assert found.shape == (1, 0, 2)
 
@@ -127,8 +133,8 @@ def test_time_that_is_short_ends_a_training_with_what_it_has_learned(n_jobs, noi
     settings, common = [{}, {}, {}], {**COMMON, "max_epochs": 10**5}
     start = time.perf_counter()
     (nets, *others), left_out = train(
-        make_committees(settings, noisy, 4, rng, **common),
-        noisy,
+        make_committees(settings, noisy.class_weight, 4, rng, **common),
+        [noisy] * 3,
         left_out,
         deadline=start + 0.3,
         n_jobs=n_jobs,
@@ -147,11 +153,20 @@ def test_with_time_enough_all_committees_are_trained_to_the_end(noisy, rng):
     found = []
     for limit in (None, 1e6):
         seeds = np.random.RandomState(1)
-        committees = make_committees([{}, {"alpha": 0}], noisy, 2, seeds, **COMMON)
+        committees = make_committees([{}, {"alpha": 0}], noisy.class_weight, 2, seeds, **COMMON)
         deadline = limit and time.perf_counter() + limit
-        committees, _ = train(committees, noisy, left_out, deadline=deadline)
-        found.append(out_of_fold(committees, noisy, left_out)[1])
+        committees, _ = train(committees, [noisy, noisy], left_out, deadline=deadline)
+        found.append(out_of_fold(committees, [noisy, noisy], left_out)[1])
     assert_allclose(found[0], found[1], atol=1e-5)
+
+
+def test_committees_may_see_the_same_rows_encoded_differently(noisy, rng):
+    left_out = deal_folds(noisy.codes, 2, rng)
+    wide = noisy.encoded_as(np.hstack([noisy.X, noisy.X**2]))
+    committees = make_committees([{}, {}], noisy.class_weight, 2, rng, **COMMON)
+    committees, _ = train(committees, [noisy, wide], left_out)
+    assert [nets[0].n_features_in_ for nets in committees] == [5, 10]
+    assert out_of_fold(committees, [noisy, wide], left_out)[1].shape == (2, 20, 2)
 
 
 # -- choosing -------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,10 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.X)
+
+    def encoded_as(self, X: np.ndarray) -> Rows:
+        """Encode the same rows in another way."""
+        return replace(self, X=X)
 
     @property
     def full_weight(self) -> np.ndarray:
@@ -80,15 +84,15 @@ class _TimeIsUp(KeyboardInterrupt):
 
 def make_committees(
     settings: Sequence[Mapping[str, Any]],
-    rows: Rows,
+    class_weight: np.ndarray,
     n_estimators: int,
     rng: np.random.RandomState,
     **common: Any,
 ) -> list[list[MixupClassifier]]:
     """Make the nets of each setting; `common` are the parameters of all of them."""
     common |= {
-        "classes": list(range(len(rows.class_weight))),
-        "class_weight": dict(enumerate(rows.class_weight.tolist())),
+        "classes": list(range(len(class_weight))),
+        "class_weight": dict(enumerate(class_weight.tolist())),
     }
     return [
         [
@@ -101,7 +105,7 @@ def make_committees(
 
 def train(
     committees: Sequence[Sequence[MixupClassifier]],
-    rows: Rows,
+    rows: Sequence[Rows],
     left_out: Sequence[np.ndarray],
     *,
     deadline: float | None = None,
@@ -120,28 +124,20 @@ def train(
     left_out : list of ndarray
         The rows that each of their nets has left out.
     """
-    everything = np.arange(len(rows))
-    # Committees share these, so that they lie on the device once.
-    kept = [rows.take(np.setdiff1d(everything, own)) for own in left_out]
-    held_out = [rows.take(own) for own in left_out]
-    # Weights of classes may leave nothing to validate on.
-    validation = [
-        Validation(own.X, own.codes, own.weight) if own.full_weight.any() else None
-        for own in held_out
-    ]
+    parts = {id(own): _part(own, left_out) for own in rows}
 
     def stop_in_time(net: MixupClassifier) -> None:
         if deadline is not None and time.perf_counter() > deadline:
             raise _TimeIsUp
 
-    def fit(chosen: Sequence[Sequence[MixupClassifier]]) -> None:
-        times = len(chosen)
+    def fit(chosen: Sequence[int]) -> None:
+        jobs = [part for i in chosen for part in parts[id(rows[i])]]
         outcomes = fit_together(
-            [net for committee in chosen for net in committee],
-            [own.X for own in kept] * times,
-            [own.codes for own in kept] * times,
-            [{"sample_weight": own.weight} for own in kept] * times,
-            validation=validation * times,
+            [net for i in chosen for net in committees[i]],
+            [kept.X for kept, _ in jobs],
+            [kept.codes for kept, _ in jobs],
+            [{"sample_weight": kept.weight} for kept, _ in jobs],
+            validation=[validation for _, validation in jobs],
             on_epoch_end=None if deadline is None else stop_in_time,
             n_jobs=n_jobs,
             verbose=verbose,
@@ -151,15 +147,15 @@ def train(
                 raise result
 
     if deadline is None:
-        fit(committees)
+        fit(range(len(committees)))
         return [*map(list, committees)], [*left_out]
     seconds = 0.0
-    for i, committee in enumerate(committees):
+    for i in range(len(committees)):
         start = time.perf_counter()
         if i and deadline - start < seconds:
             break
         with suppress(_TimeIsUp):
-            fit([committee])
+            fit([i])
         seconds = time.perf_counter() - start
     # Nets of several stacks may not all have begun.
     first, *others = committees
@@ -168,8 +164,22 @@ def train(
     return [[nets[i] for i in begun] for nets in (first, *others)], [left_out[i] for i in begun]
 
 
+def _part(rows: Rows, left_out: Sequence[np.ndarray]) -> list[tuple[Rows, Validation | None]]:
+    """Part rows into those that a net trains on and those that it leaves out, for each net."""
+    parts: list[tuple[Rows, Validation | None]] = []
+    for own in left_out:
+        kept, held_out = rows.take(np.setdiff1d(np.arange(len(rows)), own)), rows.take(own)
+        # Weights of classes may leave nothing to validate on.
+        validates = held_out.full_weight.any()
+        validation = Validation(held_out.X, held_out.codes, held_out.weight) if validates else None
+        parts.append((kept, validation))
+    return parts
+
+
 def out_of_fold(
-    committees: Sequence[Sequence[MixupClassifier]], rows: Rows, left_out: Sequence[np.ndarray]
+    committees: Sequence[Sequence[MixupClassifier]],
+    rows: Sequence[Rows],
+    left_out: Sequence[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Let each row be predicted by the nets that left it out.
 
@@ -180,11 +190,12 @@ def out_of_fold(
     probabilities : ndarray of shape (n_committees, n_known, n_classes)
         What the nets of each committee that left them out say of them, on average.
     """
-    found = np.zeros((len(committees), len(rows), len(rows.class_weight)))
-    n_votes = np.bincount(np.concatenate(left_out), minlength=len(rows))
-    for total, committee in zip(found, committees, strict=True):
+    n_rows, n_classes = len(rows[0]), len(rows[0].class_weight)
+    found = np.zeros((len(committees), n_rows, n_classes))
+    n_votes = np.bincount(np.concatenate(left_out), minlength=n_rows)
+    for total, committee, table in zip(found, committees, rows, strict=True):
         for net, own in zip(committee, left_out, strict=True):
             if len(own):
-                total[own] += net.predict_proba(rows.X[own])
+                total[own] += net.predict_proba(table.X[own])
     known = np.flatnonzero(n_votes)
     return known, found[:, known] / n_votes[known, None]

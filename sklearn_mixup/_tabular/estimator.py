@@ -18,6 +18,7 @@ from sklearn_mixup._fused.predict import Stacks, probabilities
 from sklearn_mixup._net.checks import check_outputs, check_sample_weight, check_y
 from sklearn_mixup._net.labels import Labels
 from sklearn_mixup._net.tables import take
+from sklearn_mixup._tabular.bins import Bins
 from sklearn_mixup._tabular.committee import (
     MAX_SEED,
     Rows,
@@ -44,8 +45,17 @@ _OWN = (
     "train_split",
     "warm_start",
 )
-# What committees differ in, if the user does not say.
-SETTINGS: tuple[dict[str, Any], ...] = ({"alpha": 0.2}, {"alpha": 0.0})
+_N_BINS = 16
+# What committees differ in, if the user does not say: `bins` are those of numbers.
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {"alpha": 0.2},
+    {"alpha": 0.0},
+    {"alpha": 0.2, "bins": _N_BINS},
+    {"alpha": 0.0, "bins": _N_BINS},
+)
+# Of more columns, or more numbers in all, bins would cost more than they bring.
+_MOST_BINNED = 150
+_MOST_NUMBERS = 2**25
 
 
 class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
@@ -64,8 +74,10 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         by class; after eight networks there is another round with other eighths.
     settings : list of dict, default=None
         Parameters of :class:`MixupClassifier` to choose among, as in ``[{"alpha": 0}, {"alpha": 1},
-        {"module__hidden_sizes": (256,)}]``. None is a handful that suits most tables; ``[{}]`` are
-        the defaults of :class:`MixupClassifier`, with no choice and in the least time.
+        {"module__hidden_sizes": (256,)}]``; and ``"bins"``, which shows numbers to the networks
+        piece by piece too (piecewise linear encoding [2]_), in so many bins. None is a handful that
+        suits most tables; ``[{}]`` are the defaults of :class:`MixupClassifier`, with no choice and
+        in the least time.
     max_epochs : int, default=64
         Epochs of each network; the learning rate falls to zero over them.
     class_weight : dict or "balanced", default=None
@@ -96,8 +108,12 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         The networks that were chosen; they take encoded rows, and know the classes as 0, 1, ...
     estimator_weights_ : ndarray of shape (n_networks,)
         The weight of each in the mean of their probabilities; they sum to 1.
+    estimator_settings_ : list of int
+        Which of `settings_` each has.
+    settings_ : list of dict
+        The settings that were tried.
     setting_weights_ : ndarray of shape (n_settings,)
-        The share of each of the settings that were tried.
+        The share of each of them; 0 if it was not chosen.
     temperature_ : float
         What the logits of the mean are divided by; above 1 it was too sure of itself.
     validation_loss_ : float
@@ -119,6 +135,8 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     ----------
     .. [1] Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models",
        ICML 2004.
+    .. [2] Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep
+       Learning", NeurIPS 2022.
 
     Examples
     --------
@@ -218,23 +236,56 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         rows = Rows(
             encoded, codes, weight, np.ones(len(labels.known)) if weights is None else weights
         ).take(order)
+        settings = self._list_settings(rows.X)
+        bins = {n: Bins(n).fit(rows.X) for n in {own.get("bins", 0) for own in settings} if n}
+        views = {n: rows.encoded_as(own.transform(rows.X)) for n, own in bins.items()}
+        tables = [views.get(own.get("bins", 0), rows) for own in settings]
         left_out = deal_folds(rows.codes, self.n_estimators, rng)
-        settings = _check_settings(self.settings)
-        common = {"max_epochs": self.max_epochs, "device": self.device}
         committees, left_out = train(
-            make_committees(settings, rows, self.n_estimators, rng, **common),
-            rows,
+            make_committees(
+                [{name: own[name] for name in own if name != "bins"} for own in settings],
+                rows.class_weight,
+                self.n_estimators,
+                rng,
+                max_epochs=self.max_epochs,
+                device=self.device,
+            ),
+            tables,
             left_out,
             deadline=None if self.time_limit_s is None else start + self.time_limit_s,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        known, found = out_of_fold(committees, rows, left_out)
+        self.settings_ = [dict(own) for own in settings[: len(committees)]]
+        known, found = out_of_fold(committees, tables[: len(committees)], left_out)
         self._choose(committees, found, rows.take(known))
         self.classes_ = labels.known
-        self.encoder_ = encoder
+        self._encoder, self._bins = encoder, bins
         self._stacks = Stacks()
         return self
+
+    def _list_settings(self, rows: np.ndarray) -> Sequence[Mapping[str, Any]]:
+        """Check the settings to choose among; by default those that suit encoded rows."""
+        settings = self.settings
+        if settings is None:
+            n_rows, n_columns = rows.shape
+            bins = n_columns <= _MOST_BINNED and n_rows * n_columns * _N_BINS <= _MOST_NUMBERS
+            return SETTINGS if bins else [own for own in SETTINGS if not own.get("bins")]
+        if not len(settings) or not all(isinstance(setting, Mapping) for setting in settings):
+            raise ValueError(
+                "`settings` must hold a dict of parameters of MixupClassifier at least; got "
+                f"{settings!r}. Use [{{}}] for its defaults."
+            )
+        if taken := sorted({*_OWN} & {name for setting in settings for name in setting}):
+            raise ValueError(
+                f"`settings` must not set {', '.join(taken)}, which all networks have in common. "
+                "Set parameters of that name of TabularMixupClassifier, or leave them alone."
+            )
+        for own in settings:
+            n_bins = own.get("bins", 0)
+            if not isinstance(n_bins, Integral) or not (n_bins == 0 or int(n_bins) > 1):
+                raise ValueError(f"`bins` of a setting must be 0 or an int > 1; got {n_bins!r}.")
+        return settings
 
     def _check_X(self, X: Any, *, reset: bool) -> Any:  # noqa: N802
         """Check a table, its columns and their names."""
@@ -283,14 +334,13 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
             self.validation_loss_ = log_loss(
                 heat(mean, self.temperature_), rows.codes, rows.full_weight
             )
-        chosen = [
-            (net, share / len(nets))
-            for share, nets in zip(self.setting_weights_, committees, strict=True)
-            for net in nets
-            if share > 0
-        ]
-        self.estimators_ = [net for net, _ in chosen]
-        self.estimator_weights_ = np.array([share for _, share in chosen])
+        self.estimators_, self.estimator_settings_, weights = [], [], []
+        for i, nets in enumerate(committees):
+            if (share := self.setting_weights_[i]) > 0:
+                self.estimators_ += nets
+                self.estimator_settings_ += [i] * len(nets)
+                weights += [share / len(nets)] * len(nets)
+        self.estimator_weights_ = np.array(weights)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class.
@@ -312,10 +362,12 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
             If the columns are others, or hold another kind of thing.
         """
         check_is_fitted(self)
-        encoded = self.encoder_.transform(self._check_X(X, reset=False))
-        self._stacks.update(self.estimators_, [b""] * len(self.estimators_))
-        mean = np.zeros((len(encoded), len(self.classes_)))
-        for members, outputs in self._stacks.outputs(self.estimators_, lambda i: encoded):
+        rows = self._encoder.transform(self._check_X(X, reset=False))
+        tables = {0: rows, **{n: own.transform(rows) for n, own in self._bins.items()}}
+        n_bins = [self.settings_[i].get("bins", 0) for i in self.estimator_settings_]
+        self._stacks.update(self.estimators_, [str(n).encode() for n in n_bins])
+        mean = np.zeros((len(rows), len(self.classes_)))
+        for members, outputs in self._stacks.outputs(self.estimators_, lambda i: tables[n_bins[i]]):
             # The last bits of the double precision in there tell the place of a row.
             said = probabilities(self.estimators_[members[0]], outputs).float().cpu().numpy()
             mean += (said * self.estimator_weights_[members, None]).sum(axis=1)
@@ -345,20 +397,3 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._stacks = Stacks()
-
-
-def _check_settings(settings: Any) -> Sequence[Mapping[str, Any]]:
-    """Check the settings to choose among."""
-    if settings is None:
-        return SETTINGS
-    if not len(settings) or not all(isinstance(setting, Mapping) for setting in settings):
-        raise ValueError(
-            "`settings` must hold a dict of parameters of MixupClassifier at least; got "
-            f"{settings!r}. Use [{{}}] for its defaults."
-        )
-    if taken := sorted({*_OWN} & {name for setting in settings for name in setting}):
-        raise ValueError(
-            f"`settings` must not set {', '.join(taken)}, which all networks have in common. Set "
-            "parameters of that name of TabularMixupClassifier, or leave them alone."
-        )
-    return settings
