@@ -28,6 +28,7 @@ from sklearn_mixup._fused.replay import Prepared, Recorder, final_step, replace_
 from sklearn_mixup._net.checks import check_outputs, check_sample_weight, check_y, is_dict
 from sklearn_mixup._net.labels import likeliest
 from sklearn_mixup._net.tables import take, take_columns
+from sklearn_mixup._net.validation import Validation
 
 __all__ = ["FusedBaggingClassifier"]
 
@@ -101,6 +102,10 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
 
     Notes
     -----
+    Networks with ``early_stopping=True`` validate on the rows that were not drawn for them, with
+    `bootstrap` or a `max_samples` that leaves some, and on a share of their own rows otherwise. The
+    former have had a say in when a network was best, so `oob_score_` is a little too high then.
+
     Averaging networks that differ in their random numbers alone is known as a deep ensemble [2]_.
 
     References
@@ -259,8 +264,8 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         planned._draws = [*planned._draws, *((seed, draws) for seed in seeds)]
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, len(y))
-        jobs = planned._add_members(seeds, draws, X, y, sample_weight, fit_params)
-        return Plan(jobs, lambda: self._become(planned, X, y))
+        jobs, validation = planned._add_members(seeds, draws, X, y, sample_weight, fit_params)
+        return Plan(jobs, lambda: self._become(planned, X, y), validation)
 
     def _check_fit(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
         """Check what all networks have in common; return the targets and what is routed to them."""
@@ -322,9 +327,9 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         y: np.ndarray,
         sample_weight: Any,
         fit_params: dict[str, Any],
-    ) -> list[Any]:
-        """Make a network for each seed; return what is to be trained on what."""
-        jobs = []
+    ) -> tuple[list[Any], list[Validation | None]]:
+        """Make a network for each seed; return what is to be trained and validated on what."""
+        jobs, validation = [], []
         shared: Prepared | None = None
         for seed in seeds:
             member = self._make_estimator(append=False, random_state=seed)
@@ -355,7 +360,16 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             self.estimators_.append(member)
             self.estimators_features_.append(features)
             jobs.append((net, own, labels, params))
-        return jobs
+            held = None
+            if net.early_stopping and not draws.all_rows:
+                held = _left_out(net, X, y, sample_weight, rows)
+            if held is not None:
+                own = take_columns(held.X, features) if draws.takes_columns else held.X
+                if member is not net:
+                    own = replace_net(member, "passthrough").transform(own)
+                held = Validation(own, *held[1:])
+            validation.append(held)
+        return jobs, validation
 
     def _become(self, planned: Any, X: Any, y: np.ndarray) -> Any:
         """Take over what a plan has come to."""
@@ -561,3 +575,17 @@ def _draws_before_net(estimator: Any) -> bool:
     """Whether a step before the net of a Pipeline has a random state of its own."""
     params = replace_net(estimator, "passthrough").get_params(deep=True)
     return any(name.endswith("random_state") for name in params)
+
+
+def _left_out(
+    net: Any, X: Any, y: np.ndarray, sample_weight: Any, rows: np.ndarray
+) -> Validation | None:
+    """Find the rows that were not drawn for a network; None if it can validate on none of them."""
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight
+    others = np.setdiff1d(np.flatnonzero(weight), rows)
+    if y.ndim == 1:  # It does not know labels that it was not trained on.
+        others = others[np.isin(y[others], y[rows][weight[rows] > 0])]
+    if not len(others):
+        return None
+    weight = None if sample_weight is None else weight[others]
+    return Validation(take(X, others), y[others], weight, net.n_iter_no_change)

@@ -38,7 +38,7 @@ from sklearn_mixup._net.curves import Curves
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.labels import Labels, are_alike, likeliest, name_classes, read_labels
 from sklearn_mixup._net.prediction import in_double
-from sklearn_mixup._net.settings import check_fit_params
+from sklearn_mixup._net.settings import check_fit_params, check_hidden_sizes
 from sklearn_mixup._net.tables import take
 from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits, unwrap
 from sklearn_mixup._net.validation import LoneWatch
@@ -64,6 +64,9 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
         Network that returns logits, shape (batch_size, n_classes). ``fit`` fills in parameters
         named ``n_features`` (numbers in a row of X) and ``n_classes``. An instance is copied, never
         trained in place.
+    hidden_sizes : int or sequence of int, default=None
+        Width of each hidden layer of the module, the same as ``module__hidden_sizes``. None is the
+        module's own, (128, 128) for the default one.
     alpha : float in [0, inf], default=0.2
         Concentration of Beta(alpha, alpha), dimensionless. 0 is ERM: nothing is drawn or mixed.
         The closer to 0, the less is mixed; infinity gives ``lam = 1/2`` always.
@@ -73,6 +76,15 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
         Whether the rows of a minibatch share one ``lam``, as in the paper.
     erm_epochs : int, default=0
         Epochs at the start of training that do not mix.
+    early_stopping : bool, default=False
+        Whether ``fit`` sets rows aside to validate on: after each epoch it computes the loss on
+        them, and it ends with the weights of the epoch in which that was lowest.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that `early_stopping` sets aside, of each label alike and one row of each
+        at least. They are drawn by `random_state`.
+    n_iter_no_change : int or inf, default=10
+        With `early_stopping`, training ends after so many epochs in a row without a lower loss. The
+        learning rate falls over `max_epochs` whether it ends before or not.
     class_weight : dict or "balanced", default=None
         Weight of each class, by label. "balanced" is ``n_samples / (n_classes * bincount(y))``.
     random_state : int, RandomState instance or None, default=None
@@ -146,11 +158,12 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
     loss_curve_ : list of float
         The training loss of each epoch.
     validation_scores_ : list of float or None
-        The accuracy after each epoch on the rows that `train_split` set aside; None without.
+        With `early_stopping`, minus the loss after each epoch on the rows set aside. With
+        `train_split`, the accuracy on those that it set aside. None without either.
     best_validation_score_ : float or None
-        The highest of them.
+        The highest of them, that of the epoch whose weights `early_stopping` kept.
     n_iter_ : int
-        Epochs since training began.
+        Epochs since training began, those after the best one too.
     n_outputs_ : int
         Width of the output, a column for each class.
     slow_because_ : str or None
@@ -180,6 +193,14 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
     ``module_``; and `t_`, the rows seen, since the history holds the ``train_batch_size`` of each
     minibatch.
 
+    `early_stopping` differs from that of :class:`~sklearn.neural_network.MLPClassifier` in that the
+    loss chooses the epoch, as in
+    :class:`~sklearn.ensemble.HistGradientBoostingClassifier`, not the accuracy: where classes
+    overlap, probabilities get worse long before the accuracy does. The loss is that of the rows as
+    they are, not mixed, with their weights. It acts in ``fit`` alone: ``partial_fit`` trains on all
+    rows that it is given. A warm start sets the same rows aside if it is given the same table, and
+    goes back to the weights that it began with if no epoch is better.
+
     The defaults are a recipe for tables; the user guide tells what to expect.
 
     References
@@ -200,11 +221,16 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
     True
     """
 
+    _handed_on: ClassVar[dict[str, str]] = {"hidden_sizes": "module"}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "alpha": [Interval(Real, 0, np.inf, closed="both")],
         "dropout": [Interval(Real, 0, 1, closed="left"), None],
         "lam_per": [StrOptions({"minibatch", "sample"})],
         "erm_epochs": [Interval(Integral, 0, None, closed="left")],
+        "hidden_sizes": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
         "lr": [Interval(Real, 0, None, closed="left")],
@@ -230,10 +256,14 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
         self,
         module: Any = MLP,
         *,
+        hidden_sizes: Any = None,
         alpha: float = 0.2,
         dropout: float | None = None,
         lam_per: str = "minibatch",
         erm_epochs: int = 0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: float = 10,
         class_weight: Any = None,
         random_state: Any = None,
         criterion: Any = nn.CrossEntropyLoss,
@@ -275,6 +305,25 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
             "print_log": QuietLog(),
         }
         return [*{**dict(callbacks), **own}.items()]
+
+    def _check_params(self) -> None:
+        """Raise ValueError for parameters that are not as the docstring says, or do not agree."""
+        super()._check_params()
+        if self.early_stopping and self.train_split:
+            raise ValueError(
+                "Rows to validate on are set aside by `early_stopping` or by `train_split`, not by "
+                f"both; got early_stopping=True and train_split={self.train_split!r}. Leave one "
+                "out."
+            )
+        if self.hidden_sizes is not None:
+            check_hidden_sizes(self)
+
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Collect the arguments of a part; `hidden_sizes` is one of the module."""
+        kwargs = super().get_params_for(prefix)
+        if prefix == "module" and self.hidden_sizes is not None:
+            kwargs["hidden_sizes"] = self.hidden_sizes
+        return kwargs
 
     # -- training ---------------------------------------------------------------------------
 
@@ -325,6 +374,8 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
     ) -> Any:
         """Go on training, for `max_epochs` epochs, without lowering the learning rate.
 
+        All rows are trained on, whether `early_stopping` or not.
+
         Parameters
         ----------
         X, y, sample_weight
@@ -366,6 +417,8 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
         watch = None
         if (validation := vars(self).get("_validation_")) is not None:
             watch = LoneWatch(validation, labels, validation.n_iter_no_change)
+        elif ends and self.early_stopping:
+            watch = LoneWatch(None, labels, self.n_iter_no_change)
         with self._train(
             restart=restart,
             n_epochs=n_epochs,

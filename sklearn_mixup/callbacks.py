@@ -278,6 +278,8 @@ class Resume(Callback):
         if (scaler := _scaler(net)) is not None and state["scaler"]:
             scaler.load_state_dict(state["scaler"])
         training.n_epochs_done = n_done
+        if training.watch is not None:
+            training.watch.load_state_dict(net, state["watch"])
         self.random_states_ = state["random_states"]
 
     def restore_random_states(self, net: Any) -> None:
@@ -294,7 +296,9 @@ class Resume(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Save what the next epoch starts from."""
         n_epochs = len(net.history)
+        watch = None if net._training_ is None else net._training_.watch
         is_last = net._training_ is None or n_epochs == net._training_.n_epochs
+        is_last |= watch is not None and watch.has_ended
         if self.identity_ is None or (n_epochs % self.every_n_epochs and not is_last):
             return
         random_states = _gather(_get_random_states(net))
@@ -310,6 +314,7 @@ class Resume(Callback):
             "callbacks": {name: _learned(callback) for name, callback in net.callbacks_},
             "scaler": None if scaler is None else scaler.state_dict(),
             "random_states": random_states,
+            "watch": None if watch is None else watch.state_dict(),
         }
         try:
             save_checkpoint(Path(self.dirname), state)

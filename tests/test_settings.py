@@ -35,11 +35,11 @@ def quick(**params):
 # -- names that nothing has -----------------------------------------------------------------------
 
 MISSPELT = [
-    ({"hidden_sizes": (64,)}, "module__hidden_sizes"),
-    ({"hidden_layer_sizes": (64,)}, "module__hidden_sizes"),
+    ({"hiden_sizes": (64,)}, "hidden_sizes"),
+    ({"hidden_layer_sizes": (64,)}, "hidden_sizes"),
     ({"module_hidden_sizes": (64,)}, "module__hidden_sizes"),
     ({"module__hiden_sizes": (64,)}, "module__hidden_sizes"),
-    ({"modul__hidden_sizes": (64,)}, "module__hidden_sizes"),
+    ({"modul__hidden_sizes": (64,)}, "hidden_sizes"),
     ({"weight_decay": 0.1}, "optimizer__weight_decay"),
     ({"optimiser__weight_decay": 0.1}, "optimizer__weight_decay"),
     ({"optimizer__weigth_decay": 0.1}, "optimizer__weight_decay"),
@@ -56,7 +56,8 @@ MISSPELT = [
     ({"epochs": 1}, "max_epochs"),
     ({"max_iter": 1}, "max_epochs"),
     ({"lerning_rate": 1}, "lr"),
-    ({"early_stoping": True}, "train_split"),
+    ({"early_stoping": True}, "early_stopping"),
+    ({"validation_split": 0.1}, "validation_fraction"),
 ]
 
 

@@ -55,14 +55,6 @@ class Outside(Callback):
         self.states.append(copy.deepcopy(state))
 
 
-@pytest.fixture
-def noisy(wine):
-    """Wine with a third of its labels drawn anew, so that nets learn by heart what is wrong."""
-    X, y = wine
-    rng = np.random.RandomState(0)
-    return X, np.where(rng.rand(len(y)) < 1 / 3, rng.randint(3, size=len(y)), y)
-
-
 def part(X, y, k=0, **options):
     """Part rows into those to train on and every fourth or fifth, to validate on."""
     held = np.arange(len(y)) % (4 + k % 2) == k

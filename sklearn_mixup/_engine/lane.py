@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from skorch.callbacks import EpochTimer
 from torch import Tensor
+from torch.utils.data import Subset
 
 from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._net.device import kept_rng
@@ -21,7 +22,14 @@ from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.session import Data, begin, end, make_ready
 from sklearn_mixup._net.targets import is_plain_cross_entropy
-from sklearn_mixup._net.validation import HeldOut, Validation, Watch, check_validation, hold_out
+from sklearn_mixup._net.validation import (
+    HeldOut,
+    Validation,
+    Watch,
+    check_validation,
+    hold_out,
+    split_rows,
+)
 from sklearn_mixup.callbacks import LRDecay, decay_factor
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.modules import MLP
@@ -122,12 +130,19 @@ class Lane:
             noise_seed = int(torch.randint(2**62, ()))
             net.notify("on_train_begin", X=X, y=y)
             training.data = shared.load(net, X, y)
-            (self.dataset,) = training.data.bases
+            (self.dataset,) = (trained,) = training.data.bases
             self.held_out: HeldOut | None = None
             if validation is not None:
                 self.held_out = shared.hold_out(net, validation)
                 self.watch = Watch(validation.n_iter_no_change)
-            self.minibatches = net.get_iterator(self.dataset, training=True)
+            elif net.early_stopping:
+                rows, others = split_rows(net, y, len(y))
+                resident = net._resident(self.dataset)
+                weight = training.sample_weight
+                self.held_out = hold_out(net, resident, weight, others, shared.chosen)
+                self.watch = Watch(net.n_iter_no_change)
+                trained = Subset(self.dataset, rows.tolist())
+            self.minibatches = net.get_iterator(trained, training=True)
             if net.max_epochs and not len(self.minibatches):
                 raise no_minibatch(self.minibatches)
         except BaseException:

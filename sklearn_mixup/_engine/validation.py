@@ -122,7 +122,7 @@ class StackValidation:
             key = start, len(tensor)
             if key not in places:
                 own = [i - start for i in members if 0 <= i - start < len(tensor)]
-                places[key] = torch.tensor(own, device=tensor.device)
+                places[key] = torch.tensor(own, dtype=torch.int64, device=tensor.device)
             kept.index_copy_(0, places[key], tensor.index_select(0, places[key]))
         self.shared.update(dict.fromkeys(members, shared))
 

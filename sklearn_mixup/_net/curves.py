@@ -41,9 +41,15 @@ class Curves:
 
     @property
     def validation_scores_(self) -> list[float] | None:
-        """The accuracy after each epoch on the rows that `train_split` set aside, if it did."""
+        """The score after each epoch on the rows that were set aside, if they were.
+
+        It is the accuracy by `train_split`, and minus the loss by `early_stopping`.
+        """
         self._read("epoch")
-        return self.history[:, "valid_acc"] if "valid_acc" in self.history[-1] else None
+        for name, sign in (("valid_acc", 1), ("valid_loss", -1)):
+            if scores := [sign * row[name] for row in self.history if name in row]:
+                return scores
+        return None
 
     @property
     def best_validation_score_(self) -> float | None:

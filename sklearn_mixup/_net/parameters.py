@@ -29,6 +29,8 @@ class Parametrized(NeuralNet):
     initialized_ = False
     virtual_params_: Mapping[str, Any] = MappingProxyType({})
     _is_loaded_ = False
+    # Parameters of the net itself that are handed to a part of it.
+    _handed_on: ClassVar[dict[str, str]] = {}
     _criteria: list[str]
     _params_to_validate: set[str]
 
@@ -91,6 +93,7 @@ class Parametrized(NeuralNet):
         anew: dict[str, Any] = {}
         stored: dict[str, Any] = {}
         others: dict[str, Any] = {}
+        gone: list[str] = []
         for name, value in params.items():
             if self._is_virtual_param(name):
                 others[name] = value
@@ -98,6 +101,10 @@ class Parametrized(NeuralNet):
                 # callback sets while training, as schedules do.
                 if is_idle and "__" in name and "param_groups__" not in name:
                     stored[name] = value
+            elif name in self._handed_on and not is_set_to(self, name, value):
+                self.__dict__[name] = value
+                gone.append(name)
+                anew.setdefault(self._handed_on[name], vars(self)[self._handed_on[name]])
             elif parts[name] not in self.prefixes_:
                 others[name] = value
             elif parts[name] in made and not is_set_to(self, name, value):
@@ -111,11 +118,11 @@ class Parametrized(NeuralNet):
         self._params_to_validate |= {name for name in stored if "__" in name}
         if "callbacks" in map(parts.get, stored):
             self._initialize_callbacks()
-        gone = sorted(name for name in anew if self._holds_weights(parts[name]))
+        gone += [name for name in anew if name in params and self._holds_weights(parts[name])]
         super().set_params(**others, **anew)
         if optimizer_is_other and not anew:  # else skorch has made it
             self._initialize_optimizer()
-        return gone
+        return sorted(gone)
 
     def _holds_weights(self, part: str) -> bool:
         """Whether what is learned is lost when a part is made anew."""

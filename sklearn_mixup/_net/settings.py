@@ -56,9 +56,8 @@ _ELSEWHERE = {
     "solver": "optimizer",
     "loss": "criterion",
     "seed": "random_state",
-    "early_stopping": "train_split",
-    "validation_fraction": "train_split",
-    "validation_split": "train_split",
+    "hidden_layer_sizes": "hidden_sizes",
+    "validation_split": "validation_fraction",
 }
 _OF_VALIDATION = re.compile("(^|_)(eval|val|valid|validation)(_|$)")
 
@@ -265,6 +264,26 @@ def _are_same(one: Any, other: Any) -> bool:
         return False
 
 
+def check_hidden_sizes(net: Any) -> None:
+    """Raise ValueError for `hidden_sizes` that the module does not take, or is given otherwise."""
+    sizes, module = net.hidden_sizes, net.module
+    known = parameters_of(net, "module")
+    if isinstance(module, nn.Module) or not (known is None or "hidden_sizes" in known):
+        kind = type(module) if isinstance(module, nn.Module) else module
+        what = "is made already" if isinstance(module, nn.Module) else "has no such parameter"
+        raise ValueError(
+            "`hidden_sizes` is for a module that is a class with a parameter of that name, such as "
+            f"MLP; got {sizes!r} and {getattr(kind, '__name__', kind)}, which {what}. Use "
+            "hidden_sizes=None."
+        )
+    other = vars(net).get("module__hidden_sizes", sizes)
+    if not np.array_equal(np.atleast_1d(sizes), np.atleast_1d(other)):
+        raise ValueError(
+            "`hidden_sizes` and `module__hidden_sizes` are the same parameter; got "
+            f"hidden_sizes={sizes!r} and module__hidden_sizes={other!r}. Leave one out."
+        )
+
+
 # -- arguments of fit -----------------------------------------------------------------------------
 
 
@@ -293,7 +312,7 @@ def check_fit_params(
             hints.append(f" `{name}` is a parameter of {type(net).__name__} itself.")
         elif _OF_VALIDATION.search(name):
             hints.append(
-                " Rows to validate on are set aside by `train_split`, such as "
+                " Rows to validate on are set aside by early_stopping=True, or by `train_split`: "
                 "skorch.dataset.ValidSplit(5), or skorch.helper.predefined_split for known rows."
             )
         elif near := difflib.get_close_matches(name, of_fit, 1, 0.75):

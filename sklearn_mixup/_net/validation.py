@@ -13,7 +13,7 @@ import torch
 from sklearn.model_selection import train_test_split
 from skorch.dataset import get_len, unpack_data
 from torch import Tensor, nn
-from torch.utils.data import Subset
+from torch.utils.data import IterableDataset, Subset
 
 from sklearn_mixup._net.checks import check_sample_weight, check_y
 from sklearn_mixup._net.last_good import LastGood
@@ -39,7 +39,7 @@ class Validation(NamedTuple):
     X: Any
     y: Any
     sample_weight: Any = None
-    n_iter_no_change: int | None = None
+    n_iter_no_change: float | None = None
 
 
 class HeldOut(NamedTuple):
@@ -63,7 +63,7 @@ class Watch:
         After how many epochs in a row without a new best one the training has ended; None is never.
     """
 
-    def __init__(self, n_iter_no_change: int | None) -> None:
+    def __init__(self, n_iter_no_change: float | None) -> None:
         self.n_iter_no_change = n_iter_no_change
         self.best_loss = math.inf
         self.n_misses = 0
@@ -97,7 +97,7 @@ class LoneWatch(Watch):
     """
 
     def __init__(
-        self, validation: Validation | None, labels: Any, n_iter_no_change: int | None
+        self, validation: Validation | None, labels: Any, n_iter_no_change: float | None
     ) -> None:
         super().__init__(n_iter_no_change)
         self.validation, self.labels = validation, labels
@@ -112,6 +112,12 @@ class LoneWatch(Watch):
             X, y, self.sample_weight = check_validation(net, self.validation)
             self.dataset = net.get_dataset(X, y)
             return dataset, self.dataset
+        if isinstance(dataset, IterableDataset):
+            raise ValueError(
+                "`early_stopping` sets rows aside, so it needs a Dataset whose rows have numbers; "
+                f"got {type(dataset).__name__}, an IterableDataset. Pass the rows to validate on: "
+                "train_split=skorch.helper.predefined_split(...)."
+            )
         rows, others = split_rows(net, self.labels, get_len(dataset))
         self.sample_weight = net._training_.sample_weight
         self.dataset = Subset(dataset, others.tolist())
