@@ -29,6 +29,7 @@ from torch.utils.data import Dataset
 
 from sklearn_mixup._checkpoint import check_shapes, hash_value, load_checkpoint, save_checkpoint
 from sklearn_mixup._net.device import get_random_states, set_random_states
+from sklearn_mixup._streams import Stream
 from sklearn_mixup.minibatches import peel
 
 __all__ = ["LRDecay", "Resume"]
@@ -341,7 +342,7 @@ def _identify(net: Any, X: Any, y: Any) -> dict[str, str]:
             settings[f"callbacks__{name}"] = callback.get_params()
     settings["the data"] = _describe_data(X, y), getattr(net._training_, "sample_weight", None)
     # The states of generators of another kind are others.
-    settings["the kind of device"] = net._training_.shuffle_rng.device.type
+    settings["the kind of device"] = net._training_.shuffle_stream.device.type
     settings["the number of processes"] = (
         torch.distributed.get_world_size() if _is_distributed() else 1
     )
@@ -411,12 +412,14 @@ def _gather(states: Any) -> list[Any] | None:
     return gathered if torch.distributed.get_rank() == 0 else None
 
 
-def _generators(net: Any) -> list[torch.Generator]:
+def _generators(net: Any) -> list[torch.Generator | Stream]:
     """List the random generators of a training and those among its parameters."""
     values = [value for _, value in sorted(net.get_params(deep=False).items())]
     values += [getattr(value, "generator", None) for value in values]  # of a sampler
-    own = [net._training_.shuffle_rng, net._training_.vicinal_rng]
-    return own + [value for value in values if isinstance(value, torch.Generator)]
+    training = net._training_
+    own = [training.shuffle_stream, training.lam_stream, training.partner_stream]
+    values = [value for value in values if isinstance(value, torch.Generator)]
+    return [*own, training.vicinal_rng, *values]
 
 
 def _get_random_states(net: Any) -> tuple[Any, ...]:

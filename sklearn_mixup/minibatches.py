@@ -17,7 +17,7 @@ from skorch.dataset import get_len
 from torch import Tensor
 from torch.utils.data import Subset
 
-from sklearn_mixup.vicinal import sample_partner
+from sklearn_mixup._streams import Stream, draw_words, sort_words
 
 __all__ = ["Minibatches"]
 
@@ -115,7 +115,7 @@ class Minibatches:
     join_single : bool, default=False
         Whether a last minibatch of a single row joins the one before it, if there is one: batch
         normalisation has no variance of one row.
-    rng : torch.Generator, default=None
+    rng : torch.Generator or Stream, default=None
         Source of the shuffle, on the device of the data. None uses torch's global generator.
     augment : callable, default=None
         ``augment(X) -> X``, applied to the gathered rows of many minibatches at once, before
@@ -152,7 +152,7 @@ class Minibatches:
         shuffle: bool = False,
         drop_last: bool = False,
         join_single: bool = False,
-        rng: torch.Generator | None = None,
+        rng: torch.Generator | Stream | None = None,
         augment: Callable[[Rows], Rows] | None = None,
         transform: Callable[[Rows, Rows], tuple[Rows, Rows]] | None = None,
         rank: int = 0,
@@ -196,11 +196,17 @@ class Minibatches:
         n_rows, n_visits = self.n_rows, n_passes * self.n_rows
         if not self.shuffle:
             places = torch.arange(n_visits, device=self.device) % n_rows
-        elif n_passes == 1:
-            places = torch.randperm(n_rows, generator=self.rng, device=self.device)
-        else:  # of a small table, permuted all at once
-            places = sample_partner(n_visits, batch_size=n_rows, rng=self.rng) % n_rows
+        else:
+            places = self._draw_words(n_visits).view(n_passes, n_rows)
+            places = sort_words(places).flatten()
         return places if self.order is None else self.order.index_select(0, places)
+
+    def _draw_words(self, n_words: int) -> Tensor:
+        """Draw random numbers of 64 bits, to sort by."""
+        if isinstance(self.rng, Stream):
+            return draw_words([self.rng], n_words)[0]
+        words = torch.empty(n_words, dtype=torch.int64, device=self.device)
+        return words.random_(-(2**63), None, generator=self.rng)
 
     def draw_visits(self) -> Tensor | None:
         """Draw the rows of the next epoch in the order of their visit; None is as stored."""
@@ -228,10 +234,14 @@ class Minibatches:
 
         A last minibatch that has been joined by a single row is a run of its own.
         """
+        return self.runs_of(self.chunk_rows)
+
+    def runs_of(self, n_rows: int) -> list[tuple[int, int]]:
+        """Cut an epoch into runs of about so many visits, all of whole minibatches."""
+        n_rows = max(n_rows // self.batch_size, 1) * self.batch_size
         n_visits = len(self) * self.batch_size if self.drop_last else self.n_visits
         n_even = n_visits - self.joins * (self.batch_size + 1)
-        starts = range(0, n_even, self.chunk_rows)
-        chunks = [(start, min(start + self.chunk_rows, n_even)) for start in starts]
+        chunks = [(start, min(start + n_rows, n_even)) for start in range(0, n_even, n_rows)]
         return [*chunks, (n_even, n_visits)] if self.joins else chunks
 
     def rows_of(self, n_rows: int) -> int:

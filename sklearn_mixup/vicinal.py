@@ -17,14 +17,14 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
 from sklearn_mixup._one_pass import mix_in_one_pass, takes
+from sklearn_mixup._streams import Stream, draw_words, uniform
 
 __all__ = ["mix", "mix_with", "mixed_loss", "sample_lam", "sample_partner"]
 
@@ -115,6 +115,15 @@ def lam_of(uniform: Tensor, alpha: float | Tensor) -> Tensor:
     return torch.sigmoid(2 * torch.atanh(t) + laplace / alpha)
 
 
+def draw_lam(streams: Sequence[Stream], n_lams: int, alpha: float | Tensor) -> Tensor:
+    """Draw the next weights of each of some streams, shape (n_streams, n_lams).
+
+    `alpha`, > 0, is a number or broadcasts with them.
+    """
+    uniforms = uniform(draw_words(streams, 4 * n_lams)).unflatten(1, (n_lams, 4))
+    return lam_of(uniforms.movedim(2, 0), alpha)
+
+
 def sample_partner(
     n_rows: int, *, batch_size: int | None = None, rng: torch.Generator | None = None
 ) -> Tensor:
@@ -146,13 +155,18 @@ def sample_partner(
     return partner_of(keys, batch_size=batch_size)
 
 
+def draw_partner(streams: Sequence[Stream], n_rows: int, *, batch_size: int) -> Tensor:
+    """Draw the partners of the next rows of each of some streams, shape (n_streams, n_rows)."""
+    return partner_of(draw_words(streams, n_rows), batch_size=batch_size)
+
+
 def partner_of(keys: Tensor, *, batch_size: int | None = None) -> Tensor:
     """Turn random keys into partners, as :func:`sample_partner` does.
 
     Parameters
     ----------
-    keys : Tensor of shape (..., n_rows), in [0, 1)
-        Independent and uniform.
+    keys : Tensor of shape (..., n_rows)
+        Independent and uniform, on [0, 1) or all of int64.
     batch_size : int, default=None
         Rows in a minibatch; the last one may be shorter. None takes all rows as one minibatch.
 
@@ -164,7 +178,9 @@ def partner_of(keys: Tensor, *, batch_size: int | None = None) -> Tensor:
     if batch_size is None or batch_size >= n_rows:
         return keys.argsort(-1)
     # Sorting permutes all minibatches in one call; what fills up the last one comes last in it.
-    filled = F.pad(keys, (0, -n_rows % batch_size), value=2.0).unflatten(-1, (-1, batch_size))
+    most = 2.0 if keys.is_floating_point() else torch.iinfo(keys.dtype).max
+    rest = keys.new_full((*keys.shape[:-1], -n_rows % batch_size), most)
+    filled = torch.cat([keys, rest], -1).unflatten(-1, (-1, batch_size))
     starts = torch.arange(0, n_rows, batch_size, device=keys.device).unsqueeze(1)
     return (filled.argsort(-1) + starts).flatten(-2)[..., :n_rows]
 

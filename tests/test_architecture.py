@@ -14,7 +14,7 @@ PACKAGE = "sklearn_mixup"
 
 # Each line may import from the lines above it. Files on one line never import each other.
 LAYOUT = (
-    ("_one_pass",),
+    ("_one_pass", "_streams"),
     ("vicinal", "augmentation", "exceptions"),
     ("modules",),
     ("_net/tables",),
@@ -47,7 +47,7 @@ LAYOUT = (
         "_net/session",
         "_engine/update",
     ),
-    ("_net/estimator", "_gan/steps", "_engine/stack_optimizer", "_engine/step"),
+    ("_net/estimator", "_gan/steps", "_engine/draws", "_engine/stack_optimizer", "_engine/step"),
     ("_net/labels", "_net/vicinal_net"),
     ("_classifier", "_gan/estimator"),
     ("_engine/lane",),
@@ -68,7 +68,7 @@ LAYOUT = (
 # The same for benchmarks/. Every folder that is not named here is an experiment.
 BENCHMARKS = ("_nets", "_data", "_lab", "an experiment", "registry", "report", "all", "__main__")
 # These know nothing of scikit-learn and skorch.
-TORCH_ONLY = {"_one_pass", "vicinal", "augmentation", "modules"}
+TORCH_ONLY = {"_one_pass", "_streams", "vicinal", "augmentation", "modules"}
 # What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
 DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
 # Private modules and names of others that we lean on, and why.

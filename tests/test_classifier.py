@@ -88,8 +88,8 @@ def test_alpha_zero_draws_nothing(iris, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("something was drawn")
 
-    monkeypatch.setattr(estimator_module, "sample_lam", refuse)
-    monkeypatch.setattr(net_module, "sample_partner", refuse)
+    monkeypatch.setattr(estimator_module, "draw_lam", refuse)
+    monkeypatch.setattr(net_module, "draw_partner", refuse)
     classifier(alpha=0).fit(*iris)
     with pytest.raises(AssertionError, match="something was drawn"):
         classifier(alpha=0.1).fit(*iris)
@@ -160,11 +160,11 @@ def test_every_training_row_lies_between_two_rows_of_its_minibatch(iris):
 def test_lam_is_drawn_per_minibatch_or_per_sample(iris, lam_per, monkeypatch):
     sizes = []
 
-    def spy(alpha, size, *, rng):
-        sizes.append(size)
-        return torch.full((size,), 0.5, dtype=torch.float64, device=rng.device)
+    def spy(streams, n_lams, alpha):
+        sizes.append(n_lams)
+        return torch.full((1, n_lams), 0.5, dtype=torch.float64, device=streams[0].device)
 
-    monkeypatch.setattr(estimator_module, "sample_lam", spy)
+    monkeypatch.setattr(estimator_module, "draw_lam", spy)
     classifier(lam_per=lam_per, batch_size=16, max_epochs=2).fit(*iris)
     assert sizes == ([10, 10] if lam_per == "minibatch" else [150, 150])
 
@@ -173,11 +173,11 @@ def test_alpha_infinity_puts_every_row_half_way(iris, monkeypatch):
     X, y = iris
     partners = []
 
-    def spy(n_rows, *, batch_size, rng):
-        partners.append(torch.arange(n_rows, device=rng.device).flip(0))
-        return partners[-1]
+    def spy(streams, n_rows, *, batch_size):
+        partners.append(torch.arange(n_rows, device=streams[0].device).flip(0))
+        return partners[-1:]
 
-    monkeypatch.setattr(net_module, "sample_partner", spy)
+    monkeypatch.setattr(net_module, "draw_partner", spy)
     params = {"module": Recording, "max_epochs": 1, "batch_size": -1}
     (rows,) = classifier(alpha=float("inf"), **params).fit(X, y).module_.seen
     (originals,) = classifier(alpha=0, **params).fit(X, y).module_.seen
@@ -205,10 +205,12 @@ def test_training_loss_is_the_objective_written_out(
     lam = torch.rand(n_draws, generator=generator, dtype=torch.float64)
     partner = torch.randperm(n_rows, generator=generator)
     for module, name, draw in (
-        (estimator_module, "sample_lam", lam),
-        (net_module, "sample_partner", partner),
+        (estimator_module, "draw_lam", lam),
+        (net_module, "draw_partner", partner),
     ):
-        monkeypatch.setattr(module, name, lambda *_, rng, draw=draw, **__: draw.to(rng.device))
+        monkeypatch.setattr(
+            module, name, lambda streams, *_, draw=draw, **__: [draw.to(streams[0].device)]
+        )
     weight = np.random.default_rng(0).uniform(0.1, 3, size=n_rows) if weighted else None
     clf = classifier(
         module=Recording,

@@ -26,6 +26,7 @@ from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
 from sklearn_mixup._fused.jobs import fit_together
 from sklearn_mixup._net.targets import LogCoefficients
+from sklearn_mixup._streams import Stream
 from sklearn_mixup.modules import MLP
 from tests.recording import HostReads
 from tests.rounding import ROUNDING, assert_near, error_of_sum
@@ -519,8 +520,8 @@ def make_masks(p, n_steps, shapes, seeds=None, dtype=torch.float32):
     """Draw the masks of some steps, shape (n_modules, n_steps, ...) for each call."""
     p = torch.tensor(p)
     seeds = range(len(p)) if seeds is None else seeds
-    masks = DropoutMasks([torch.Generator().manual_seed(seed) for seed in seeds], p, dtype)
-    bits = masks.draw(0, len(p), n_steps, sum(int(np.prod(shape)) for shape in shapes))
+    masks = DropoutMasks(torch.tensor([Stream(seed).key for seed in seeds]), p, dtype)
+    bits = masks.draw(0, len(p), 0, n_steps, sum(int(np.prod(shape)) for shape in shapes))
     # Those of a step are overwritten by the next.
     steps = [[m.clone() for m in masks.make(0, bits[:, k], shapes)] for k in range(n_steps)]
     return [torch.stack(call, 1) for call in zip(*steps, strict=True)]
@@ -551,16 +552,28 @@ def test_masks_of_modules_steps_and_calls_are_independent():
         assert abs(float(torch.corrcoef(pairs)[0, 1])) < 5 / rows.numel() ** 0.5
 
 
-def test_masks_of_calls_that_drop_nothing_are_ones_and_draw_nothing():
-    rngs = [torch.Generator().manual_seed(i) for i in range(3)]
-    before = [rng.get_state() for rng in rngs]
-    masks = DropoutMasks(rngs, torch.tensor([[0.0, 0.0], [0.0, 0.5], [0.0, 0.0]]), torch.float32)
-    first, second = masks.make(0, masks.draw(0, 3, 1, 300)[:, 0], [(10, 10), (10, 20)])
-    assert (first == 1).all()
+def test_masks_of_calls_that_drop_nothing_are_ones():
+    first, second = make_masks([[0.0, 0.0], [0.0, 0.5], [0.0, 0.0]], 1, [(400, 1000)] * 2)
+    assert (first == 1).all()  # of 1.2e6, so of any 16 random bits
     assert (second[[0, 2]] == 1).all()
     assert sorted(second[1].unique().tolist()) == [0, 2]
-    drawn = [not torch.equal(r.get_state(), s) for r, s in zip(rngs, before, strict=True)]
-    assert drawn == [False, True, False]
+
+
+def test_masks_of_a_step_do_not_depend_on_the_steps_drawn_with_it():
+    masks = DropoutMasks(torch.tensor([3, 4]), torch.full((2, 1), 0.5), torch.float32)
+    together, alone = masks.draw(0, 2, 0, 6, 15), masks.draw(1, 2, 4, 1, 15)
+    assert torch.equal(together[1:, 4:5], alone)
+    assert not torch.equal(together[1:, 3:4], alone)
+
+
+def test_masks_of_another_epoch_are_others():
+    masks = DropoutMasks(torch.tensor([3, 4]), torch.full((2, 1), 0.5), torch.float32)
+    epochs = []
+    for epoch in (0, 1, 0):
+        masks.begin(epoch)
+        epochs.append(masks.draw(0, 2, 0, 6, 100).clone())
+    assert torch.equal(epochs[0], epochs[2])
+    assert (epochs[0] == epochs[1]).float().mean() < 0.01
 
 
 def test_masks_of_a_module_do_not_depend_on_the_others():
@@ -578,7 +591,7 @@ def make_lanes(nets, X, y, shared):
 
 def test_nets_of_other_random_states_drop_otherwise(iris):
     lanes = make_lanes([make_net(random_state=i) for i in (0, 1, 0)], *iris, Shared())
-    seeds = [lane.noise_rng.initial_seed() for lane in lanes]
+    seeds = [lane.noise_key for lane in lanes]
     assert seeds[0] == seeds[2] != seeds[1]
 
 

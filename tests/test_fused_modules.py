@@ -319,9 +319,8 @@ def test_channelwise_dropout_drops_whole_channels(layer, shape, mask):
     X = torch.ones(2, *shape)
     inside = StackedModules(modules, lambda out, _: out.flatten(2).var(2).sum(), X)
     assert inside.mask_shapes(X) == [mask]
-    rngs = [torch.Generator().manual_seed(i) for i in range(2)]
-    masks = DropoutMasks(rngs, inside.p_dropout, torch.float32)
-    drawn = masks.make(0, masks.draw(0, 2, 1, int(np.prod(mask)))[:, 0], [mask])
+    masks = DropoutMasks(torch.tensor([3, 4]), inside.p_dropout, torch.float32)
+    drawn = masks.make(0, masks.draw(0, 2, 0, 1, int(np.prod(mask)))[:, 0], [mask])
     losses = inside.backward(0, 2, X, torch.zeros(2), drawn)
     assert (losses == 0).tolist() == [layer is not nn.Dropout] * 2
     total = StackedModules(modules, lambda out, _: (out > 0).float().mean() + 0 * out.sum(), X)

@@ -246,13 +246,12 @@ def test_lam_follows_the_given_beta(X):
 
 
 def test_alpha_zero_draws_no_lam(X, monkeypatch):
-    def refuse(alpha, size, *, rng):
-        assert alpha == 0
-        return torch.ones(size, device=rng.device)
+    def refuse(*args):
+        raise AssertionError("something was drawn")
 
-    monkeypatch.setattr(estimator_module, "sample_lam", refuse)
+    monkeypatch.setattr(estimator_module, "draw_lam", refuse)
     quick(alpha=0).fit(X)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="something was drawn"):
         quick(alpha=0.1).fit(X)
 
 

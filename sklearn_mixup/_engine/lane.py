@@ -30,6 +30,7 @@ from sklearn_mixup._net.validation import (
     hold_out,
     split_rows,
 )
+from sklearn_mixup._streams import Stream
 from sklearn_mixup.callbacks import LRDecay, decay_factor
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.modules import MLP
@@ -148,7 +149,7 @@ class Lane:
         except BaseException:
             self.close(fitted=False)
             raise
-        self.noise_rng = torch.Generator(training.device).manual_seed(noise_seed)
+        self.noise_key = Stream(noise_seed).key
         self.n_visits = max((stop for _, stop in self.minibatches.chunks()), default=0)
         self.batch_size = self.minibatches.batch_size
         # Steps on minibatches of that many rows.
@@ -164,13 +165,9 @@ class Lane:
         self.timers = [callback for callback in callbacks if isinstance(callback, EpochTimer)]
         self.failed: DivergedError | None = None
 
-    def draw_visits(self) -> Tensor:
-        """Begin an epoch, and draw its rows, shape (n_visits,)."""
+    def begin_epoch(self) -> None:
+        """Begin an epoch; its row of the history is open from here on."""
         self.net.notify("on_epoch_begin", dataset_train=self.dataset, dataset_valid=None)
-        visits = self.minibatches.draw_visits()
-        if visits is None:
-            visits = torch.arange(self.n_visits, device=self.y.device)
-        return visits[: self.n_visits]
 
     def factor(self, step: int) -> float:
         """Tell what the learning rate is multiplied with at a step of the fit."""

@@ -12,7 +12,7 @@ import itertools
 import math
 import operator
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.capture import FEWEST, RECORDERS, ChunkedSteps
+from sklearn_mixup._engine.draws import Draws
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._engine.stack import (
     DropoutMasks,
@@ -35,13 +36,13 @@ from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._net.session import Data
 from sklearn_mixup._net.targets import is_plain_cross_entropy
-from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors, repeat_lam
+from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors
 from sklearn_mixup.modules import MLP
-from sklearn_mixup.vicinal import lam_of, mix, partner_of
+from sklearn_mixup.vicinal import mix
 
-# Random numbers that are drawn for the dropout of a net in one go, and numbers that are gathered
-# for a stack; those of a step are the least.
-_NUMBERS_AHEAD = {"cpu": 2**16, "cuda": 2**18}
+# Random numbers that are drawn for the dropout of a stack in one go, and numbers that are gathered
+# for it; those of a step are the least. On a CPU they should stay in the cache.
+_NUMBERS_AHEAD = {"cpu": 2**18, "cuda": 2**27}
 _NUMBERS_GATHERED = {"cpu": 2**18, "cuda": 2**24}
 
 
@@ -90,25 +91,22 @@ class Group:
         self.validation = StackValidation(lanes, self.stack) if validates else None
         self.copies = Copies()
         self.n_epochs_done = 0
-        self.drawn: dict[int, Tensor] = {}
-        # Where and with which alpha the nets mix that draw together.
-        self.places: dict[tuple[tuple[int, ...], tuple[float, ...]], tuple[Tensor, Tensor]] = {}
-        self.lam: Tensor | None = None
+        self.draws = Draws(lanes)
         self.masks, n_dropped = None, 0
         if (self.stack.p_dropout > 0).any():
-            rngs = [lane.noise_rng for lane in lanes]
-            self.masks = DropoutMasks(rngs, self.stack.p_dropout, net._module_dtype())
+            keys = torch.tensor([lane.noise_key for lane in lanes], device=self.device)
+            self.masks = DropoutMasks(keys, self.stack.p_dropout, net._module_dtype())
             n_dropped = sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
-        # Powers of two, so that one divides the other. What is drawn must not depend on how many
-        # nets there are; what is gathered should stay in the cache.
         n_rows = lanes[0].batch_size
         kind = self.device.type if self.device.type in _NUMBERS_AHEAD else "cpu"
         n_at_once = _NUMBERS_GATHERED[kind] // (n_numbers * n_rows * len(lanes))
         # More than an epoch has would be of no use.
         self.n_gathered = _power_of_two(min(n_at_once, 2 * len(self.n_active)))
-        n_ahead = _NUMBERS_AHEAD[kind]
-        self.n_ahead = _power_of_two(n_ahead // n_dropped) if n_dropped else self.n_gathered
-        self.n_gathered = min(self.n_gathered, self.n_ahead)
+        self.n_ahead = self.n_gathered
+        if n_dropped:
+            self.n_ahead = _power_of_two(_NUMBERS_AHEAD[kind] // (n_dropped * len(lanes)))
+        if self.device.type in RECORDERS:  # What repeated steps need is there before the first.
+            self.n_gathered = min(self.n_gathered, self.n_ahead)
         counts = [lane.n_visits for lane in lanes]
         starts = [i for i, count in enumerate(counts) if counts.index(count) == i]
         self.cohorts = list(itertools.pairwise([*starts, len(lanes)]))
@@ -288,55 +286,11 @@ class Group:
             tensors = tensors[n_held:]
 
     def _draw(self) -> None:
-        """Draw the next epoch of all nets; what is drawn has shape (n_modules, n_visits)."""
+        """Begin the next epoch of all nets, and draw its rows and what they are mixed with."""
         alive = self._alive()  # The others go through their last epoch again.
         for i in alive:
-            self.drawn[i] = self.lanes[i].draw_visits()
-        self.visits = pad_sequence(list(self.drawn.values()), batch_first=True)
-        if not (mixed := [i for i in alive if self.lanes[i].net._mixes_now()]):
-            self.lam = None
-            return
-        if self.lam is None:
-            dtype = torch.float32 if self.device.type == "mps" else torch.float64
-            self.lam = torch.ones_like(self.visits, dtype=dtype)
-            self.distance = torch.zeros_like(self.visits)
-        else:  # Whoever mixed before may not mix now.
-            self.lam.fill_(1)
-            self.distance.zero_()
-        kinds: dict[Any, list[int]] = {}
-        for i in mixed:
-            lane = self.lanes[i]
-            kind = lane.net.lam_per, lane.minibatches.joins, *lane.minibatches.chunks()
-            kinds.setdefault(kind, []).append(i)
-        for (lam_per, _, *chunks), members in kinds.items():
-            for start, stop in chunks:
-                self._draw_mixing(members, start, stop, lam_per)
-
-    def _draw_mixing(self, members: Sequence[int], start: int, stop: int, lam_per: str) -> None:
-        """Draw lam and the partners of some visits of some nets, as each would for itself."""
-        assert self.lam is not None
-        nets = [self.lanes[i].net for i in members]
-        n_rows = stop - start
-        batch_size = self.lanes[members[0]].minibatches.rows_of(n_rows)
-        n_lams = n_rows if lam_per == "sample" else -(-n_rows // batch_size)
-        uniform = self.lam.new_empty(len(nets), 4, n_lams)
-        keys = self.lam.new_empty(len(nets), n_rows, dtype=torch.float32)
-        for net, numbers, order in zip(nets, uniform, keys, strict=True):
-            rng = net._training_.vicinal_rng
-            numbers.uniform_(generator=rng)
-            order.uniform_(generator=rng)
-        key = tuple(members), tuple(net.alpha for net in nets)
-        if key not in self.places:
-            alphas = self.lam.new_tensor([[net.alpha] for net in nets])
-            self.places[key] = torch.tensor(members, device=self.device), alphas
-        places, alphas = self.places[key]
-        lam = lam_of(uniform.transpose(0, 1), alphas)
-        if lam_per != "sample":
-            lam = repeat_lam(lam, n_rows, batch_size=batch_size)
-        partner = partner_of(keys, batch_size=batch_size)
-        self.lam[:, start:stop].index_copy_(0, places, lam)
-        distance = partner - torch.arange(n_rows, device=self.device)
-        self.distance[:, start:stop].index_copy_(0, places, distance)
+            self.lanes[i].begin_epoch()
+        self.draws.draw(alive)
 
     def _gather_rows(self, places: Tensor) -> tuple[Any, Tensor]:
         """Copy rows of the table."""
@@ -350,16 +304,16 @@ class Group:
         """
         n_modules, n_rows = stop - start, n_steps * batch_size
         here = slice(start, stop), slice(first, first + n_rows)
-        visits = self.visits[here]
+        visits = self.draws.visits[here]
         X, y = self._gather_rows((visits + self.offsets[start:stop]).flatten())
         weight = None
         if self.weight is not None:
             weight = self.weight[start:stop].gather(1, visits).flatten()
         partner = torch.arange(len(y), device=self.device)
         lam = None
-        if self.lam is not None:
-            lam = self.lam[here].flatten()
-            partner = partner + self.distance[here].flatten()
+        if self.draws.lam is not None:
+            lam = self.draws.lam[here].flatten()
+            partner = partner + self.draws.distance[here].flatten()
             X = map_tensors(partial(mix, partner=partner, lam=lam), X)
         if lam is not None or weight is not None or isinstance(self.stack, StackedMLP):
             if lam is None:
@@ -383,54 +337,61 @@ class Group:
                 lane = self.lanes[optimizer.start]
                 optimizer.step(lane.factor(epoch * len(lane.minibatches) + k))
 
-    def _draw_bits(self, start: int, stop: int, X: Any, n_steps: int) -> Tensor | None:
-        """Draw the random bits of dropout for some steps, shape (n_modules, n_steps, n_numbers)."""
+    def _count_dropped(self, X: Any) -> int:
+        """Count the numbers that dropout takes in a step of a module."""
+        X = map_tensors(lambda part: part[:, 0], X)
+        return sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
+
+    def _draw_bits(
+        self, start: int, stop: int, first: int, n_steps: int, X: Any
+    ) -> Iterator[Tensor | None]:
+        """Yield the random bits of dropout for each of some steps, shape (n_modules, n_numbers)."""
         if self.masks is None:
-            return None
-        n_numbers = sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
-        return self.masks.draw(start, stop, n_steps, n_numbers)
+            yield from itertools.repeat(None, n_steps)
+            return
+        n_numbers = self._count_dropped(X)
+        for k in range(first, first + n_steps, self.n_ahead):
+            n_drawn = min(self.n_ahead, first + n_steps - k)
+            yield from self.masks.draw(start, stop, k, n_drawn, n_numbers).unbind(1)
 
     def _run_full(self, epoch: int, progress: Callable[[int], None]) -> None:
         """Take the steps on full minibatches."""
-        bits: Tensor | None = None
+        if self.masks is not None:
+            self.masks.begin(2 * epoch)
         for first in range(0, len(self.n_active), self.n_gathered):
             active = self.n_active[first : first + self.n_gathered]
-            n_drawn = active[0]
-            rows = self._gather(0, n_drawn, first * self.batch_size, len(active), self.batch_size)
-            place = first % self.n_ahead
-            if self.masks is not None and place == 0:
-                X = map_tensors(lambda part: part[:, 0], rows[0])
-                # All that may be needed: how many it is must not depend on the other nets.
-                bits = self._draw_bits(0, n_drawn, X, self.n_ahead)
-            here = () if bits is None else bits[:, place : place + len(active)]
+            start = first * self.batch_size
+            rows = self._gather(0, active[0], start, len(active), self.batch_size)
             if self.chunked is None:
-                self._take_steps(epoch, first, active, rows, here)
+                self._take_steps(epoch, first, active, rows)
             else:
-                self._repeat_steps(epoch, first, active, rows, here)
+                self._repeat_steps(epoch, first, active, rows)
             progress(sum(active))
 
-    def _take_steps(
-        self, epoch: int, first: int, active: Sequence[int], rows: Any, bits: Any
-    ) -> None:
+    def _take_steps(self, epoch: int, first: int, active: Sequence[int], rows: Any) -> None:
         """Take step `first` of an epoch and those after it, `active` nets in each."""
         each = cut_rows(operator.methodcaller("unbind", 1), rows)
-        each_bits = bits.unbind(1) if isinstance(bits, Tensor) else itertools.repeat(None)
+        each_bits = self._draw_bits(0, active[0], first, len(active), rows[0])
         for k, stop, chosen, drawn in zip(itertools.count(first), active, each, each_bits):
             if stop < active[0]:
                 chosen = map_tensors(operator.itemgetter(slice(stop)), chosen)
             self.losses.append((0, self._backward(0, stop, chosen, drawn)[None]))
             self._update(epoch, k, 0, stop)
 
-    def _repeat_steps(
-        self, epoch: int, first: int, active: Sequence[int], rows: Any, bits: Any
-    ) -> None:
+    def _repeat_steps(self, epoch: int, first: int, active: Sequence[int], rows: Any) -> None:
         """Take the steps that `_take_steps` would, replayed where that can be."""
         assert self.chunked is not None
+        n_drawn = active[0]
         if not all(optimizer.is_known for optimizer in self.optimizers):
             # Optimizers make their states in the first step.
-            self._take_steps(epoch, first, active[:1], rows, bits)
-            first, active = first + 1, active[1:]
-            rows, bits = map_tensors(lambda part: part[:, 1:], (rows, bits))
+            self._take_steps(epoch, first, active[:1], rows)
+            if not (active := active[1:]):
+                return
+            first, rows = first + 1, map_tensors(lambda part: part[:, 1:], rows)
+        bits: Any = ()
+        if self.masks is not None:
+            n_numbers = self._count_dropped(rows[0])
+            bits = self.masks.draw(0, n_drawn, first, len(active), n_numbers)
         self.chunked.load((rows, bits, self.factors[:, epoch, first : first + len(active)]))
         for stop, run in itertools.groupby(active):
             n_in_all = self.n_active.count(stop) * self.net.max_epochs
@@ -463,15 +424,16 @@ class Group:
 
     def _run_last(self, epoch: int, progress: Callable[[int], None]) -> None:
         """Take the last step of the nets whose last minibatch is shorter."""
+        if self.masks is not None:  # Another length of minibatches, so other streams.
+            self.masks.begin(2 * epoch + 1)
         for start, stop in self.cohorts:
             n_visits = self.lanes[start].n_visits
             n_rows = self.n_last[start]
             if n_rows > 0:
                 rows = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
-                X, targets = map_tensors(lambda part: part[:, 0], rows)
-                bits = self._draw_bits(start, stop, X, 1)
-                drawn = None if bits is None else bits[:, 0]
-                losses = self._backward(start, stop, (X, targets), drawn)
+                (bits,) = self._draw_bits(start, stop, 0, 1, rows[0])
+                rows = map_tensors(lambda part: part[:, 0], rows)
+                losses = self._backward(start, stop, rows, bits)
                 self.losses.append((start, losses[None]))
                 progress(stop - start)
         for optimizer in self.optimizers:

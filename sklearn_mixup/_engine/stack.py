@@ -28,6 +28,7 @@ from torch.func import functional_call, vmap
 
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.targets import LogCoefficients
+from sklearn_mixup._streams import words_at
 from sklearn_mixup.minibatches import Rows, map_tensors
 from sklearn_mixup.modules import MLP
 
@@ -118,44 +119,41 @@ def _is_hooked(part: nn.Module) -> bool:
 
 
 class DropoutMasks:
-    """Masks for the dropout of a stack, those of a module drawn from a generator of its own.
+    """Masks for the dropout of a stack, all drawn at once, each from a stream of its own.
 
-    How many modules there are in the stack makes no difference to any of them. A number is kept
-    if its 16 random bits are below a threshold: p is met to 1 / 131072, and the scale of what is
-    kept makes up for the rest, so that the mean of the masks is exactly 1.
+    What a module drops depends on its key and on the step alone. A number is kept if its 16 random
+    bits are at most a threshold: p is met to 1 / 131072, and the scale of what is kept makes up for
+    the rest, so that the mean of the masks is exactly 1.
 
     Parameters
     ----------
-    rngs : list of torch.Generator
-        One for each module.
+    keys : Tensor of shape (n_modules,), int64
+        Of the stream of each module.
     p : Tensor of shape (n_modules, n_calls)
         How much each call of dropout in a step drops.
     dtype : torch.dtype
         Of the masks.
     """
 
-    def __init__(self, rngs: Sequence[torch.Generator], p: Tensor, dtype: torch.dtype) -> None:
-        self.rngs = rngs
-        self.device, self.dtype = rngs[0].device, dtype
-        self.drops = (p > 0).any(1).tolist()
+    def __init__(self, keys: Tensor, p: Tensor, dtype: torch.dtype) -> None:
+        self.keys = self.epoch_keys = keys
+        self.device = keys.device
         kept = ((1 - p.double()) * 2**16).round().clamp(1, 2**16 - 1)
         kept = torch.where(p > 0, kept, 2**16)
-        # Random bits are signed. A module that drops nothing has all bits at the least.
-        self.below = (kept - 2**15).clamp(max=2**15 - 1).to(self.device, torch.int16)
+        # Random bits are signed: the least are -(2**15).
+        self.most = (kept - 2**15 - 1).to(self.device, torch.int16)
         self.scale = (2**16 / kept).to(self.device, dtype)
         self.made: dict[Any, Any] = {}
 
-    def draw(self, start: int, stop: int, n_steps: int, n_numbers: int) -> Tensor:
-        """Draw the bits of some steps, shape (n_modules, n_steps, n_numbers)."""
-        n_words = -(-n_steps * n_numbers // 4)
-        words = torch.empty(stop - start, n_words, dtype=torch.int64, device=self.device)
-        for i, row in enumerate(words, start):
-            if self.drops[i]:
-                row.random_(-(2**63), None, generator=self.rngs[i])
-            else:
-                row.view(torch.int16).fill_(-(2**15))
-        bits = words.view(torch.int16)[:, : n_steps * n_numbers]
-        return bits.unflatten(1, (n_steps, n_numbers))
+    def begin(self, epoch: int) -> None:
+        """Begin an epoch: each has streams of its own."""
+        self.epoch_keys = words_at(self.keys, 1, first=epoch)[:, 0]
+
+    def draw(self, start: int, stop: int, first: int, n_steps: int, n_numbers: int) -> Tensor:
+        """Draw the bits of the steps from `first` on, shape (n_modules, n_steps, n_numbers)."""
+        n_words = -(-n_numbers // 4)
+        words = words_at(self.epoch_keys[start:stop], n_steps * n_words, first=first * n_words)
+        return words.view(torch.int16).unflatten(1, (n_steps, 4 * n_words))[..., :n_numbers]
 
     def make(self, start: int, bits: Tensor, shapes: Sequence[tuple[int, ...]]) -> Sequence[Tensor]:
         """Turn the bits of a step of modules from `start` on into a mask for each call.
@@ -166,14 +164,14 @@ class DropoutMasks:
         if key not in self.made:
             here = slice(start, start + len(bits))
             sizes = torch.tensor([math.prod(shape) for shape in shapes], device=self.device)
-            each = [x[here].repeat_interleave(sizes, 1) for x in (self.below, self.scale)]
+            each = [x[here].repeat_interleave(sizes, 1) for x in (self.most, self.scale)]
             mask = torch.empty_like(each[1])
             parts = mask.split(sizes.tolist(), 1)
             calls = [part.unflatten(1, shape) for part, shape in zip(parts, shapes, strict=True)]
             self.made[key] = *each, mask, calls
-        below, scale, mask, calls = self.made[key]
+        most, scale, mask, calls = self.made[key]
         # Straight into floats is three times faster than by way of bools.
-        torch.lt(bits, below, out=mask)
+        torch.le(bits, most, out=mask)
         mask.mul_(scale)
         return calls
 

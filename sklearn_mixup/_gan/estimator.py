@@ -471,7 +471,7 @@ class MixupGAN(NetEstimator):
             batch_size=n_round,
             n_visits=n_round * n_rounds,
             order=None if rows is None else torch.as_tensor(rows, device=self.device),
-            rng=self._training_.shuffle_rng,
+            rng=self._training_.shuffle_stream,
             transform=partial(self._with_lam, batch_size=batch_size),
             # A row, its sample, their mixture and the last; and lam, drawn in float64.
             row_bytes=4 * bytes_per_row(X) + 64,

@@ -55,7 +55,7 @@ from sklearn_mixup._net.validation import Ended
 from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.exceptions import DivergedError
 from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel, repeat_lam
-from sklearn_mixup.vicinal import sample_lam
+from sklearn_mixup.vicinal import draw_lam
 
 # From 1.4 on skorch wants to know which method was called, to route metadata.
 _ROUTES = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
@@ -403,11 +403,12 @@ class NetEstimator(Parametrized, LeanEpoch):
 
     def _draw_lam(self, n_rows: int, batch_size: int) -> Tensor:
         """Draw the weights of the rows of consecutive minibatches, as `lam_per` has it."""
-        rng = self._training_.vicinal_rng
-        if self.lam_per == "sample":
-            return sample_lam(self.alpha, n_rows, rng=rng)
-        lam = sample_lam(self.alpha, -(-n_rows // batch_size), rng=rng)
-        return repeat_lam(lam, n_rows, batch_size=batch_size)
+        stream, is_shared = self._training_.lam_stream, self.lam_per != "sample"
+        n_lams = -(-n_rows // batch_size) if is_shared else n_rows
+        if self.alpha == 0:
+            return torch.ones(n_rows, device=stream.device)
+        (lam,) = draw_lam([stream], n_lams, self.alpha)
+        return repeat_lam(lam, n_rows, batch_size=batch_size) if is_shared else lam
 
     def _vicinal_minibatches(
         self,

@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from sklearn_mixup._net.last_good import LastGood
+from sklearn_mixup._streams import Stream
 from sklearn_mixup.callbacks import LRDecay
 from sklearn_mixup.minibatches import Rows
 
@@ -49,7 +50,11 @@ class Training:
     """
 
     n_epochs: int | None
-    shuffle_rng: torch.Generator
+    # Of the order of rows, of their weights, and of their partners.
+    shuffle_stream: Stream
+    lam_stream: Stream
+    partner_stream: Stream
+    # Of whatever else is drawn for mixing, as the latent vectors of a GAN.
     vicinal_rng: torch.Generator
     # Of the global generators, while it lasts.
     seed: int
@@ -171,14 +176,18 @@ def begin(
         drawn = broadcast_object_list(drawn)
     seed, shuffle_seed, vicinal_seed = drawn
     device = net._place if net._place is not None else "cpu"
-    # Two generators, so that nets that differ in alpha alone see the same shuffles; processes
-    # share the shuffle, and mix and drop each for itself.
+    # Two seeds, so that nets that differ in alpha alone see the same shuffles; processes share the
+    # shuffle, and mix and drop each for itself.
     vicinal_seed = seed_of_process(vicinal_seed, rank)
-    shuffle_rng, vicinal_rng = (
-        torch.Generator(device).manual_seed(each) for each in (shuffle_seed, vicinal_seed)
-    )
     net._training_ = net._training_type(
-        n_epochs, shuffle_rng, vicinal_rng, seed=seed, fresh=restart, **needed
+        n_epochs,
+        Stream(shuffle_seed, device),
+        Stream(vicinal_seed, device),
+        Stream(vicinal_seed, device, purpose=1),
+        torch.Generator(device).manual_seed(vicinal_seed),
+        seed=seed,
+        fresh=restart,
+        **needed,
     )
     return net._training_
 
@@ -189,7 +198,7 @@ def make_ready(net: Any) -> None:
     if training.fresh:
         net.initialize()
     training.needs_closure = net._why_closure() is not None
-    training.device, training.dtype = training.shuffle_rng.device, net._module_dtype()
+    training.device, training.dtype = training.shuffle_stream.device, net._module_dtype()
     net._prepare()
     if rank := net._processes[0]:
         torch.manual_seed(seed_of_process(torch.initial_seed(), rank))

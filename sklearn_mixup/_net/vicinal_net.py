@@ -34,7 +34,7 @@ from sklearn_mixup.minibatches import (
     count_joined,
     map_tensors,
 )
-from sklearn_mixup.vicinal import mix, sample_partner
+from sklearn_mixup.vicinal import draw_partner, mix
 
 # An epoch never gets longer than this times the table by weights that count as repeats.
 _MAX_REPEATS = 10
@@ -168,7 +168,7 @@ class VicinalNet(NetEstimator):
             X,
             y,
             order=torch.as_tensor(rows, device=self._place),
-            rng=training.shuffle_rng,
+            rng=training.shuffle_stream,
             rank=rank,
             n_processes=n_processes,
             join_single=self._normalises_batches(),
@@ -221,9 +221,9 @@ class VicinalNet(NetEstimator):
 
     def _draw_mixing(self, n_rows: int, batch_size: int) -> tuple[Tensor, Tensor]:
         """Draw lam and the partners of the rows of consecutive minibatches."""
-        lam = self._draw_lam(n_rows, batch_size)
-        rng = self._training_.vicinal_rng
-        return lam, sample_partner(n_rows, batch_size=batch_size, rng=rng)
+        stream = self._training_.partner_stream
+        (partner,) = draw_partner([stream], n_rows, batch_size=batch_size)
+        return self._draw_lam(n_rows, batch_size), partner
 
     def _vicinal_rows(
         self, X: Rows, y: Rows, *, batch_size: int | None, joins: bool = False
