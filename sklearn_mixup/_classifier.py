@@ -28,15 +28,17 @@ from sklearn_mixup._net.checks import (
     check_floating,
     check_outputs,
     check_part,
+    check_rows,
     check_sample_weight,
     check_y,
     default_dtype,
     first_output,
     is_dict,
 )
-from sklearn_mixup._net.curves import Curves
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.labels import Labels, are_alike, likeliest, name_classes, read_labels
+from sklearn_mixup._net.parameters import check_params, store
+from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.prediction import in_double
 from sklearn_mixup._net.settings import check_fit_params, check_hidden_sizes
 from sklearn_mixup._net.tables import take
@@ -50,7 +52,7 @@ from sklearn_mixup.modules import MLP
 __all__ = ["MixupClassifier"]
 
 
-class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
+class MixupClassifier(VicinalNet, NeuralNetClassifier):
     """A neural network classifier trained with mixup [1]_.
 
     Every minibatch is moved toward a permutation of itself, inputs and targets by the same
@@ -287,7 +289,7 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
         **kwargs: Any,
     ) -> None:
         params = {key: value for key, value in locals().items() if key in _PARAMETERS}
-        self._store_params(params, kwargs)
+        store(self, params, kwargs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -404,7 +406,7 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
         classes: Any = None,
     ) -> Any:
         """Check what was passed, then let skorch train; `n_epochs` is None in ``partial_fit``."""
-        self._check_params()
+        check_params(self)
         check_fit_params(self, self._receivers(), fit_params)
         ends = n_epochs is not None
         restart = not self.initialized_ or (ends and not self.warm_start)
@@ -518,7 +520,7 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
         """Make the module; it is told `n_features` and `n_classes` if it names them."""
         learned = {"n_features": "_n_features_", "n_classes": "n_outputs_"}
         known = {name: getattr(self, attribute, None) for name, attribute in learned.items()}
-        self.module_ = self._told("module", known)
+        self.module_ = make_part(self, "module", known)
         return self
 
     def initialize_callbacks(self) -> Any:
@@ -591,7 +593,7 @@ class MixupClassifier(Curves, VicinalNet, NeuralNetClassifier):
         elif getattr(X, "ndim", 2) > 2:
             check_floating(np.asarray(X).dtype, "X", mixes)
             dtype = None if np.asarray(X).dtype.kind in "iub" else dtype
-        return self._check_array(X, reset=reset, dtype=dtype)
+        return check_rows(self, X, reset=reset, dtype=dtype)
 
     def _output_minibatches(self, X: Any) -> Iterator[Tensor]:
         """Compute the first output of the module, on its device, minibatch by minibatch."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import sklearn_mixup
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = "sklearn_mixup"
 
@@ -42,12 +44,13 @@ LAYOUT = (
         "_net/epoch",
         "_gan/checks",
         "_net/parameters",
+        "_net/parts",
         "_fused/progress",
         "_engine/stack",
-        "_net/session",
         "_engine/update",
     ),
-    ("_net/estimator", "_gan/steps", "_engine/draws", "_engine/stack_optimizer", "_engine/step"),
+    ("_net/session", "_gan/steps", "_engine/draws", "_engine/stack_optimizer", "_engine/step"),
+    ("_net/estimator",),
     ("_net/labels", "_net/vicinal_net"),
     ("_classifier", "_gan/estimator"),
     ("_engine/lane",),
@@ -276,6 +279,12 @@ def test_contributing_tells_of_the_files_that_there_are():
 def test_public_names_are_found():
     names = set(public_names(ROOT))
     assert {"sklearn_mixup.MixupClassifier", "sklearn_mixup.modules.MLP"} <= names
+
+
+@pytest.mark.parametrize(("name", "n_most"), [("MixupClassifier", 2), ("MixupGAN", 1)])
+def test_estimators_have_few_bases_of_ours(name, n_most):
+    _, *bases = getattr(sklearn_mixup, name).__mro__
+    assert len([base for base in bases if base.__module__.startswith(PACKAGE)]) <= n_most
 
 
 def test_the_page_on_how_a_fit_works_names_what_is_there():

@@ -20,6 +20,7 @@ from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._net.device import kept_rng
 from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.loading import no_minibatch
+from sklearn_mixup._net.parameters import check_params
 from sklearn_mixup._net.session import Data, begin, end, make_ready
 from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup._net.validation import (
@@ -107,7 +108,7 @@ class Lane:
         self.net = net
         state = net.random_state
         self.rng_state = state.get_state() if isinstance(state, np.random.RandomState) else None
-        net._check_params()
+        check_params(net)
         sample_weight = fit_params.get("sample_weight")
         X, y, sample_weight, class_weight = shared.check(net, X, y, sample_weight)
         begin(

@@ -23,6 +23,7 @@ from sklearn_mixup._engine.stack import (
     mlp_backward,
 )
 from sklearn_mixup._engine.update import RatesOnDevice, Update, takes_rate_from_device
+from sklearn_mixup._net.epoch import why_closure, why_watched
 from sklearn_mixup._net.settings import is_foreign, taken_by
 from sklearn_mixup._net.targets import (
     LogCoefficients,
@@ -259,7 +260,7 @@ def find_steps(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[
 
 def _why_slow(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> str | None:
     """Say what keeps the steps of an epoch to skorch's own; None if nothing does."""
-    if (reason := net._why_watched(training=True) or net._why_closure()) is not None:
+    if (reason := why_watched(net, training=True) or why_closure(net)) is not None:
         return reason
     for method in _STEP_METHODS:
         if is_foreign(getattr(net, method)):

@@ -29,10 +29,12 @@ from torch.utils.data import IterableDataset
 from sklearn_mixup._gan.checks import check_hooks, check_modules
 from sklearn_mixup._gan.energy import energy_distance
 from sklearn_mixup._gan.steps import PARTS, Iterations
-from sklearn_mixup._net.checks import check_outputs, default_dtype, explain_shapes
+from sklearn_mixup._net.checks import check_outputs, check_rows, default_dtype, explain_shapes
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.loading import Rounds
+from sklearn_mixup._net.parameters import check_params, store
+from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.session import Training, count_rows
 from sklearn_mixup._net.settings import check_fit_params
 from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
@@ -246,7 +248,7 @@ class MixupGAN(NetEstimator):
         **kwargs: Any,
     ) -> None:
         params = {key: value for key, value in locals().items() if key in _PARAMETERS}
-        self._store_params(params, kwargs)
+        store(self, params, kwargs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -319,7 +321,7 @@ class MixupGAN(NetEstimator):
     def _fit(self, method: str, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
         """Check what was passed, then let skorch train; ``partial_fit`` has no end."""
         ends = method == "fit"
-        self._check_params()
+        check_params(self)
         check_fit_params(self, self._receivers(), fit_params)
         restart = not self.initialized_ or (ends and not self.warm_start)
         with self._unlearn_on_error():
@@ -379,7 +381,7 @@ class MixupGAN(NetEstimator):
                 f"X must be one array or tensor; got a {type(X).__name__}. Concatenate its parts."
             )
         dtype = [default_dtype(), np.float32, np.float64]
-        X = self._check_array(X, reset=reset, dtype=dtype, n_least=n_least)
+        X = check_rows(self, X, reset=reset, dtype=dtype, n_least=n_least)
         whole = isinstance(X, Tensor) and not X.is_floating_point()
         return X.to(torch.get_default_dtype()) if whole else X
 
@@ -390,8 +392,8 @@ class MixupGAN(NetEstimator):
             "row_shape": row_shape,
             "n_features": None if row_shape is None else math.prod(row_shape),
         }
-        self.generator_ = self._told("generator", {**rows, "latent_dim": self.latent_dim})
-        self.discriminator_ = self._told("discriminator", rows)
+        self.generator_ = make_part(self, "generator", {**rows, "latent_dim": self.latent_dim})
+        self.discriminator_ = make_part(self, "discriminator", rows)
         self._follow_generator(anew=True)
         self.n_iter_ = 0
         self._latent_dim_ = self.latent_dim

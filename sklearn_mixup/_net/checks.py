@@ -14,9 +14,11 @@ import torch
 from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+from skorch.dataset import Dataset
 from torch import Tensor, nn
 
-from sklearn_mixup._net.tables import check_dense, check_unmasked, is_missing
+from sklearn_mixup._net.tables import check_dense, check_unmasked, explain_table, is_missing
 
 
 def default_dtype() -> np.dtype:
@@ -236,3 +238,33 @@ def explain_batch_norm(batch_size: Any) -> Iterator[None]:
             f"single row, with batch_size={batch_size!r}. Train on more rows, with a larger "
             "`batch_size`, or use a module without batch normalisation."
         ) from error
+
+
+def check_rows(net: Any, X: Any, *, reset: bool, dtype: Any, n_least: int = 1) -> Any:
+    """Check inputs that are one array, as scikit-learn does, or one tensor, where it is."""
+    if not isinstance(X, Tensor):
+        options = {"reset": reset, "dtype": dtype, "ensure_min_samples": n_least}
+        if issparse(X) and net.dataset is not Dataset:  # which says what its rows become
+            return validate_data(net, X, accept_sparse="csr", **options)
+        with explain_table(X):
+            return validate_data(net, X, allow_nd=True, **options)
+    X = check_part(X, "X")
+    if X.is_complex():
+        raise ValueError(f"Complex data not supported; got a tensor of {X.dtype}.")
+    if X.ndim < 2:
+        raise ValueError(
+            f"Expected a tensor of at least 2 dimensions, got a 1D array of {len(X)}. Use "
+            "X.reshape(-1, 1) if it has a single feature."
+        )
+    if len(X) < n_least:
+        raise ValueError(
+            f"Found a tensor with {len(X)} sample(s) while a minimum of {n_least} is required."
+        )
+    if reset:
+        net.n_features_in_ = X.shape[1]
+    elif X.shape[1] != getattr(net, "n_features_in_", X.shape[1]):
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {type(net).__name__} is expecting "
+            f"{net.n_features_in_} features as input."
+        )
+    return X

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from numbers import Integral
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.utils.validation import validate_data
+from sklearn.base import BaseEstimator
 from skorch import NeuralNet
 from skorch.dataset import Dataset, get_len
 from skorch.exceptions import NotInitializedError, SkorchException
+from skorch.history import History
 from skorch.utils import to_device
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader, RandomSampler, Subset, TensorDataset
 
-from sklearn_mixup._engine.capture import RECORDERS
-from sklearn_mixup._net.checks import check_part, check_range
+from sklearn_mixup._net.checks import check_range
 from sklearn_mixup._net.device import count_flops, isolated_rng, resolve_device
-from sklearn_mixup._net.epoch import LeanEpoch
+from sklearn_mixup._net.epoch import is_in_mode, run_epoch, zero_grad
 from sklearn_mixup._net.loading import make_loader
 from sklearn_mixup._net.memory import collate, share
-from sklearn_mixup._net.parameters import Parametrized
+from sklearn_mixup._net.parameters import set_trained
+from sklearn_mixup._net.parts import wants_fused
 from sklearn_mixup._net.prediction import fill_up, find_cuts
 from sklearn_mixup._net.session import (
     MINIBATCHES_OPTIONS,
@@ -45,12 +46,11 @@ from sklearn_mixup._net.session import (
 )
 from sklearn_mixup._net.settings import (
     check_fit_params,
+    check_names,
     explain_missing,
     is_foreign,
-    signature_of,
     taken_by,
 )
-from sklearn_mixup._net.tables import explain_table
 from sklearn_mixup._net.validation import Ended
 from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.exceptions import DivergedError
@@ -61,25 +61,73 @@ from sklearn_mixup.vicinal import draw_lam
 _ROUTES = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
 
 
-@functools.cache
-def _can_be_fused(optimizer: Callable[..., Any], device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether torch has a fused kernel of an optimizer for such parameters, found by trying."""
-    try:
-        optimizer([nn.Parameter(torch.empty(1, device=device, dtype=dtype))], fused=True)
-    except (RuntimeError, TypeError, ValueError):
-        return False
-    return True
-
-
-class NetEstimator(Parametrized, LeanEpoch):
+class NetEstimator(NeuralNet):
     """What a skorch net of any kind needs to be a scikit-learn estimator that lives on a device.
 
-    A subclass wraps what skorch calls in `_train`.
+    A subclass lists its parameters in `_parameter_constraints`, stores them by `store`, and wraps
+    what skorch calls in `_train`.
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]]
     _training_type: ClassVar[type[Training]] = Training
-    _criteria: list[str]
+    # A Training while fit or partial_fit runs.
+    _training_: Any = None
     _predicting = "module"  # which of the modules is asked for predictions
+    # What a subclass counts in its steps.
+    _counts: ClassVar[tuple[str, ...]] = ()
+    _iteration = "in epoch"  # what `n_iter_` counts, as a message says it
+    # skorch sets these in __init__; a scikit-learn estimator has nothing learned before fit.
+    history_: History | None = None
+    initialized_ = False
+    virtual_params_: Mapping[str, Any] = MappingProxyType({})
+    _is_loaded_ = False
+    # Parameters of the net itself that are handed to a part of it.
+    _handed_on: ClassVar[dict[str, str]] = {}
+    _fixed_mode_: bool | None = None
+    _criteria: list[str]
+    _params_to_validate: set[str]
+    callbacks_: list[tuple[str, Any]]
+
+    # -- parameters -------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        is_parameter = name in self.__dict__ and not name.endswith("_")
+        if is_parameter or "_params_to_validate" not in self.__dict__:  # in a subclass's __init__
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def _get_param_names(self) -> list[str]:
+        return [key for key in self.__dict__ if not key.startswith("_") and not key.endswith("_")]
+
+    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
+        """Get the parameters of the net, its callbacks' with ``deep=True``."""
+        params = super().get_params(deep=deep, **kwargs)
+        params["device"] = self.__dict__["device"]
+        return params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters of the net and its parts, which are checked in ``fit``.
+
+        Of a net that is initialized, parts are made anew whose parameters get another value.
+
+        Warns
+        -----
+        UserWarning
+            If that is a network that was trained: its weights are gone.
+        """
+        check_names(self, [name for name in params if name.endswith("_")])
+        if self.initialized_:
+            set_trained(self, params)
+            return self
+        if "callbacks" in params:
+            self.__dict__["callbacks"] = params.pop("callbacks")
+        return super().set_params(**params)
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        if self.initialized_ and "module_" in self.__dict__:
+            return super().__repr__()  # skorch's: the network
+        return BaseEstimator.__repr__(self, N_CHAR_MAX)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
@@ -198,35 +246,6 @@ class NetEstimator(Parametrized, LeanEpoch):
     def check_data(self, X: Any, y: Any = None) -> None:
         """Do nothing: all has been checked by now."""
 
-    def _check_array(self, X: Any, *, reset: bool, dtype: Any, n_least: int = 1) -> Any:
-        """Check inputs that are one array, as scikit-learn does, or one tensor, where it is."""
-        if not isinstance(X, Tensor):
-            options = {"reset": reset, "dtype": dtype, "ensure_min_samples": n_least}
-            if issparse(X) and self.dataset is not Dataset:  # which says what its rows become
-                return validate_data(self, X, accept_sparse="csr", **options)
-            with explain_table(X):
-                return validate_data(self, X, allow_nd=True, **options)
-        X = check_part(X, "X")
-        if X.is_complex():
-            raise ValueError(f"Complex data not supported; got a tensor of {X.dtype}.")
-        if X.ndim < 2:
-            raise ValueError(
-                f"Expected a tensor of at least 2 dimensions, got a 1D array of {len(X)}. Use "
-                "X.reshape(-1, 1) if it has a single feature."
-            )
-        if len(X) < n_least:
-            raise ValueError(
-                f"Found a tensor with {len(X)} sample(s) while a minimum of {n_least} is required."
-            )
-        if reset:
-            self.n_features_in_ = X.shape[1]
-        elif X.shape[1] != getattr(self, "n_features_in_", X.shape[1]):
-            raise ValueError(
-                f"X has {X.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-            )
-        return X
-
     # -- parts ------------------------------------------------------------------------------
 
     def initialize_callbacks(self) -> Any:
@@ -252,39 +271,12 @@ class NetEstimator(Parametrized, LeanEpoch):
         part = super().initialized_instance(instance_or_cls, kwargs)
         return copy.deepcopy(part) if part is instance_or_cls else part
 
-    def _told(self, part: str, learned: Mapping[str, Any]) -> Any:
-        """Make a part; it is told what is learned in ``fit`` if it names a parameter for it."""
-        kwargs = self.get_params_for(part)
-        source = getattr(self, part)
-        if not isinstance(source, nn.Module):
-            named = signature_of(source).parameters
-            for name in learned.keys() & named.keys() - kwargs.keys():
-                if learned[name] is not None:
-                    kwargs[name] = learned[name]
-                elif named[name].default is inspect.Parameter.empty:
-                    of_labels = " or, for a Dataset without `targets`, classes=[...]"
-                    raise ValueError(
-                        f"`{name}` of the {part} is learned in fit, from data that are arrays; it "
-                        f"is not known yet. Pass {part}__{name}=..."
-                        f"{of_labels if name == 'n_classes' else ''}"
-                    )
-        return self.initialized_instance(source, kwargs)
-
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> tuple[Any, dict]:
         """Collect an optimizer's arguments; it is fused where torch offers it, and it is of use."""
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        choices = {"fused", "foreach", "capturable", "differentiable"}
-        optimizer = getattr(self, prefix, None)
         parameters = [parameter for group in args[0] for parameter in group["params"]]
-        fused = {torch.optim.Adam, torch.optim.AdamW}
-        if any(parameter.device.type in RECORDERS for parameter in parameters):
-            fused.add(torch.optim.SGD)  # A recorded step reads its learning rate from the device.
-        if optimizer in fused and not choices & kwargs.keys():
-            kinds = {(parameter.device, parameter.dtype) for parameter in parameters}
-            # torch 2.4 asks a parameter that has no shape yet whether it is floating.
-            lazy = any(map(is_lazy, parameters))
-            if not lazy and all(_can_be_fused(optimizer, *kind) for kind in kinds):
-                kwargs["fused"] = True
+        if wants_fused(getattr(self, prefix, None), parameters, kwargs):
+            kwargs["fused"] = True
         return args, kwargs
 
     def load_params(self, *args: Any, **kwargs: Any) -> None:
@@ -327,6 +319,60 @@ class NetEstimator(Parametrized, LeanEpoch):
 
     def _prepare(self) -> None:
         """Bring the net up to date with its parameters, before it is trained."""
+
+    # -- an epoch ---------------------------------------------------------------------------
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = None) -> None:
+        if set_to_none is False or getattr(self, "accelerator", None) is not None:
+            super()._zero_grad_optimizer(set_to_none)  # which may accumulate gradients
+            return
+        for name in self._optimizers:
+            zero_grad(getattr(self, name + "_"))
+
+    def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Take a step: skorch's, less the closure where nothing needs it."""
+        if self._training_ is None or self._training_.needs_closure:
+            return super().train_step(batch, **fit_params)
+        self._zero_grad_optimizer()
+        step = self.train_step_single(batch, **fit_params)
+        for name in self._optimizers:
+            getattr(self, name + "_").step()
+        return step
+
+    def _set_training(self, training: bool = True) -> None:
+        if training == self._fixed_mode_:
+            return  # The walk through all layers would cost a tenth of a step.
+        self._fixed_mode_ = None  # Somebody else acts after all.
+        if not is_in_mode(self, training):
+            super()._set_training(training)
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Compute an epoch, and see that it came to something if it is one of training."""
+        if iterator is not None:
+            run_epoch(self, iterator, training, prefix, step_fn, **fit_params)
+
+    def _find_steps(self, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[Any, Any]:
+        """Find what an epoch of training goes through, and what takes a step on each of that."""
+        return iterator, step_fn
+
+    def _losses_of(self, prefix: str) -> dict[str, str]:
+        """Tell which losses of a step the history holds, and by what names."""
+        return {"loss": prefix + "_loss"}
+
+    def _n_iter_at_step(self, step: int) -> int:
+        """Count the iterations up to a step of this epoch, counted from its end: -1 is the last."""
+        return len(self.history)
+
+    def _state_kept(self) -> str:
+        """Say what a net is that went back to its last good epoch."""
+        n_epochs = len(self.history)
+        return f"The net is as it was {f'after epoch {n_epochs}' if n_epochs else 'before'}"
+
+    def _advice_on_divergence(self) -> str:
+        """Say what else may help besides a lower learning rate."""
+        return "skorch's GradientNormClipping"
 
     # -- minibatches ------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
 
+from sklearn_mixup._net.epoch import why_closure
 from sklearn_mixup._net.last_good import LastGood
 from sklearn_mixup._streams import Stream
 from sklearn_mixup.callbacks import LRDecay
@@ -197,7 +198,7 @@ def make_ready(net: Any) -> None:
     training = net._training_
     if training.fresh:
         net.initialize()
-    training.needs_closure = net._why_closure() is not None
+    training.needs_closure = why_closure(net) is not None
     training.device, training.dtype = training.shuffle_stream.device, net._module_dtype()
     net._prepare()
     if rank := net._processes[0]:

@@ -13,6 +13,8 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._net.checks import explain_shapes
+from sklearn_mixup._net.curves import read_curve
+from sklearn_mixup._net.epoch import why_watched
 from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.loading import MappedLoader
 from sklearn_mixup._net.session import Training, count_rows
@@ -115,7 +117,7 @@ class VicinalNet(NetEstimator):
     ) -> None:
         """Compute an epoch; that of validation in one go, unless somebody asks for its steps."""
         watch = None if training or self._training_ is None else self._training_.watch
-        if watch is None or self._why_watched(training=False) is not None:
+        if watch is None or why_watched(self, training=False) is not None:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
         if watch is not None:
             watch.look(self)
@@ -286,3 +288,43 @@ class VicinalNet(NetEstimator):
             loss = partial(super().get_loss, *args, **kwargs)
             return two_term_loss(self.criterion_, loss, y_pred, y_true)
         return super().get_loss(y_pred, y_true, *args, **kwargs)
+
+    # -- curves, under the names that scikit-learn's MLPClassifier and MLPRegressor have ---------
+
+    @property
+    def n_iter_(self) -> int:
+        """Epochs since training began."""
+        return len(read_curve(self, "epoch"))
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The training loss of each epoch, on mixed rows."""
+        return read_curve(self, "train_loss")
+
+    @property
+    def loss_(self) -> float:
+        """The last training loss."""
+        return self.loss_curve_[-1]
+
+    @property
+    def best_loss_(self) -> float:
+        """The least training loss."""
+        return min(self.loss_curve_)
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The score after each epoch on the rows that were set aside, if they were.
+
+        It is the accuracy by `train_split`, and minus the loss by `early_stopping`.
+        """
+        read_curve(self, "epoch")
+        for name, sign in (("valid_acc", 1), ("valid_loss", -1)):
+            if scores := [sign * row[name] for row in self.history if name in row]:
+                return scores
+        return None
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """The highest of them."""
+        scores = self.validation_scores_
+        return None if scores is None else max(scores)
