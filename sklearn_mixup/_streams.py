@@ -85,7 +85,7 @@ class Stream:
     def take(self, n_words: int) -> int:
         """Take the next words; return the key of a stream that begins with them."""
         key = _signed(self.key + self.place * _GOLDEN)
-        self.place += n_words
+        self.place += int(n_words)  # NumPy's whole numbers would overflow
         return key
 
 
