@@ -27,7 +27,7 @@ Subset = bool | Literal["auto"]
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive as published, and what is wanted of it."""
+    """An archive as published, and what is wanted of it; or a file that is published as it is."""
 
     title: str  # of the data set
     url: str  # ends in the name of the archive
@@ -47,6 +47,11 @@ class Archive:
     def packed(self, home: Path) -> Path:
         """Tell where the archive is looked for before it is downloaded."""
         return home / self.folder / self.url.rpartition("/")[2]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether what is published is the file that is wanted."""
+        return self.files == (self.url.rpartition("/")[2],)
 
     def is_here(self, home: Path) -> bool:
         """Whether all can be had without a network."""
@@ -70,6 +75,9 @@ class Archive:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 archive = packed if packed.exists() else self._download(scratch)
+                if self.is_plain:
+                    os.replace(archive, missing[0])
+                    return
                 unpacked = Path(scratch) / "unpacked"
                 # Zip archives know no links or owners, which are what the filter is for.
                 kind: Any = {"filter": "data"} if tarfile.is_tarfile(archive) else {}
@@ -99,8 +107,9 @@ class Archive:
         first = missing[0].relative_to(home)
         as_one, in_folder = f"it as {first.as_posix()!r}", f"them in {first.parent.as_posix()!r}"
         where = as_one if len(missing) == 1 else in_folder
+        do = "Copy" if self.is_plain else "Unpack"
         return (
-            f"{self.title} needs {wanted}: not found, and {reason}. Unpack {self.url} in "
+            f"{self.title} needs {wanted}: not found, and {reason}. {do} {self.url} in "
             f"{str(home / self.folder)!r}, or let {HOME_HAS} {where}{self.beside}."
         )
 

@@ -1,4 +1,4 @@
-"""Tables to learn from, UCI's and scikit-learn's, and how they become numbers."""
+"""Tables to learn from, and how they become numbers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from benchmarks._data import mixed
 from benchmarks._data.uci import FETCHERS, available
 from benchmarks._data.uci_files import DATA_SETS
 
@@ -23,11 +25,16 @@ from benchmarks._data.uci_files import DATA_SETS
 SHIPPED = {"breast_cancer": load_breast_cancer, "digits": load_digits, "wine": load_wine}
 TITLES = {data_set.name: data_set.title for data_set in DATA_SETS}
 TITLES |= {"breast_cancer": "Breast Cancer", "digits": "Digits", "wine": "Wine"}
+# The tables of the paper and the shipped ones, to which `mixed` adds more.
+FIRST_TABLES = tuple(TITLES)
+TITLES |= mixed.TITLES
+# Of larger ones so many rows, the same ones always.
+_N_ROWS = {"adult": 4000, "magic": 4000}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table to learn from; `source` tells the two copies of Iris apart."""
+    """A table to learn from; `source` tells copies and parts apart."""
 
     name: str
     X: pd.DataFrame
@@ -45,10 +52,15 @@ def load_table(name: str, data_home: str | None = None) -> Table:
     if name in SHIPPED:
         bunch = SHIPPED[name](as_frame=True)
         return Table(name, bunch.data, bunch.target.to_numpy(), (), "scikit-learn")
-    bunch = FETCHERS[name](data_home, download_if_missing=False)
+    fetch = FETCHERS.get(name) or mixed.FETCHERS[name]
+    bunch = fetch(data_home, download_if_missing=False)
     shipped = "comes with scikit-learn" in bunch.DESCR
-    source = "scikit-learn" if shipped else "UCI"
-    return Table(name, bunch.data, bunch.target, tuple(bunch.categorical_columns), source)
+    source = "scikit-learn" if shipped else "UCI" if name in FETCHERS else "published"
+    X, y = bunch.data, bunch.target
+    if n_rows := _N_ROWS.get(name):
+        X, _, y, _ = train_test_split(X, y, train_size=n_rows, stratify=y, random_state=0)
+        X, source = X.reset_index(drop=True), f"{source}, {n_rows} rows"
+    return Table(name, X, y, tuple(bunch.categorical_columns), source)
 
 
 def load_by_cost(names: Sequence[str], data_home: str | None) -> list[Table]:
@@ -66,9 +78,9 @@ def find_tables(
     """
     if download:
         for name in wanted:
-            if name in FETCHERS:
-                FETCHERS[name](data_home)
-    here = {*available(data_home), *SHIPPED}
+            if fetch := FETCHERS.get(name) or mixed.FETCHERS.get(name):
+                fetch(data_home)
+    here = {*available(data_home), *mixed.available(data_home), *SHIPPED}
     missing = [name for name in wanted if name not in here]
     if len(missing) == len(wanted):
         raise SystemExit(
@@ -85,8 +97,9 @@ def missing_tables_note(missing: Sequence[str]) -> str:
     names = ", ".join(TITLES[name] for name in missing)
     return (
         f"Not on this machine, and left out: {names}. To have them too, start again "
-        "with --download, which gets them from UCI, or let the environment variable "
-        "SKLEARN_MIXUP_DATA name the folder that has them as uci/abalone/abalone.data and so on."
+        "with --download, which gets them from where they are published, or let the environment "
+        "variable SKLEARN_MIXUP_DATA name the folder that has them as uci/abalone/abalone.data, "
+        "tables/adult/adult.data and so on."
     )
 
 

@@ -19,7 +19,7 @@ from benchmarks._lab.tell import made_with
 def add_table_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--tables``, ``--data-home`` and ``--download``."""
     add_tables(parser, TITLES)
-    add_data_options(parser, "uci/...", download="missing tables from UCI")
+    add_data_options(parser, "uci/...", download="missing tables from where they are published")
 
 
 def add_epochs(parser: argparse.ArgumentParser) -> None:

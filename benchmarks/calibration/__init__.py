@@ -27,7 +27,7 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from benchmarks._data.tables import TITLES
+from benchmarks._data.tables import FIRST_TABLES
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_alphas
 from benchmarks._lab.tables import add_epochs, add_table_options, plan_tables
@@ -38,8 +38,8 @@ from benchmarks.calibration.runs import KEY, Scale, list_tasks
 _ALPHAS = (0.0, 0.1, 0.2, 0.4, 1.0)
 _SCALES = {
     "smoke": Scale(2, 4, (0.0, 0.2), ("iris", "digits")),
-    "small": Scale(20, DEFAULTS["max_epochs"], _ALPHAS, tuple(TITLES)),
-    "paper": Scale(50, DEFAULTS["max_epochs"], _ALPHAS, tuple(TITLES)),
+    "small": Scale(20, DEFAULTS["max_epochs"], _ALPHAS, FIRST_TABLES),
+    "paper": Scale(50, DEFAULTS["max_epochs"], _ALPHAS, FIRST_TABLES),
 }
 
 

@@ -16,6 +16,7 @@ from benchmarks._lab.figures import (
     FAINT,
     GREEN,
     ORANGE,
+    SKY,
     SOFT,
     VERMILLION,
     add_legend,
@@ -23,15 +24,17 @@ from benchmarks._lab.figures import (
     new_figure,
 )
 from benchmarks.peers.methods import METHODS, title_of
-from benchmarks.peers.results import ENSEMBLE, MEASURES, Results
+from benchmarks.peers.results import MEASURES, OURS, Results
 from benchmarks.peers.statistics import Ranks, compare
 
 # Warm for ours, cold for the others.
-_FAMILIES = {
+FAMILIES = {
     "mixup": ("with mixup", VERMILLION, "D"),
     "ERM": ("the same nets without (ERM)", ORANGE, "o"),
     "net": ("other nets", BLUE, "s"),
     "trees": ("trees", GREEN, "^"),
+    "linear": ("linear", SKY, "v"),
+    "base": ("base rates", SOFT, "x"),
 }
 # Where names may stand: points from theirs, and degrees.
 _DISTANCES = (9, 16, 26, 40, 56)
@@ -41,7 +44,7 @@ _SIDES = {"left": 0.0, "center": 0.5, "right": 1.0}
 
 def _colour(method: str) -> str:
     """Choose the colour of a method."""
-    return _FAMILIES[METHODS[method].family][1]
+    return FAMILIES[METHODS[method].family][1]
 
 
 # -- error and log-loss against time --------------------------------------------------------------
@@ -62,11 +65,13 @@ def plot(results: Results) -> Any:
     for ax, name in zip(axes, ("test_error", "log_loss"), strict=True):
         y, error = results.averages[name]["mean"], _errors(results, name)
         frame = MEASURES[name].factor * pd.DataFrame({"y": y, "error": error})
-        points[ax] = frame.assign(x=results.seconds())
+        # The base rates are far off: they would leave no room for the others.
+        shown = [method for method in results.methods if METHODS[method].family != "base"]
+        points[ax] = frame.assign(x=results.seconds()).loc[shown or results.methods]
         _plot_points(ax, points[ax])
         told = f"{MEASURES[name].heading} (mean of {len(results.tables)} tables)"
         ax.set_title(told, fontsize=11)
-    told = "Fit time in seconds, one thread (geometric mean, log scale)."
+    told = "Fit time in seconds of one processor (geometric mean, log scale)."
     if len(results.methods) > 1 and len(results.tables) > 1:
         told += f" Bars: standard error of the difference from {title_of(_reference(results))}."
     figure.supxlabel(told, fontsize=10)
@@ -80,7 +85,7 @@ def plot(results: Results) -> Any:
 
 def _reference(results: Results) -> str:
     """Choose the method that the others are compared with."""
-    return ENSEMBLE if ENSEMBLE in results.methods else results.methods[0]
+    return OURS if OURS in results.methods else results.methods[0]
 
 
 def _errors(results: Results, name: str) -> pd.Series:
@@ -94,7 +99,7 @@ def _errors(results: Results, name: str) -> pd.Series:
 def _plot_points(ax: Any, points: pd.DataFrame) -> None:
     """Draw a point for each method, with its bar, family by family."""
     style = {"markersize": 8, "markeredgecolor": "white", "elinewidth": 1.1, "zorder": 3}
-    for family, (label, colour, marker) in _FAMILIES.items():
+    for family, (label, colour, marker) in FAMILIES.items():
         members = points[[METHODS[method].family == family for method in points.index]]
         if len(members):
             style |= {"fmt": marker, "color": colour, "label": label}
@@ -170,7 +175,7 @@ def _side(offset: tuple[float, float]) -> str:
 def _write(ax: Any, point: pd.Series, method: str, offset: tuple[float, float] = (0.0, 0.0)) -> Any:
     """Write a name at an offset in points, with a line to its point if it is far."""
     line = {"arrowstyle": "-", "color": _colour(method), "linewidth": 0.7, "shrinkB": 4}
-    font = {"size": 10, "weight": "bold"} if method == ENSEMBLE else {"size": 9}
+    font = {"size": 10, "weight": "bold"} if method == OURS else {"size": 9}
     return ax.annotate(
         title_of(method),
         (point["x"], point["y"]),
@@ -236,7 +241,7 @@ def _plot_ranks(ax: Any, ranks: Ranks) -> None:
             told = f"{rank}  {title}"
         level = -below - 0.8 * place
         ax.plot([value, value, edge], [0, level, level], color=_colour(method), linewidth=1.3)
-        weight = "bold" if method == ENSEMBLE else "normal"
+        weight = "bold" if method == OURS else "normal"
         style = {"va": "center", "fontsize": 9.5, "weight": weight, "color": BLACK}
         ax.text(edge + gap, level, told, ha=side, **style)
     room = 0.32 * (end - 1)  # for the names

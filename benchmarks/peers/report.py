@@ -16,14 +16,22 @@ from benchmarks._lab.tables import last_notes
 from benchmarks._lab.tell import p_value
 from benchmarks.peers import figures
 from benchmarks.peers.conclusions import conclude
-from benchmarks.peers.methods import FULL, PYTABKIT, Budget, title_of
-from benchmarks.peers.results import ENSEMBLE, MEASURES, SHARES, WORTH_FINDING, Results, collect
+from benchmarks.peers.methods import FULL, METHODS, Budget, absent_packages, title_of
+from benchmarks.peers.results import (
+    MEASURES,
+    OURS,
+    ROC_AUC,
+    SHARE,
+    WORTH_FINDING,
+    Results,
+    collect,
+)
 from benchmarks.peers.statistics import compare, detectable, power
 
 _PAIRS = (
-    *((ENSEMBLE, other) for other in ("realmlp", "hist_gb", "forest", "mlp", "mixup")),
-    *(("mixup", other) for other in ("realmlp", "hist_gb")),
-    *(("tuned", other) for other in ("realmlp", "mixup")),
+    *((OURS, name) for name, method in METHODS.items() if method.is_anchor),
+    *((OURS, name) for name in ("prior", "ensemble", "mixup_skrub")),
+    *(("mixup", name) for name in ("mixup_skrub", "mlp", "realmlp")),
 )
 
 
@@ -56,7 +64,7 @@ def tables(results: Results) -> list[tuple[str, pd.DataFrame]]:
     written = [
         (f"Means over {len(results.tables)} tables", _means(results)),
         ("Differences, paired by table and split", _pairs(results)),
-        ("The share that is mixup's own", _shares(results)),
+        ("The share that is mixup's own", _share(results)),
     ]
     return [(title, table) for title, table in written if len(table)]
 
@@ -73,8 +81,8 @@ def _means(results: Results) -> pd.DataFrame:
     rows = []
     for method in results.methods:
         row = {"method": title_of(method)}
-        for name, measure in MEASURES.items():
-            row[measure.title] = measure.text(*results.averages[name].loc[method])
+        for name, averages in results.averages.items():
+            row[MEASURES[name].title] = MEASURES[name].text(*averages.loc[method])
         row["fit, s"] = f"{results.seconds()[method]:.2f}"
         row["predict, ms"] = f"{1000 * results.seconds('predict_time_s')[method]:.1f}"
         for name, ranks in results.ranks.items():
@@ -85,7 +93,7 @@ def _means(results: Results) -> pd.DataFrame:
 
 def _pairs(results: Results) -> pd.DataFrame:
     """Write the differences of pairs of methods, and the ratio of their times."""
-    times = {pair: results.difference(pair, "fit_time_s") for pair in _PAIRS}
+    times = {pair: results.difference(pair, "fit_cpu_s") for pair in _PAIRS}
     return pd.DataFrame(
         _difference(results, pair) | {"fit time": f"{np.exp(time.mean):.2f} x"}
         for pair, time in times.items()
@@ -93,19 +101,18 @@ def _pairs(results: Results) -> pd.DataFrame:
     )
 
 
-def _shares(results: Results) -> pd.DataFrame:
-    """Write the differences of mixup and ERM, and the power of their tests."""
-    rows = []
-    for pair in SHARES:
-        if difference := results.difference(pair):
-            error, n = difference.over_tables, difference.n_tables
-            told = ["", ""]
-            if error > 0:
-                found = power(WORTH_FINDING, error, n)
-                told = [f"{100 * detectable(error, n):.2f}", f"{found:.0%}"]
-            titles = ("found in 80 %", f"power at {100 * WORTH_FINDING:g}")
-            rows.append(_difference(results, pair) | dict(zip(titles, told, strict=True)))
-    return pd.DataFrame(rows)
+def _share(results: Results) -> pd.DataFrame:
+    """Write the difference of mixup and ERM, and the power of its test."""
+    difference = results.difference(SHARE)
+    if difference is None:
+        return pd.DataFrame()
+    error, n = difference.over_tables, difference.n_tables
+    told = ["", ""]
+    if error > 0:
+        found = power(WORTH_FINDING, error, n)
+        told = [f"{100 * detectable(error, n):.2f}", f"{found:.0%}"]
+    titles = ("found in 80 %", f"power at {100 * WORTH_FINDING:g}")
+    return pd.DataFrame([_difference(results, SHARE) | dict(zip(titles, told, strict=True))])
 
 
 def _difference(results: Results, pair: tuple[str, str]) -> dict[str, str]:
@@ -151,21 +158,25 @@ def notes(results: Results, budget: Budget) -> str:
         f" Some test rows of {rows_left_out} have a label that no training row has: they count as "
         "errors and in the Brier score, and are left out of the log-loss."
     )
+    binary = ""
+    if ROC_AUC in results.values:
+        n_binary = results.values[ROC_AUC].index.get_level_values("table").nunique()
+        binary = f" ROC AUC is the mean of the {n_binary} tables with two classes."
     defaults = (
-        "at its defaults, but for what the searches choose (tuned, own budget)"
+        "at its defaults (TabM-D with its piecewise-linear numbers)"
         if budget == FULL
         else "with next to no budget, to see that it runs"
     )
     return (
         f"Every method {defaults}, with the same {n_splits} random splits of each "
         f"table, {1 - TEST_SHARE:.0%} to train on and {TEST_SHARE:.0%} to test on, one thread, and "
-        "the split as random_state. The nets of this package and MLPClassifier get standardised "
-        "features, nominal columns one-hot; RandomForest raw numbers, words one-hot; "
-        "HistGradientBoosting and RealMLP-TD nominal columns as categories, and RealMLP-TD, which "
-        "takes no missing numbers, their medians. Own budget: the epochs are searched in folds of "
-        f"the training rows, among {budget.own_epochs[0]} to {budget.own_epochs[-1]}. Fit "
-        "time is wall time of all of it, preprocessing, search and refit too; times are geometric "
-        "means. In the table of means, ± is the standard error over the splits. Differences have "
+        "the split as random_state. All but some nets of this package are told which columns are "
+        "nominal: CatBoost, LightGBM, RealMLP-TD and TabM-D by themselves (the last two take no "
+        "missing numbers, and get medians), the methods of scikit-learn and those with skrub in "
+        "their name behind skrub.tabular_pipeline. mixup, mixup x 8 and ERM x 8 get standardised "
+        "numbers and nominal columns one-hot. The fit time is that of the processor for all of the "
+        "fit, preprocessing too; times are geometric means. "
+        f"In the table of means, ± is the standard error over the splits.{binary} Differences have "
         "two: the one beside the number is over tables, "
         "each a mean of its splits, and is the one to go by if another table is meant; the other "
         "is over splits, each a mean of the tables, for these tables alone, and rather too small, "
@@ -182,12 +193,12 @@ def notes(results: Results, budget: Budget) -> str:
 def absent_note(absent: Sequence[str]) -> str:
     """Say which methods are left out and how to get them."""
     names = ", ".join(map(title_of, absent))
-    how = f"To have it too: pip install {PYTABKIT}, then start again."
+    packages = dict.fromkeys(name for method in absent for name in absent_packages(method))
+    how = f"To have them too: pip install {' '.join(packages)}, then start again."
     return f"Not installed, and left out: {names}. {how}"
 
 
 def _peers_of(runs: pd.DataFrame) -> str:
     """Name the packages of others that the runs were computed with."""
-    found = runs[PYTABKIT].dropna().astype(str).unique() if PYTABKIT in runs else []
-    versions = ", ".join(version for version in found if version and version != "nan")
-    return f"{PYTABKIT} {versions}; " if versions else ""
+    found = dict.fromkeys(text for text in runs["packages"].dropna().astype(str) if text)
+    return "".join(f"{text}; " for text in found)

@@ -27,7 +27,7 @@ import argparse
 from dataclasses import replace
 from functools import partial
 
-from benchmarks._data.tables import TITLES
+from benchmarks._data.tables import FIRST_TABLES
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.tables import add_epochs, add_table_options, plan_tables
 from benchmarks._nets.tables import DEFAULTS
@@ -36,8 +36,8 @@ from benchmarks.variants.runs import FEW_SPLITS, KEY, Scale, list_tasks
 
 _SCALES = {
     "smoke": Scale(2, {}, 4, ("iris", "wine")),
-    "small": Scale(10, FEW_SPLITS, DEFAULTS["max_epochs"], tuple(TITLES)),
-    "paper": Scale(20, {}, DEFAULTS["max_epochs"], tuple(TITLES)),
+    "small": Scale(10, FEW_SPLITS, DEFAULTS["max_epochs"], FIRST_TABLES),
+    "paper": Scale(20, {}, DEFAULTS["max_epochs"], FIRST_TABLES),
 }
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from benchmarks.__main__ import main
@@ -21,10 +25,11 @@ from benchmarks._data.tables import TITLES, Table, load_table, make_preprocessor
 from benchmarks._lab.runs import environment
 from benchmarks._lab.scores import measure
 from benchmarks.peers import methods, report
+from benchmarks.peers.anchors import as_categories
 from benchmarks.peers.conclusions import conclude
 from benchmarks.peers.figures import plot, plot_ranks
-from benchmarks.peers.methods import FULL, METHODS, TINY, as_categories
-from benchmarks.peers.results import collect
+from benchmarks.peers.methods import FULL, METHODS, TINY, absent_packages
+from benchmarks.peers.results import OURS, collect
 from benchmarks.peers.runs import Scale, list_tasks, run_method
 from benchmarks.peers.statistics import (
     Ranks,
@@ -36,16 +41,17 @@ from benchmarks.peers.statistics import (
     power,
     rank,
 )
-from sklearn_mixup import MixupClassifier
+from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
 
-needs_pytabkit = pytest.mark.skipif(
-    not methods.is_installed("realmlp"), reason="pytabkit is not installed"
+needs_peers = pytest.mark.skipif(
+    any(map(absent_packages, METHODS)), reason="not all packages of the extra peers are installed"
 )
-FAST = ["mixup", "erm", "tuned", "erm_budget", "mlp", "hist_gb", "forest"]
+FAST = ["mixup", "erm_ensemble", "mlp", "hist_gb", "forest", "prior"]
+OTHERS = ["catboost", "lightgbm", "realmlp", "tabm"]
 
 
 def make_runs(
-    errors: dict[str, float], *, tables=("iris", "wine", "digits"), spread=0.0, n_splits=4
+    errors: dict[str, float], *, tables=("iris", "wine", "breast_cancer"), spread=0.0, n_splits=4
 ) -> pd.DataFrame:
     """Make up runs; a method's error is the same on all tables, but for a spread between them."""
     rng = np.random.default_rng(0)
@@ -58,7 +64,8 @@ def make_runs(
                 rows.append(
                     {"table": table, "method": method, "split": split, "n_unseen": 0}
                     | {"test_error": value, "log_loss": 3 * value, "brier": value, "ece": value}
-                    | {"fit_time_s": 2.0, "predict_time_s": 0.01}
+                    | {"fit_time_s": 9.0, "fit_cpu_s": 2.0, "predict_time_s": 0.01}
+                    | {"roc_auc": 1 - value if table == "breast_cancer" else np.nan}
                 )
     return pd.DataFrame(rows)
 
@@ -67,11 +74,13 @@ def make_runs(
 
 
 def test_a_difference_is_paired_and_has_tables_and_splits_as_units():
-    runs = make_runs({"mixup": 0.2, "erm": 0.25}, spread=0.02).sample(frac=1, random_state=0)
+    runs = make_runs({"mixup": 0.2, "erm_ensemble": 0.25}, spread=0.02).sample(
+        frac=1, random_state=0
+    )
     values = by_table_and_split(runs, "test_error")
-    difference = compare(values, "mixup", "erm")
+    difference = compare(values, "mixup", "erm_ensemble")
     wide = runs.pivot(index=["table", "split"], columns="method", values="test_error")
-    gap = wide["mixup"] - wide["erm"]
+    gap = wide["mixup"] - wide["erm_ensemble"]
     tables, splits = gap.groupby("table").mean(), gap.groupby("split").mean()
     assert difference.mean == pytest.approx(gap.mean())
     assert difference.over_tables == pytest.approx(tables.sem())
@@ -84,21 +93,23 @@ def test_a_difference_is_paired_and_has_tables_and_splits_as_units():
 
 def test_methods_that_are_alike_are_not_told_apart():
     runs = make_runs({"mixup": 0.2})
-    values = by_table_and_split(pd.concat([runs, runs.assign(method="erm")]), "ece")
-    difference = compare(values, "mixup", "erm")
+    values = by_table_and_split(pd.concat([runs, runs.assign(method="erm_ensemble")]), "ece")
+    difference = compare(values, "mixup", "erm_ensemble")
     assert (difference.mean, difference.over_tables) == (0, 0)
     assert (difference.p_value, difference.p_wilcoxon) == (1, 1)
 
 
 def test_one_table_has_no_standard_error_over_tables():
-    values = by_table_and_split(make_runs({"mixup": 0.2, "erm": 0.3}, tables=["iris"]), "ece")
-    difference = compare(values, "mixup", "erm")
+    values = by_table_and_split(
+        make_runs({"mixup": 0.2, "erm_ensemble": 0.3}, tables=["iris"]), "ece"
+    )
+    difference = compare(values, "mixup", "erm_ensemble")
     assert np.isnan([difference.over_tables, difference.p_value, difference.p_wilcoxon]).all()
     assert difference.over_splits > 0
 
 
 def test_the_average_has_the_standard_error_of_means_over_tables():
-    runs = make_runs({"mixup": 0.2, "erm": 0.3}, spread=0.05)
+    runs = make_runs({"mixup": 0.2, "erm_ensemble": 0.3}, spread=0.05)
     found = averages(by_table_and_split(runs, "test_error")).loc["mixup"]
     by_split = runs[runs["method"] == "mixup"].groupby("split")["test_error"].mean()
     assert found.tolist() == pytest.approx([by_split.mean(), by_split.sem()])
@@ -106,7 +117,7 @@ def test_the_average_has_the_standard_error_of_means_over_tables():
 
 def test_a_run_that_is_missing_is_an_error():
     with pytest.raises(ValueError, match=r"table and split .* each method; .*'iris', 0"):
-        collect(make_runs({"mixup": 0.2, "erm": 0.3}).iloc[1:])
+        collect(make_runs({"mixup": 0.2, "erm_ensemble": 0.3}).iloc[1:])
 
 
 @pytest.mark.parametrize(("true", "n"), [(0.0, 5), (1.0, 10), (3.0, 10), (2.0, 4)])
@@ -137,10 +148,12 @@ def test_critical_difference_is_that_of_demsars_tables():
 def test_ranks_share_ties_and_the_friedman_test_is_scipys():
     index = pd.MultiIndex.from_product([["iris", "wine", "digits"], [0]], names=["table", "split"])
     rows = [[0.1, 0.1 + 1e-15, 0.3], [0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]
-    values = pd.DataFrame(rows, index=index, columns=["mlp", "forest", "erm"])
+    values = pd.DataFrame(rows, index=index, columns=["mlp", "forest", "erm_ensemble"])
     ranks = rank(values)
     # Ranks (1.5, 1.5, 3), (1, 2, 3) and (3, 1, 2).
-    assert ranks.mean.to_dict() == pytest.approx({"forest": 1.5, "mlp": 5.5 / 3, "erm": 8 / 3})
+    assert ranks.mean.to_dict() == pytest.approx(
+        {"forest": 1.5, "mlp": 5.5 / 3, "erm_ensemble": 8 / 3}
+    )
     expected = stats.friedmanchisquare(*values.round(12).to_numpy().T).pvalue
     assert ranks.p_value == pytest.approx(expected)
 
@@ -163,41 +176,71 @@ def test_groups_join_what_is_within_reach_and_leave_out_groups_inside_others():
 
 
 def test_nominal_columns_and_words_become_categories_and_numbers_stay():
-    X = pd.DataFrame({"code": [1, 2], "word": ["a", "b"], "number": [0.5, 1.5]})
+    X = pd.DataFrame({"code": [1, np.nan], "word": ["a", None], "number": [0.5, np.nan]})
     found = as_categories(Table("made up", X, np.array([0, 1]), ("code",), ""))
     assert found.dtypes.astype(str).tolist() == ["category", "category", "float64"]
-    assert X.dtypes.astype(str).tolist()[0] == "int64"  # the caller's table is as it was
+    assert found.isna().sum().tolist() == [1, 1, 1]
+    assert [found[name].cat.categories.tolist() for name in ("code", "word")] == [["1.0"], ["a"]]
+    assert X.dtypes.astype(str).tolist()[0] == "float64"  # the caller's table is as it was
 
 
+def behind_skrub(classifier):
+    return pytest.importorskip("skrub").tabular_pipeline(classifier)
+
+
+def behind_preprocessor(classifier):
+    return make_pipeline(make_preprocessor(load_table("wine"), "standardised"), classifier)
+
+
+TINY_NET = MixupClassifier(max_epochs=TINY.max_epochs, random_state=1, device="cpu")
 ESTIMATORS = {
-    "mixup": MixupClassifier(max_epochs=TINY.max_epochs, random_state=1, device="cpu"),
-    "erm": MixupClassifier(alpha=0, max_epochs=TINY.max_epochs, random_state=1, device="cpu"),
-    "hist_gb": HistGradientBoostingClassifier(random_state=1),
-    "forest": RandomForestClassifier(random_state=1),
+    "mixup": (behind_preprocessor, TINY_NET),
+    "mixup_skrub": (behind_skrub, TINY_NET),
+    "erm_ensemble": (
+        behind_preprocessor,
+        FusedBaggingClassifier(clone(TINY_NET).set_params(alpha=0), 2, random_state=1),
+    ),
+    "hist_gb": (behind_skrub, HistGradientBoostingClassifier(random_state=1)),
+    "logistic": (behind_skrub, LogisticRegression(random_state=1)),
+    "prior": (make_pipeline, DummyClassifier(strategy="prior")),
 }
 
 
 @pytest.mark.parametrize("method", ESTIMATORS)
 def test_a_run_is_the_method_on_the_rows_of_the_split(method):
+    make, classifier = ESTIMATORS[method]
+    estimator = make(clone(classifier))
     found = run_method("wine", method, 1, budget=TINY, device="cpu", data_home=None)
     table = load_table("wine")
     train, test = split_rows(table, 1)
-    # Trees see no difference between raw numbers and standardised ones, but for rounding.
-    features = "standardised" if METHODS[method].is_ours else "raw"
-    estimator = make_pipeline(make_preprocessor(table, features), ESTIMATORS[method])
+    if isinstance(estimator[-1], FusedBaggingClassifier):
+        estimator[-1].estimator.set_params(random_state=None)
     estimator.fit(table.X.iloc[train], table.y[train])
     probabilities = estimator.predict_proba(table.X.iloc[test])
     expected = measure(probabilities, table.y[test], estimator.classes_, seed=1)
     for name in ("test_error", "log_loss", "brier", "ece"):
         assert found[name] == pytest.approx(expected[name], abs=1e-6)
-    assert (found["n_train"], found["n_test"]) == (142, 36)
+    assert (found["n_train"], found["n_test"], found["roc_auc"]) == (142, 36, None)
 
 
-def test_a_search_tells_what_it_chose_among_what_it_may():
-    found = run_method("iris", "erm_budget", 0, budget=TINY, device="cpu", data_home=None)
-    chosen = json.loads(found["chosen"])
-    assert chosen["alpha"] == 0
-    assert chosen["max_epochs"] in TINY.own_epochs
+def test_two_classes_have_a_roc_auc():
+    # Seen from the fit: the class that sorts last is the positive one.
+    found = run_method("breast_cancer", "mixup", 0, budget=TINY, device="cpu", data_home=None)
+    assert 0.9 < found["roc_auc"] <= 1
+    found = run_method("breast_cancer", "prior", 0, budget=TINY, device="cpu", data_home=None)
+    assert found["roc_auc"] == 0.5
+
+
+def test_the_time_of_the_processor_does_not_count_waiting(monkeypatch):
+    class Waits(DummyClassifier):
+        def fit(self, X, y):
+            time.sleep(0.2)
+            return super().fit(X, y)
+
+    waits = replace(METHODS["prior"], make=lambda *_: Waits(strategy="prior"))
+    monkeypatch.setitem(METHODS, "prior", waits)
+    found = run_method("wine", "prior", 0, budget=TINY, device="cpu", data_home=None)
+    assert found["fit_cpu_s"] < 0.1 < 0.2 < found["fit_time_s"]
 
 
 def test_full_budget_leaves_the_defaults_alone():
@@ -205,9 +248,20 @@ def test_full_budget_leaves_the_defaults_alone():
     net = METHODS["mixup"].make(table, 3, FULL, "cpu")[-1]
     default = MixupClassifier(random_state=3, device="cpu")
     assert net.get_params(deep=False) == default.get_params(deep=False)
-    erm = METHODS["erm"].make(table, 3, FULL, "cpu")[-1]
-    assert erm.alpha == 0
-    assert erm.max_epochs == default.max_epochs
+    ensemble = METHODS["erm_ensemble"].make(table, 3, FULL, "cpu")[-1]
+    assert ensemble.n_estimators == 8
+    assert ensemble.estimator.alpha == 0
+    assert ensemble.estimator.max_epochs == default.max_epochs
+
+
+@needs_peers
+def test_full_budget_of_the_others_is_their_default():
+    table = load_table("iris")
+    catboost, lightgbm, realmlp, tabm = (METHODS[it].make(table, 3, FULL, "cpu") for it in OTHERS)
+    assert "iterations" not in catboost.get_params()
+    assert lightgbm.get_params()["n_estimators"] == 100
+    assert (realmlp.n_epochs, tabm.n_epochs, tabm.num_emb_type) == (None, None, "pwl")
+    assert [net.random_state for net in (realmlp, tabm)] == [3, 3]
 
 
 def test_a_method_that_fails_is_named(monkeypatch):
@@ -238,8 +292,8 @@ def test_what_a_run_is_found_by_does_not_depend_on_the_other_methods_or_their_pa
     monkeypatch,
 ):
     all_of_them = {json.dumps(task.key): task.fingerprint for task in make_plan()}
-    monkeypatch.setattr(methods, "find_spec", lambda name: None)  # pytabkit is gone
-    alone = {json.dumps(task.key): task.fingerprint for task in make_plan(["hist_gb"])}
+    monkeypatch.setattr(methods, "find_spec", lambda name: None)  # the others' packages are gone
+    alone = {json.dumps(task.key): task.fingerprint for task in make_plan(["mixup", "prior"])}
     assert alone.items() <= all_of_them.items()
     for task in make_plan(versions=environment("cpu") | {"sklearn_mixup": "99.0"}):
         is_same = all_of_them[json.dumps(task.key)] == task.fingerprint
@@ -250,6 +304,9 @@ def test_another_budget_is_another_run():
     for full, tiny in zip(make_plan(), make_plan(budget=TINY), strict=True):
         is_same = full.fingerprint == tiny.fingerprint
         assert is_same == (not METHODS[full.key["method"]].is_ours)
+    for method in OTHERS:
+        settings = [METHODS[method].tell(budget) for budget in (FULL, TINY)]
+        assert settings[0] != settings[1]
 
 
 # -- command ------------------------------------------------------------------------------------
@@ -263,21 +320,24 @@ def test_each_installed_method_runs_on_each_table_and_split(smoke_of):
         assert f"## {heading}" in page
     assert page.index("(peers.png)") < page.index("(peers_ranks.png)")
     runs = pd.read_csv(smoke_of("peers") / "peers.csv")
-    there = [method for method in METHODS if methods.is_installed(method)]
+    there = [method for method in METHODS if not absent_packages(method)]
     assert len(runs) == 2 * 2 * len(there)
     assert set(runs["method"]) == set(there)
-    ran = runs["pytabkit"].notna()
-    assert ran.tolist() == (runs["method"] == "realmlp").tolist()
-    assert (runs["fit_time_s"] > 0).all()
+    assert runs["roc_auc"].notna().tolist() == (runs["table"] == "breast_cancer").tolist()
+    for name in {name for method in there for name in METHODS[method].packages}:
+        used = runs["method"].map(lambda method, name=name: name in METHODS[method].packages)
+        assert runs["packages"].str.contains(name).eq(True).tolist() == used.tolist()
+    assert (runs[["fit_time_s", "fit_cpu_s"]] > 0).all(axis=None)
 
 
-@needs_pytabkit
+@needs_peers
 def test_nothing_unasked_appears_and_the_working_folder_stays_empty(tmp_path):
     # A process of its own: Lightning has other loggers where pytest has set up its own.
     code = (
         "from benchmarks.peers.runs import run_method;"
         "from benchmarks.peers.methods import TINY;"
-        "run_method('iris', 'realmlp', 0, budget=TINY, device='cpu', data_home=None)"
+        f"[run_method('iris', method, 0, budget=TINY, device='cpu', data_home=None)"
+        f" for method in {OTHERS}]"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run(
@@ -292,43 +352,46 @@ def test_nothing_unasked_appears_and_the_working_folder_stays_empty(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@needs_pytabkit
-def test_realmlp_takes_a_table_with_missing_numbers_and_words(monkeypatch):
+@needs_peers
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_takes_a_table_with_missing_numbers_codes_and_words(method, monkeypatch):
     rng = np.random.default_rng(0)
     X = pd.DataFrame(
         {
-            "number": rng.normal(size=60),
-            "empty": np.where(rng.random(60) < 0.9, np.nan, 1.0),
-            "word": rng.choice(["a", "b"], 60),
+            "number": rng.normal(size=80),
+            "empty": np.where(rng.random(80) < 0.9, np.nan, 1.0),
+            "code": rng.choice([0.0, 1.0, 2.0, np.nan], 80),
+            "word": pd.Categorical(rng.choice(["a", "b", None], 80)),
         }
     )
-    table = Table("made up", X, (X["number"] > 0).to_numpy().astype(int), (), "")
+    table = Table("made up", X, (X["number"] > 0).to_numpy().astype(int), ("code", "word"), "")
     monkeypatch.setattr("benchmarks.peers.runs.load_table", lambda *_: table)
-    found = run_method("made up", "realmlp", 0, budget=TINY, device="cpu", data_home=None)
+    found = run_method("made up", method, 0, budget=TINY, device="cpu", data_home=None)
     assert 0 < found["log_loss"] < 2
 
 
 def test_methods_that_are_added_later_do_what_is_missing_alone(tmp_path, monkeypatch):
     first, out = [*SMOKE, "--out", str(tmp_path)], tmp_path / "peers.csv"
-    main([*first, "--methods", "hist_gb", "forest"])
+    main([*first, "--methods", "mixup", "prior"])
     before = out.read_bytes()
-    again = replace(METHODS["hist_gb"], make=lambda *_: pytest.fail("ran again"))
-    monkeypatch.setitem(METHODS, "hist_gb", again)
-    main([*first, "--methods", "mlp", "hist_gb", "forest"])
+    again = replace(METHODS["mixup"], make=lambda *_: pytest.fail("ran again"))
+    monkeypatch.setitem(METHODS, "mixup", again)
+    main([*first, "--methods", "ensemble", "mixup", "prior"])
     assert out.read_bytes().startswith(before)
     assert len(pd.read_csv(out)) == 2 * 2 * 3
 
 
-def test_without_pytabkit_the_others_run_and_the_page_says_how_to_get_it(
+def test_without_its_packages_a_method_is_left_out_and_the_page_says_how_to_get_it(
     tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(methods, "find_spec", lambda name: None)
-    main([*SMOKE, "--methods", "realmlp", "forest", "--tables", "iris", "--out", str(tmp_path)])
-    assert set(pd.read_csv(tmp_path / "peers.csv")["method"]) == {"forest"}
-    told = "Not installed, and left out: RealMLP-TD"
+    names = ["realmlp", "tabm", "catboost", "prior"]
+    main([*SMOKE, "--methods", *names, "--tables", "iris", "--out", str(tmp_path)])
+    assert set(pd.read_csv(tmp_path / "peers.csv")["method"]) == {"prior"}
+    told = "Not installed, and left out: CatBoost, RealMLP-TD, TabM-D"
     assert told in (tmp_path / "peers.md").read_text(encoding="utf-8")
     assert told in capsys.readouterr().out
-    with pytest.raises(SystemExit, match=r"left out: RealMLP-TD.*pip install pytabkit"):
+    with pytest.raises(SystemExit, match=r"left out: RealMLP-TD.*pip install pytabkit, then"):
         main([*SMOKE, "--methods", "realmlp", "--out", str(tmp_path)])
 
 
@@ -341,95 +404,128 @@ def told(errors, **options) -> list[str]:
 
 
 def test_what_was_asked_and_holds_is_said():
-    realmlp, trees, log_loss, time, where, *_ = told(
-        {"ensemble": 0.10, "realmlp": 0.12, "hist_gb": 0.15}
-    )
-    assert realmlp.startswith("mixup x 8 errs 2.0")
-    assert "3 lower and 0 higher" in realmlp
-    for sentence in (realmlp, trees):
-        assert sentence.endswith("This holds, by either.")
-    assert "lowest of all 3 methods. This holds; next is RealMLP-TD" in log_loss
-    assert "takes 1.00 of the fit time of RealMLP-TD" in time
-    assert time.endswith("This does not hold.")
-    assert where.startswith("On none of 3 tables do trees err less")
+    errors = {OURS: 0.10, "catboost": 0.12, "tabm": 0.14, "logistic": 0.2}
+    log_loss, error, others, floors, time_, trees, *_, ranks = told(errors)
+    assert log_loss.startswith("The log-loss of mixup x 8, skrub is 0.30")
+    assert "that of CatBoost 0.36" in log_loss
+    assert "Asked was at least 5 % less. This holds." in log_loss
+    assert re.match(r"mixup x 8, skrub errs (1.9|2.0)\d points less than CatBoost", error)
+    assert "3 lower and 0 higher" in error
+    assert error.endswith("Asked was at least 0.5 points less. This holds.")
+    assert re.search(r"holds for: TabM-D \(-0.1[12]\d ± 0.00\d\), LogisticRegression", others)
+    assert others.endswith("and does not for: none.")
+    assert floors.startswith("On 0 of 3 tables the log-loss")
+    assert floors.endswith("Asked was none. This holds.")
+    assert "takes 1.00 of the fit time of TabM-D" in time_
+    assert time_.endswith("This does not hold.")
+    assert trees.startswith("On none of 3 tables do trees err less")
+    assert ranks.endswith("Asked was that mixup x 8, skrub is first. This holds.")
 
 
 def test_what_was_asked_and_does_not_hold_is_said():
-    realmlp, trees, log_loss, _, where, *_ = told(
-        {"ensemble": 0.20, "realmlp": 0.12, "hist_gb": 0.15}
-    )
-    assert "points more than RealMLP-TD" in realmlp
-    for sentence in (realmlp, trees):
-        assert sentence.endswith("This does not hold, by either.")
-    assert "This does not hold: it is number 3, after RealMLP-TD" in log_loss
-    assert "on 3 of 3 tables: Iris (HistGradientBoosting -" in where
-    assert where.count("*") == 4  # each of them clearly, and the footnote
+    errors = {OURS: 0.20, "catboost": 0.18, "tabm": 0.14, "logistic": 0.19, "prior": 0.5}
+    log_loss, error, others, floors, _, trees, *_, ranks = told(errors)
+    assert re.search(r"or \+1[01].\d %. Asked .*does not hold.$", log_loss)
+    assert "points more than CatBoost" in error
+    assert error.endswith("This does not hold.")
+    assert "This holds for: none; and does not for: TabM-D (+0." in others
+    assert floors.startswith("On 3 of 3 tables the log-loss of mixup x 8, skrub is above that of")
+    assert ": Iris (LogisticRegression +0.03" in floors
+    assert "(base rates" not in floors
+    assert floors.endswith("Asked was none. This does not hold.")
+    assert "on 3 of 3 tables: Iris (CatBoost -" in trees
+    assert trees.count("*") == 4  # each of them clearly, and the footnote
+    assert ranks.endswith("This does not hold.")
 
 
-def test_standard_errors_that_disagree_are_said():
-    runs = make_runs({"ensemble": 0.10, "realmlp": 0.11})
-    runs.loc[(runs["table"] == "iris") & (runs["method"] == "ensemble"), "test_error"] += 0.018
-    sentence, *_ = conclude(collect(runs))
-    assert sentence.endswith("This holds over splits, and does not over tables.")
+@pytest.mark.parametrize(("share", "holds"), [(0.949, True), (0.951, False)])
+@pytest.mark.parametrize(("points", "errs_less"), [(0.51, True), (0.49, False)])
+def test_five_percent_of_log_loss_and_half_a_point_are_asked(share, holds, points, errs_less):
+    runs = make_runs({OURS: 0.10, "catboost": 0.10})
+    rival = runs[runs["method"] == "catboost"]
+    is_ours = runs["method"] == OURS
+    runs.loc[is_ours, "log_loss"] = share * rival["log_loss"].to_numpy()
+    runs.loc[is_ours, "test_error"] = rival["test_error"].to_numpy() - points / 100
+    log_loss, error, *_ = conclude(collect(runs))
+    assert log_loss.endswith("This holds.") == holds
+    assert error.endswith("This holds.") == errs_less
 
 
-def test_half_the_time_is_enough():
-    runs = make_runs({"ensemble": 0.1, "realmlp": 0.1})
-    is_slow = (runs["method"] == "realmlp") & (runs["table"] == "iris")
-    runs.loc[is_slow, "fit_time_s"] = 32.0  # 16, 1 and 1 times: 16 ** (1 / 3) = 2.52
-    (time,) = [text for text in conclude(collect(runs)) if "fit time" in text]
-    assert "takes 0.40 of the fit time" in time
-    assert "(geometric mean; 0.06 on Iris to 1.00 on" in time
-    assert time.endswith("This holds.")
+def test_one_table_that_is_clearly_worse_than_the_base_rates_is_named():
+    runs = make_runs({OURS: 0.10, "prior": 0.3})
+    is_ours = (runs["method"] == OURS) & (runs["table"] == "wine")
+    runs.loc[is_ours, "log_loss"] += 1
+    (floors,) = [text for text in conclude(collect(runs)) if "two standard errors" in text]
+    assert floors.startswith("On 1 of 3 tables")
+    assert "splits: Wine (base rates +0.39" in floors
+
+
+def test_a_quarter_of_the_time_is_enough():
+    runs = make_runs({OURS: 0.1, "tabm": 0.1})
+    is_slow = (runs["method"] == "tabm") & (runs["table"] == "iris")
+    runs.loc[is_slow, "fit_cpu_s"] = 256.0  # 128, 1 and 1 times: 128 ** (1 / 3) = 5.04
+    (time_,) = [text for text in conclude(collect(runs)) if "fit time" in text]
+    assert "takes 0.20 of the fit time" in time_
+    assert "(geometric mean; 0.01 on Iris to 1.00 on" in time_
+    assert time_.endswith("This holds.")
 
 
 def test_the_share_of_mixup_is_told_with_its_power():
-    (sentence,) = told({"mixup": 0.10, "erm": 0.12})
+    (sentence,) = told({"ensemble": 0.10, "erm_ensemble": 0.12})
     assert "points less than ERM" in sentence
     assert ": told apart (t-test over tables p" in sentence
-    (sentence,) = told({"mixup": 0.10, "erm": 0.10}, spread=0.05)
+    (sentence,) = told({"ensemble": 0.10, "erm_ensemble": 0.10}, spread=0.05)
     assert ": not told apart" in sentence
     assert re.search(r"would be found in 80 % of cases, one of 0.5 in \d+ %", sentence)
 
 
 def test_methods_that_are_alike_err_as_often():
-    runs = make_runs({"mixup": 0.1})
-    results = collect(pd.concat([runs, runs.assign(method="erm")]))
+    runs = make_runs({"ensemble": 0.1})
+    results = collect(pd.concat([runs, runs.assign(method="erm_ensemble")]))
     assert conclude(results) == [
-        "mixup errs as often as ERM on the mean of 3 tables (± 0.00 over tables, ± 0.00 over "
-        "splits)."
+        "mixup x 8 errs as often as ERM x 8 on the mean of 3 tables (± 0.00 over tables, ± 0.00 "
+        "over splits)."
     ]
 
 
 def test_tables_name_each_pair_and_bold_the_lowest():
-    results = collect(make_runs({"ensemble": 0.1, "realmlp": 0.2, "erm": 0.3, "mixup": 0.2}))
+    errors = {OURS: 0.1, "ensemble": 0.2, "realmlp": 0.2, "erm_ensemble": 0.3, "mixup": 0.2}
+    results = collect(make_runs(errors))
     written = dict(report.tables(results))
     pairs = written["Differences, paired by table and split"]
     assert pairs["compared"].tolist() == [
-        "mixup x 8 - RealMLP-TD",
-        "mixup x 8 - mixup",
+        "mixup x 8, skrub - RealMLP-TD",
+        "mixup x 8, skrub - mixup x 8",
         "mixup - RealMLP-TD",
     ]
     assert pairs["fit time"].tolist() == ["1.00 x"] * 3
-    shares = written["The share that is mixup's own"]
-    assert shares["compared"].tolist() == ["mixup - ERM"]
+    share = written["The share that is mixup's own"]
+    assert share["compared"].tolist() == ["mixup x 8 - ERM x 8"]
+    means = written["Means over 3 tables"].set_index("method")
+    assert means.loc["mixup", "ROC AUC"].startswith("0.799")
     errors, losses = (table for _, table in report.tables_by_table(results))
     for table in (errors, losses):
         bold = table.drop(columns="table").apply(lambda column: column.str.startswith("**"))
         assert bold.any().to_dict() == {
-            "mixup x 8": True,
+            "mixup x 8, skrub": True,
+            "mixup x 8": False,
             "RealMLP-TD": False,
-            "ERM": False,
+            "ERM x 8": False,
             "mixup": False,
         }
 
 
-@pytest.mark.parametrize("names", [["mlp"], ["ensemble", "forest"], list(METHODS)])
+def test_tables_of_many_classes_have_no_roc_auc():
+    results = collect(make_runs({"mixup": 0.2, "mlp": 0.1}, tables=("iris", "wine")))
+    assert "ROC AUC" not in dict(report.tables(results))["Means over 2 tables"]
+
+
+@pytest.mark.parametrize("names", [["mlp"], [OURS, "forest"], list(METHODS)])
 def test_figures_name_each_method_once(names):
     results = collect(make_runs(dict.fromkeys(names, 0.1), spread=0.01))
     titles = {METHODS[name].title for name in names}
-    for ax in plot(results).axes:
-        assert sorted(text.get_text() for text in ax.texts) == sorted(titles)
+    for ax in plot(results).axes:  # the base rates are far off
+        assert sorted(text.get_text() for text in ax.texts) == sorted(titles - {"base rates"})
     if len(names) > 1:
         for ax in plot_ranks(results.ranks).axes:
             told = " ".join(text.get_text() for text in ax.texts)
