@@ -18,6 +18,9 @@ from benchmarks._nets.vision import import_torchvision
 
 # make(table, split, rounds): `rounds` of training, the default if that is None.
 Make = Callable[[Table, int, int | None], Any]
+# Beyond so many columns TabM-D has its numbers as they are: of 10,000 columns it would make
+# 160,000, and need half a minute for a minibatch.
+WIDE = 1000
 
 
 def as_categories(table: Table) -> pd.DataFrame:
@@ -56,23 +59,32 @@ def make_lightgbm(table: Table, split: int, rounds: int | None) -> Any:
     return LGBMClassifier(random_state=split, n_jobs=1, verbosity=-1, **trees)
 
 
-def from_pytabkit(name: str, **params: Any) -> Make:
+def make_tabm(table: Table, split: int, rounds: int | None) -> Any:
+    """Make TabM-D, with piecewise-linear numbers where they are not too many for a processor."""
+    is_wide = table.X.shape[1] > WIDE
+    params = {} if is_wide else {"num_emb_type": "pwl"}
+    return _from_pytabkit("TabM_D_Classifier", table, split, rounds, **params)
+
+
+def make_realmlp(table: Table, split: int, rounds: int | None) -> Any:
+    """Make RealMLP-TD."""
+    return _from_pytabkit("RealMLP_TD_Classifier", table, split, rounds)
+
+
+def _from_pytabkit(name: str, table: Table, split: int, rounds: int | None, **params: Any) -> Any:
     """Make a net of pytabkit. They take no missing numbers: these become medians."""
-
-    def make(table: Table, split: int, rounds: int | None) -> Any:
-        options = params if rounds is None else {**params, "n_epochs": rounds}
-        Net = getattr(_import_pytabkit(), name)
-        net = Net(random_state=split, device="cpu", n_threads=1, **options)
-        numbers = as_categories(table).select_dtypes("number")
-        incomplete = list(numbers.columns[numbers.isna().any()])
-        if not incomplete:
-            return net
-        median = SimpleImputer(strategy="median", keep_empty_features=True)
-        options = {"remainder": "passthrough", "verbose_feature_names_out": False}
-        impute = make_column_transformer((median, incomplete), **options)
-        return make_pipeline(impute.set_output(transform="pandas"), net)
-
-    return make
+    if rounds is not None:
+        params["n_epochs"] = rounds
+    Net = getattr(_import_pytabkit(), name)
+    net = Net(random_state=split, device="cpu", n_threads=1, **params)
+    numbers = as_categories(table).select_dtypes("number")
+    incomplete = list(numbers.columns[numbers.isna().any()])
+    if not incomplete:
+        return net
+    median = SimpleImputer(strategy="median", keep_empty_features=True)
+    options = {"remainder": "passthrough", "verbose_feature_names_out": False}
+    impute = make_column_transformer((median, incomplete), **options)
+    return make_pipeline(impute.set_output(transform="pandas"), net)
 
 
 def _import_pytabkit() -> Any:

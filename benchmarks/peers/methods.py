@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from benchmarks._data.tables import Table, make_preprocessor
 from benchmarks._nets.tables import describe_defaults
 from benchmarks.peers import anchors
-from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
+from sklearn_mixup import FusedBaggingClassifier, MixupClassifier, TabularMixupClassifier
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,21 @@ def _ours(
     return Method(title, family, make, "standardised", tell=tell)
 
 
+def _make_tabular(table: Table, split: int, budget: Budget, device: str) -> TabularMixupClassifier:
+    """Make the committee, which takes tables as they are."""
+    committee = TabularMixupClassifier(device=device, random_state=split, n_jobs=1)
+    if budget != FULL:
+        committee.set_params(n_estimators=budget.n_estimators)
+    return committee.set_params(**budget.epochs())
+
+
+def _tell_tabular(budget: Budget) -> dict[str, Any]:
+    """Tell the settings of the committee that are not those of its nets."""
+    defaults = TabularMixupClassifier().get_params()
+    told = {name: str(defaults[name]) for name in ("n_estimators", "settings", "max_epochs")}
+    return told | budget.epochs()
+
+
 # -- peers ----------------------------------------------------------------------------------------
 
 
@@ -127,8 +142,6 @@ def _anchor(
     return Method(title, family, make_it, "categories", packages, uses, tell)
 
 
-_TABM = anchors.from_pytabkit("TabM_D_Classifier", num_emb_type="pwl")
-_REALMLP = anchors.from_pytabkit("RealMLP_TD_Classifier")
 _NETS: dict[str, Any] = {"uses": ("sklearn", "torch")}
 
 
@@ -140,6 +153,9 @@ def _behind_skrub(title: str, family: str, Classifier: Callable[..., Any]) -> Me
 # -- all of them ----------------------------------------------------------------------------------
 
 METHODS = {
+    "tabular": Method(
+        *("TabularMixup", "mixup", _make_tabular, "categories", ("skrub",)), tell=_tell_tabular
+    ),
     "mixup": _ours("mixup", "mixup"),
     "mixup_skrub": _ours("mixup, skrub", "mixup", is_behind_skrub=True),
     "ensemble": _ours("mixup x 8", "mixup", is_ensemble=True),
@@ -152,8 +168,8 @@ METHODS = {
     "logistic": _behind_skrub("LogisticRegression", "linear", LogisticRegression),
     "mlp": _behind_skrub("MLPClassifier", "net", MLPClassifier),
     "prior": _anchor("base rates", "base", anchors.make_prior),
-    "realmlp": _anchor("RealMLP-TD", "net", _REALMLP, "pytabkit", **_NETS),
-    "tabm": _anchor("TabM-D", "net", _TABM, "pytabkit", **_NETS),
+    "realmlp": _anchor("RealMLP-TD", "net", anchors.make_realmlp, "pytabkit", **_NETS),
+    "tabm": _anchor("TabM-D", "net", anchors.make_tabm, "pytabkit", **_NETS),
 }
 
 

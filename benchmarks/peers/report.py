@@ -15,6 +15,7 @@ from benchmarks._lab.scores import N_BINS
 from benchmarks._lab.tables import last_notes
 from benchmarks._lab.tell import p_value
 from benchmarks.peers import figures
+from benchmarks.peers.anchors import WIDE
 from benchmarks.peers.conclusions import conclude
 from benchmarks.peers.methods import FULL, METHODS, Budget, absent_packages, title_of
 from benchmarks.peers.results import (
@@ -30,8 +31,9 @@ from benchmarks.peers.statistics import compare, detectable, power
 
 _PAIRS = (
     *((OURS, name) for name, method in METHODS.items() if method.is_anchor),
-    *((OURS, name) for name in ("prior", "ensemble", "mixup_skrub")),
-    *(("mixup", name) for name in ("mixup_skrub", "mlp", "realmlp")),
+    *((OURS, name) for name in ("prior", "ensemble_skrub", "mixup_skrub")),
+    *(("ensemble_skrub", name) for name in ("ensemble", "catboost", "tabm", "realmlp")),
+    *(("mixup_skrub", name) for name in ("mixup", "mlp", "realmlp")),
 )
 
 
@@ -163,7 +165,7 @@ def notes(results: Results, budget: Budget) -> str:
         n_binary = results.values[ROC_AUC].index.get_level_values("table").nunique()
         binary = f" ROC AUC is the mean of the {n_binary} tables with two classes."
     defaults = (
-        "at its defaults (TabM-D with its piecewise-linear numbers)"
+        f"at its defaults (TabM-D with piecewise-linear numbers, but beyond {WIDE} columns)"
         if budget == FULL
         else "with next to no budget, to see that it runs"
     )
@@ -173,9 +175,10 @@ def notes(results: Results, budget: Budget) -> str:
         "the split as random_state. All but some nets of this package are told which columns are "
         "nominal: CatBoost, LightGBM, RealMLP-TD and TabM-D by themselves (the last two take no "
         "missing numbers, and get medians), the methods of scikit-learn and those with skrub in "
-        "their name behind skrub.tabular_pipeline. mixup, mixup x 8 and ERM x 8 get standardised "
-        "numbers and nominal columns one-hot. The fit time is that of the processor for all of the "
-        "fit, preprocessing too; times are geometric means. "
+        "their name behind skrub.tabular_pipeline; TabularMixup takes the table as it is. mixup, "
+        "mixup x 8 and ERM x 8 get standardised numbers and nominal columns one-hot. The fit time "
+        "is that of the processor for all of the fit, preprocessing too; times are geometric "
+        "means. "
         f"In the table of means, ± is the standard error over the splits.{binary} Differences have "
         "two: the one beside the number is over tables, "
         "each a mean of its splits, and is the one to go by if another table is meant; the other "
