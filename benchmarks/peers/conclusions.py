@@ -71,7 +71,8 @@ def _tell_rival(results: Results) -> Iterator[str]:
     yield (
         f"The log-loss of {title_of(OURS)} is {ours:.3f} on the mean of {log_loss.n_tables} tables "
         f"and that of {title_of(RIVAL)} {rival:.3f}: a difference of {log_loss.mean:+.3f}{spread}, "
-        f"or {100 * share:+.1f} %. Asked was at least {100 * _LOG_LOSS_BELOW:g} % less. "
+        f"or {100 * share:+.1f} %; the median difference is {log_loss.median:+.3f}. Asked was at "
+        f"least {100 * _LOG_LOSS_BELOW:g} % less. "
         f"{_verdict(share <= -_LOG_LOSS_BELOW)}"
     )
     n_lower, n_higher = (error.by_table < 0).sum(), (error.by_table > 0).sum()

@@ -117,7 +117,7 @@ def _tell_tabular(budget: Budget) -> dict[str, Any]:
     """Tell the settings of the committee that are not those of its nets."""
     defaults = TabularMixupClassifier().get_params()
     told = {name: str(defaults[name]) for name in ("n_estimators", "settings", "max_epochs")}
-    return told | budget.epochs()
+    return told | ({} if budget == FULL else vars(budget))
 
 
 # -- peers ----------------------------------------------------------------------------------------

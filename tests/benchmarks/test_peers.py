@@ -410,7 +410,7 @@ def test_what_was_asked_and_holds_is_said():
     log_loss, error, others, floors, time_, trees, *_, ranks = told(errors)
     assert log_loss.startswith("The log-loss of TabularMixup is 0.30")
     assert "that of CatBoost 0.36" in log_loss
-    assert "Asked was at least 5 % less. This holds." in log_loss
+    assert log_loss.endswith("Asked was at least 5 % less. This holds.")
     assert re.match(r"TabularMixup errs (1.9|2.0)\d points less than CatBoost", error)
     assert "3 lower and 0 higher" in error
     assert error.endswith("Asked was at least 0.5 points less. This holds.")
@@ -427,7 +427,9 @@ def test_what_was_asked_and_holds_is_said():
 def test_what_was_asked_and_does_not_hold_is_said():
     errors = {OURS: 0.20, "catboost": 0.18, "tabm": 0.14, "logistic": 0.19, "prior": 0.5}
     log_loss, error, others, floors, _, trees, *_, ranks = told(errors)
-    assert re.search(r"or \+1[01].\d %. Asked .*does not hold.$", log_loss)
+    assert re.search(
+        r"or \+1[01].\d %; the median difference is \+0.0\d\d. Asked .*does not hold.$", log_loss
+    )
     assert "points more than CatBoost" in error
     assert error.endswith("This does not hold.")
     assert "This holds for: none; and does not for: TabM-D (+0." in others
@@ -460,6 +462,34 @@ def test_one_table_that_is_clearly_worse_than_the_base_rates_is_named():
     (floors,) = [text for text in conclude(collect(runs)) if "two standard errors" in text]
     assert floors.startswith("On 1 of 3 tables")
     assert "splits: Wine (base rates +0.39" in floors
+
+
+def told_of_log_loss(other: str, units: str, differences: list[float]) -> str:
+    """Conclude from log-losses of ours that are above another's, by table or split."""
+    runs = make_runs({OURS: 0.1, other: 0.1})
+    runs["log_loss"] = 0.3
+    for unit, difference in zip(runs[units].unique(), differences, strict=True):
+        runs.loc[(runs["method"] == OURS) & (runs[units] == unit), "log_loss"] += difference
+    return conclude(collect(runs))[0]
+
+
+@pytest.mark.parametrize(
+    ("differences", "n"),
+    [([1, 0, 1, 0], 0), ([1, 1, 1, 0], 3)],  # 1.7 and 3 standard errors above
+)
+def test_two_standard_errors_over_the_splits_are_clearly_worse(differences, n):
+    floors = told_of_log_loss("prior", "split", differences)
+    assert floors.startswith(f"On {n} of 3 tables")
+
+
+@pytest.mark.parametrize(
+    ("differences", "holds"),
+    [([-0.1, -0.1, 0.02], True), ([-0.1, -0.1, 0.08], False)],  # 1.5 and 0.7 standard errors below
+)
+def test_one_standard_error_over_tables_is_below(differences, holds):
+    others = told_of_log_loss("tabm", "table", differences)
+    assert ("holds for: TabM-D" in others) == holds
+    assert ("does not for: TabM-D" in others) != holds
 
 
 def test_a_quarter_of_the_time_is_enough():
