@@ -279,10 +279,11 @@ class Group:
         tensors = tensors[n_own:]
         for optimizer in self.optimizers:
             n_held = len(optimizer.tensors())
-            for i in {*places} & {*range(optimizer.start, optimizer.stop)}:
-                net, held = self.lanes[i].net, optimizer.state_of(i, tensors[:n_held])
-                named = net.module_.named_parameters()
-                net.optimizer_.state.update({p: held[name] for name, p in named if held.get(name)})
+            here = [i for i in places if optimizer.start <= i < optimizer.stop]
+            for i, held in zip(here, optimizer.states_of(here, tensors[:n_held]), strict=True):
+                named = self.stack.named[i]
+                state = {named[name]: part for name, part in held.items() if part}
+                self.lanes[i].net.optimizer_.state.update(state)
             tensors = tensors[n_held:]
 
     def _draw(self) -> None:

@@ -17,7 +17,7 @@ import hashlib
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Number
 from typing import Any, TypeGuard
 
@@ -181,7 +181,7 @@ class _Stack:
 
     def __init__(self, modules: Sequence[nn.Module]) -> None:
         self.modules = modules
-        named = [dict(module.named_parameters()) for module in modules]
+        self.named = named = [dict(module.named_parameters()) for module in modules]
         self.params = {
             name: torch.stack([params[name].detach() for params in named]) for name in named[0]
         }
@@ -189,19 +189,22 @@ class _Stack:
         self.grads = {name: torch.zeros_like(self.params[name]) for name in self.trained}
         held = [dict(module.named_buffers()) for module in modules]
         self.buffers = {name: torch.stack([buffers[name] for buffers in held]) for name in held[0]}
+        # The module's own, in the order of `tensors`.
+        self.own = [
+            [*(params[name] for name in named[0]), *(buffers[name] for name in held[0])]
+            for params, buffers in zip(named, held, strict=True)
+        ]
 
     def tensors(self) -> list[Tensor]:
         """List all that the stack learns."""
         return [*self.params.values(), *self.buffers.values()]
 
-    def write_back(self, places: Iterable[int], tensors: Sequence[Tensor]) -> None:
+    def write_back(self, places: Sequence[int], tensors: Sequence[Tensor]) -> None:
         """Give modules what they have learned, out of what :meth:`tensors` lists."""
-        stacked = dict(zip([*self.params, *self.buffers], tensors, strict=True))
+        rows = [tensor.unbind() for tensor in tensors]
+        own = [tensor for i in places for tensor in self.own[i]]
         with torch.no_grad():
-            for i in places:
-                module = self.modules[i]
-                own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-                torch._foreach_copy_(list(own.values()), [stacked[name][i] for name in own])
+            torch._foreach_copy_(own, [each[i] for i in places for each in rows])
 
     def sum_weights(self) -> Tensor:
         """Sum the trained parameters of each module: one that is not finite makes its sum so."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -128,24 +128,27 @@ class StackOptimizer:
         states = (self.optimizer.state.get(param, {}) for param in self.params.values())
         return [value for state in states for value in state.values() if isinstance(value, Tensor)]
 
-    def state_of(self, i: int, tensors: Iterable[Tensor]) -> dict[str, dict[str, Any]]:
-        """Tell what an optimizer of module `i` alone would hold of each parameter.
+    def states_of(
+        self, places: Iterable[int], tensors: Iterable[Tensor]
+    ) -> Iterator[dict[str, dict[str, Any]]]:
+        """Tell what an optimizer of each of some modules alone would hold of each parameter.
 
         `tensors` are those that :meth:`tensors` lists, or what they were.
         """
         values = iter(tensors)
-        held: dict[str, dict[str, Any]] = {}
+        parts = []
         for name, param in self.params.items():
-            held[name] = {}
             for key, value in self.optimizer.state.get(param, {}).items():
-                if isinstance(value, Tensor):
-                    kept = next(values)
-                    held[name][key] = (
-                        kept[i - self.start] if _is_stacked(value, param) else kept
-                    ).clone()
-                else:
-                    held[name][key] = copy.copy(value)
-        return held
+                is_tensor = isinstance(value, Tensor)
+                kept = next(values) if is_tensor else value
+                rows = kept.unbind() if is_tensor and _is_stacked(value, param) else None
+                parts.append((name, key, kept, rows))
+        for i in places:
+            held: dict[str, dict[str, Any]] = {name: {} for name in self.params}
+            for name, key, kept, rows in parts:
+                own = kept if rows is None else rows[i - self.start]
+                held[name][key] = own.clone() if isinstance(own, Tensor) else copy.copy(own)
+            yield held
 
 
 def _is_stacked(value: Tensor, param: Tensor) -> bool:
