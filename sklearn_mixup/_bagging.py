@@ -65,7 +65,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         Whether another ``fit`` keeps the networks that are there and adds those that are missing to
         `n_estimators`.
     n_jobs : int, default=None
-        How many stacks are trained at the same time, as in :class:`FusedGridSearchCV`.
+        How many threads train, as in :class:`FusedGridSearchCV`.
     random_state : int, RandomState instance or None, default=None
         Governs the rows and features drawn and, by a seed for each, all that a network draws.
     verbose : int, default=0

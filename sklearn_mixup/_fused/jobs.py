@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-import os
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from numbers import Integral
 from typing import Any
@@ -17,21 +15,21 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
-from sklearn.base import clone
 from skorch.dataset import Dataset
 from skorch.utils import is_dataset
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._engine.lane import Lane, Shared, initialize
 from sklearn_mixup._engine.lockstep import Group
-from sklearn_mixup._engine.stack import apply, describe, fingerprint
+from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._engine.stack_optimizer import ELEMENTWISE, SCALED
 from sklearn_mixup._fused.progress import Progress
-from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._fused.spread import Kind, count_chunks, measure, spread
+from sklearn_mixup._net.device import fixed_threads
 from sklearn_mixup._net.session import MINIBATCHES_OPTIONS, draw_seeds
 from sklearn_mixup._net.validation import Validation, validated
-from sklearn_mixup.minibatches import Minibatches, bytes_per_row, map_tensors
+from sklearn_mixup.minibatches import Minibatches
 
 __all__ = ["fit_fused"]
 
@@ -51,12 +49,6 @@ _FUSED = {
     "optimizer__lr",
     "optimizer__weight_decay",
 }
-# On a CPU, parameters, gradients and Adam's two averages of a stack should stay in the cache. What
-# takes more alone is large enough to keep a core busy: it is trained as a stack of one.
-_CACHE_BYTES = 10 * 2**20
-# Threads that train a stack each wait for Python's lock: 100 small nets on 16 cores took 5.3 s with
-# one, 3.0 with four, 5.6 with eight and 10.6 with sixteen.
-_MOST_STACKS = 4
 
 
 def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
@@ -201,73 +193,12 @@ def _settings(net: Any, X: Any) -> str:
     return f"{shown} {shapes}"
 
 
-def _cut(
-    group: list[int], jobs: Sequence[_Job], max_fused: int | str, n_workers: int
-) -> list[list[int]]:
-    """Cut nets into chunks, one for each worker at least, as even as can be."""
-    size = (
-        int(max_fused) if max_fused != "auto" else _find_size([jobs[i] for i in group], n_workers)
-    )
-    n_chunks = max(-(-len(group) // size), min(n_workers, len(group)))
-    if max_fused == "auto":
-        # Each worker as many, so that none waits for another's last chunk.
-        n_chunks = min(-(-n_chunks // n_workers) * n_workers, len(group))
+def _cut(group: list[int], jobs: Sequence[_Job], size: int, n_workers: int) -> list[list[int]]:
+    """Cut nets into chunks of so many at most, one for each worker at least."""
     # Nets that drop nothing are quicker among themselves.
     group = sorted(group, key=lambda i: bool(jobs[i][0].dropout))
+    n_chunks = count_chunks(len(group), size, n_workers)
     return [part.tolist() for part in np.array_split(group, n_chunks)]
-
-
-def _find_size(jobs: Sequence[_Job], n_workers: int) -> int:
-    """Tell how many nets like these fit into the memory that is there, and into the cache."""
-    for net, X, y, fit_params, _, validation in jobs:
-        with suppress(Exception):  # It will be raised again where that is noted.
-            lane = Lane(clone(net), X, y, fit_params, None, Shared(), validation)
-            if not initialize({0: lane}):
-                break
-    else:
-        return 1
-    lane.close(fitted=False)
-    bytes_of_state = 4 * sum(p.numel() * p.element_size() for p in lane.net.module_.parameters())
-    # Weights and an optimizer's two averages of them are kept of the last good epoch too.
-    n_copies = 3 if lane.held_out is None else 6  # quarters of the state; of the best epoch too
-    n_bytes = bytes_of_state * (4 + n_copies) // 4 + 2 * _bytes_of_step(lane) + 64 * lane.n_visits
-    size = int(_free_bytes(lane.y.device) / n_workers / 2 / n_bytes)
-    if lane.y.device.type == "cpu":
-        size = min(size, _CACHE_BYTES // bytes_of_state)
-    return max(size, 1)
-
-
-def _bytes_of_step(lane: Lane) -> int:
-    """Count the bytes of what all layers put out for a minibatch, found without computing it."""
-    counts: list[int] = []
-
-    def count(layer: nn.Module, args: Any, output: Any) -> None:
-        if isinstance(output, Tensor):
-            counts.append(output.numel() * output.element_size())
-
-    X = map_tensors(
-        lambda part: torch.empty(lane.batch_size, *part.shape[1:], dtype=part.dtype, device="meta"),
-        lane.minibatches.X,
-    )
-    try:
-        module = copy.deepcopy(lane.net.module_).to("meta")
-        for layer in module.modules():
-            layer.register_forward_hook(count)
-        with torch.no_grad(), isolated_rng(0, "cpu"):
-            apply(module, X)
-    except Exception:
-        return 64 * bytes_per_row(lane.minibatches.X) * lane.batch_size
-    return bytes_per_row(X) * lane.batch_size + sum(counts)
-
-
-def _free_bytes(device: torch.device) -> int:
-    """Tell how much memory is free where the nets are trained."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this system
-        return 2**32
 
 
 def fit_together(
@@ -312,13 +243,21 @@ def fit_together(
     backend, _ = get_active_backend(prefer="threads")
     n_workers, n_threads_each = effective_n_jobs(n_jobs), 1
     shares_memory = n_workers == 1 or getattr(backend, "supports_sharedmem", False)
-    if shares_memory and n_workers > _MOST_STACKS:
-        # What is more than that is of use within the stacks, where it is of any.
-        n_threads_each = n_workers // _MOST_STACKS
-        n_jobs = n_workers = _MOST_STACKS
+    asks_for_several = n_workers > 1
+    most = None if max_fused == "auto" else int(max_fused)
+    spreads = shares_memory and n_workers > 1
+    kinds = [
+        # Nothing of a net is made here where it is not needed.
+        measure([jobs[i] for i in group]) if spreads or most is None else Kind(len(group))
+        for group in groups.values()
+    ]
+    if spreads and kinds:
+        largest = max(kinds, key=lambda kind: kind.n_nets * kind.n_flops)
+        n_workers, n_threads_each = spread(n_workers, largest, most)
+        n_jobs = n_workers
     chunks = [[i] for i in reasons]
-    for group in groups.values():
-        chunks += _cut(group, jobs, max_fused, n_workers)
+    for group, kind in zip(groups.values(), kinds, strict=True):
+        chunks += _cut(group, jobs, most or kind.most(n_workers, n_threads_each), n_workers)
     outcomes: dict[int, _Outcome] = {}
     # Results as they come, for the bar; ray's and multiprocessing's backends give them at the end.
     as_they_come = getattr(backend, "supports_return_generator", False)
@@ -331,8 +270,7 @@ def fit_together(
             delayed(run_chunk)(
                 [jobs[i] for i in chunk],
                 reasons.get(chunk[0]),
-                # Two threads that fight over two busy cores are slower than one.
-                n_threads=n_threads_each if n_workers > 1 else None,
+                n_threads=n_threads_each if asks_for_several else None,
                 progress=partial(progress.advance, chunk[0]) if shares_memory else _ignore,
                 on_epoch_end=on_epoch_end,
             )
@@ -372,11 +310,12 @@ def _run_chunk(
     on_epoch_end: _Look | None,
 ) -> list[_Outcome]:
     """Fit nets together, or the one net that cannot be fused; a task for joblib."""
-    if n_threads is not None:
-        torch.set_num_threads(n_threads)
     if reason is not None:
+        if n_threads is not None:
+            torch.set_num_threads(n_threads)
         return [_fit_alone(jobs[0], reason, on_epoch_end)]
-    return _fit_chunk(jobs, progress, on_epoch_end)
+    with nullcontext() if n_threads is None else fixed_threads(n_threads):
+        return _fit_chunk(jobs, progress, on_epoch_end)
 
 
 def fit_fused(
@@ -414,8 +353,9 @@ def fit_fused(
         How many nets are trained together at most. "auto" goes by the memory that is free, and on
         a CPU by the cache. It makes no difference to the result.
     n_jobs : int, default=None
-        How many stacks are trained at the same time, each by one thread. Leave it alone on a GPU.
-        ``joblib.parallel_config`` sends them to processes, or to the workers of a cluster.
+        How many threads train, -1 all there are: as many stacks at a time, and threads in each, as
+        suit the size and the number of the nets. ``joblib.parallel_config`` sends stacks to so many
+        processes, or to the workers of a cluster.
     verbose : int, default=0
         1 shows a progress bar.
     on_epoch_end : callable, default=None

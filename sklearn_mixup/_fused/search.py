@@ -215,9 +215,9 @@ class FusedGridSearchCV(_FusedSearch, GridSearchCV):
     scoring : str, callable, list, tuple or dict, default=None
         How to score; None is the estimator's own ``score``.
     n_jobs : int, default=None
-        How many stacks are trained at the same time, each by a thread of this process, unless
-        ``joblib.parallel_config`` names another backend. Scoring, transformers and other
-        estimators stay in this thread.
+        How many threads train, -1 all there are: as many stacks at a time, and threads in each, as
+        suit the size and the number of the nets. If ``joblib.parallel_config`` names a backend of
+        processes, so many of these. Scoring, transformers and other estimators stay in this thread.
     refit : bool, str or callable, default=True
         Whether to refit the best candidate on all rows. A name says by which of several scores; a
         function of ``cv_results_`` returns the index of the best.

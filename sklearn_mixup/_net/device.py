@@ -133,11 +133,30 @@ def count_flops(module: nn.Module, X: Any) -> int:
     return 2 * sum(p.numel() for p in parameters) * max(map(math.prod, places))
 
 
+_fixed = threading.local()
+
+
+@contextmanager
+def fixed_threads(n_threads: int) -> Iterator[None]:
+    """Let what this thread computes have so many threads, whatever it is."""
+    torch.set_num_threads(n_threads)
+    _fixed.is_set = True
+    try:
+        yield
+    finally:
+        _fixed.is_set = False
+
+
 @contextmanager
 def threads_for(n_flops: float, device: Any) -> Iterator[None]:
     """Let a computation on a CPU have one thread if it is a small one, else all there are."""
-    before = torch.get_num_threads()
-    if before == 1 or n_flops >= _MANY_FLOPS or torch.device(device or "cpu").type != "cpu":
+    before, is_fixed = torch.get_num_threads(), getattr(_fixed, "is_set", False)
+    if (
+        is_fixed
+        or before == 1
+        or n_flops >= _MANY_FLOPS
+        or torch.device(device or "cpu").type != "cpu"
+    ):
         yield
         return
     torch.set_num_threads(1)

@@ -90,7 +90,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         Governs the encoding, what is left out and all that the networks draw: the same state gives
         the same bits on one device.
     n_jobs : int, default=None
-        How many stacks are trained at the same time, as in :class:`FusedGridSearchCV`.
+        How many threads train, as in :class:`FusedGridSearchCV`.
     verbose : int, default=0
         1 shows the progress of training.
     device : str or torch.device, default="auto"
