@@ -255,6 +255,41 @@ def test_rows_that_cannot_be_looked_at_are_refused(noisy, change, message):
         fit(make_nets(1), [(rows, held._replace(**change))])
 
 
+class Overflowing(nn.Linear):
+    """A module whose outputs are not finite but in training."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+
+    def forward(self, X):
+        return super().forward(X) * (1 if self.training else torch.inf)
+
+
+def test_a_net_without_an_epoch_that_can_be_judged_ends_with_its_last(noisy):
+    (X, y), held = part(*noisy, n_iter_no_change=2)
+    (net,) = fit(make_nets(1, module=Overflowing), [((X, y), held)])
+    assert np.isnan(net.history[:, "valid_loss"]).all()
+    assert_same_net(net, make_nets(1, module=Overflowing)[0].fit(X, y))
+
+
+def test_a_small_net_looks_with_one_thread(noisy, monkeypatch):
+    found = []
+    before = torch.get_num_threads()
+    look = validation_module.loss_of_rows
+
+    def note(*args):
+        found.append(torch.get_num_threads())
+        return look(*args)
+
+    monkeypatch.setattr(validation_module, "loss_of_rows", note)
+    torch.set_num_threads(2)
+    try:
+        make_nets(1, early_stopping=True, max_epochs=1)[0].fit(*noisy)
+    finally:
+        torch.set_num_threads(before)
+    assert found == [1]
+
+
 def test_a_diverged_net_leaves_the_others_their_best_epochs(noisy):
     parts = [part(*noisy, k) for k in range(3)]
     nets = make_nets(optimizer=torch.optim.SGD)

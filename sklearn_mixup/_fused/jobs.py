@@ -337,8 +337,8 @@ def fit_fused(
     the masks are other ones of the same distribution.
 
     Nets that share a stack may differ in their rows, `alpha`, `dropout`, `lam_per`, `erm_epochs`,
-    `class_weight`, `random_state`, `lr` and ``optimizer__weight_decay``; what differs in anything
-    else goes into another stack.
+    `class_weight`, `random_state`, `lr`, ``optimizer__weight_decay``, `validation_fraction` and
+    `n_iter_no_change`; what differs in anything else goes into another stack.
 
     Parameters
     ----------

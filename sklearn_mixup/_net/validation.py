@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import IterableDataset, Subset
 
 from sklearn_mixup._net.checks import check_sample_weight, check_y
+from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.last_good import LastGood
 from sklearn_mixup.minibatches import Minibatches, Rows, map_tensors
 
@@ -79,8 +80,10 @@ class Watch:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the last epochs have brought nothing."""
-        return self.n_iter_no_change is not None and self.n_misses >= self.n_iter_no_change
+        """Whether the last epochs have brought nothing, after one that could be judged."""
+        if self.n_iter_no_change is None or math.isinf(self.best_loss):
+            return False
+        return self.n_misses >= self.n_iter_no_change
 
 
 class LoneWatch(Watch):
@@ -143,7 +146,7 @@ class LoneWatch(Watch):
         """Compute the mean loss of the rows held out."""
         net._set_training(False)
         parts, n_rows = [], 0
-        with torch.no_grad():
+        with torch.no_grad(), threads_for(net._training_.n_flops, net._place):
             for X, y, weight in self._runs(net):
                 n_rows += len(y)
                 parts.append(loss_of_rows(net, net.infer(X), y, weight) * len(y))
