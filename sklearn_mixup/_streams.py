@@ -20,6 +20,8 @@ from torch import Tensor
 _GOLDEN = 0x9E3779B97F4A7C15
 # Shifts of the finalizer, each with the odd number to multiply by afterwards.
 _ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
+# Words of one stream that are computed in one go at least: a few take as long as a thousand.
+_AHEAD = 1024
 # Words of a row that a CPU sorts sooner alone.
 _LONG = 500
 
@@ -29,9 +31,8 @@ def _signed(number: int) -> int:
     return (number + 2**63) % 2**64 - 2**63
 
 
-def _finalize(words: Tensor) -> Tensor:
-    """Stir the bits of words of int64, in place."""
-    shifted = torch.empty_like(words)
+def _finalize(words: Tensor, shifted: Tensor) -> Tensor:
+    """Stir the bits of words of int64, in place; `shifted` is room for as many."""
     for n_bits, factor in _ROUNDS:
         torch.bitwise_right_shift(words, n_bits, out=shifted)
         # It shifts in the sign; the mask makes zeros of it.
@@ -49,10 +50,19 @@ def word_at(key: int, place: int) -> int:
     return _signed(word)
 
 
-def words_at(keys: Tensor, n_words: int, *, first: int = 0) -> Tensor:
-    """Compute words `first` to ``first + n_words`` of streams, which are along a new last axis."""
+def words_at(
+    keys: Tensor, n_words: int, *, first: int = 0, room: Sequence[Tensor] | None = None
+) -> Tensor:
+    """Compute words `first` to ``first + n_words`` of streams, which are along a new last axis.
+
+    `room` is where to put them and a tensor to work with, both of the shape of the words.
+    """
     places = torch.arange(first + 1, first + n_words + 1, device=keys.device)
-    return _finalize(keys.unsqueeze(-1) + places.mul_(_signed(_GOLDEN)))
+    if room is None:
+        room = [keys.new_empty((*keys.shape, n_words)) for _ in range(2)]
+    words, shifted = room
+    torch.add(keys.unsqueeze(-1), places.mul_(_signed(_GOLDEN)), out=words)
+    return _finalize(words, shifted)
 
 
 class Stream:
@@ -73,6 +83,8 @@ class Stream:
         self.key = word_at(word_at(seed, 0), purpose)
         self.device = torch.device(device)
         self.place = 0
+        # Words from `first` on that have been computed.
+        self._first, self._ahead = 0, torch.empty(0, dtype=torch.int64, device=self.device)
 
     def get_state(self) -> int:
         """Tell how many words have been taken."""
@@ -88,9 +100,21 @@ class Stream:
         self.place += int(n_words)  # NumPy's whole numbers would overflow
         return key
 
+    def draw(self, n_words: int) -> Tensor:
+        """Draw the next words, shape (n_words,), which are not to be written to."""
+        start = self.place - self._first
+        if not 0 <= start <= len(self._ahead) - n_words:
+            self._first, start = self.place, 0
+            key = torch.tensor(self.key, device=self.device)
+            self._ahead = words_at(key, max(n_words, _AHEAD), first=self.place)
+        self.place += int(n_words)
+        return self._ahead[start : start + n_words]
+
 
 def draw_words(streams: Sequence[Stream], n_words: int) -> Tensor:
     """Draw the next words of each of some streams, shape (n_streams, n_words)."""
+    if len(streams) == 1:
+        return streams[0].draw(n_words).unsqueeze(0)
     keys = torch.tensor([stream.take(n_words) for stream in streams], device=streams[0].device)
     return words_at(keys, n_words)
 

@@ -177,3 +177,12 @@ def test_a_fit_draws_the_same_however_many_rows_are_mixed_at_once(iris, lam_per)
 def test_words_are_sorted_row_by_row(n_words):
     words = draw_words([Stream(seed) for seed in range(3)], n_words)
     assert torch.equal(words.gather(1, sort_words(words)), words.sort(1).values)
+
+
+@pytest.mark.parametrize("n_words", [1, 700, 5_000])
+def test_words_drawn_one_stream_at_a_time_are_those_drawn_together(n_words):
+    alone, together = [Stream(4)], [Stream(4), Stream(5)]
+    for _ in range(3):
+        assert torch.equal(draw_words(alone, n_words)[0], draw_words(together, n_words)[0])
+    alone[0].set_state(n_words)
+    assert torch.equal(draw_words(alone, 9)[0], draw_words([Stream(4)], n_words + 9)[0, n_words:])

@@ -138,6 +138,8 @@ class DropoutMasks:
     def __init__(self, keys: Tensor, p: Tensor, dtype: torch.dtype) -> None:
         self.keys = self.epoch_keys = keys
         self.device = keys.device
+        # To allocate it for each draw would take as long as to fill it.
+        self.room = keys.new_empty(2, 0)
         kept = ((1 - p.double()) * 2**16).round().clamp(1, 2**16 - 1)
         kept = torch.where(p > 0, kept, 2**16)
         # Random bits are signed: the least are -(2**15).
@@ -150,9 +152,17 @@ class DropoutMasks:
         self.epoch_keys = words_at(self.keys, 1, first=epoch)[:, 0]
 
     def draw(self, start: int, stop: int, first: int, n_steps: int, n_numbers: int) -> Tensor:
-        """Draw the bits of the steps from `first` on, shape (n_modules, n_steps, n_numbers)."""
+        """Draw the bits of the steps from `first` on, shape (n_modules, n_steps, n_numbers).
+
+        Those that were drawn before are overwritten.
+        """
         n_words = -(-n_numbers // 4)
-        words = words_at(self.epoch_keys[start:stop], n_steps * n_words, first=first * n_words)
+        shape = stop - start, n_steps * n_words
+        if self.room.shape[1] < math.prod(shape):
+            self.room = self.keys.new_empty(2, math.prod(shape))
+        room = [part[: math.prod(shape)].view(shape) for part in self.room]
+        keys = self.epoch_keys[start:stop]
+        words = words_at(keys, shape[1], first=first * n_words, room=room)
         return words.view(torch.int16).unflatten(1, (n_steps, 4 * n_words))[..., :n_numbers]
 
     def make(self, start: int, bits: Tensor, shapes: Sequence[tuple[int, ...]]) -> Sequence[Tensor]:
@@ -223,6 +233,12 @@ class StackedMLP(_Stack):
         super().__init__(modules)
         n_hidden = len(modules[0].hidden)
         layers = [*(f"hidden.{i}" for i in range(n_hidden)), "output"]
+        # In memory the short side is the first: the gradient of the first layer of a table is
+        # computed three times faster then. What an optimizer holds is laid out likewise.
+        for tensors, name in itertools.product((self.params, self.grads), layers):
+            weight = tensors[f"{name}.weight"]
+            if weight.shape[2] < weight.shape[1]:
+                tensors[f"{name}.weight"] = weight.mT.contiguous().mT
         self.weights = [self.params[f"{layer}.weight"] for layer in layers]
         # (n_modules, 1, width): a row for all rows of a minibatch.
         self.biases = [self.params[f"{layer}.bias"].unsqueeze(1) for layer in layers]
@@ -289,7 +305,10 @@ def mlp_backward(
     # Of the logits: coefficients - softmax(logits) * coefficients.sum() of the row.
     grad = torch.addcmul(coefficients, log_p.exp_(), totals, value=-1)
     for i in reversed(range(len(weights))):
-        product(grad.mT, inputs[i], out=weight_grads[i])
+        if weight_grads[i].is_contiguous():
+            product(grad.mT, inputs[i], out=weight_grads[i])
+        else:  # Its transpose is: torch.compile takes no other for `out`.
+            product(inputs[i].mT, grad, out=weight_grads[i].mT)
         torch.sum(grad, -2, out=bias_grads[i])
         if i:
             grad = product(grad, weights[i])

@@ -147,7 +147,11 @@ class StackOptimizer:
             held: dict[str, dict[str, Any]] = {name: {} for name in self.params}
             for name, key, kept, rows in parts:
                 own = kept if rows is None else rows[i - self.start]
-                held[name][key] = own.clone() if isinstance(own, Tensor) else copy.copy(own)
+                if isinstance(own, Tensor):
+                    # In the layout that the parameter of a net alone has.
+                    held[name][key] = own.clone(memory_format=torch.contiguous_format)
+                else:
+                    held[name][key] = copy.copy(own)
             yield held
 
 
