@@ -40,7 +40,7 @@ from sklearn_mixup._net.labels import Labels, are_alike, likeliest, name_classes
 from sklearn_mixup._net.parameters import check_params, store
 from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.prediction import in_double
-from sklearn_mixup._net.settings import check_fit_params, check_hidden_sizes
+from sklearn_mixup._net.settings import check_fit_params
 from sklearn_mixup._net.tables import take
 from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits, unwrap
 from sklearn_mixup._net.validation import LoneWatch
@@ -307,18 +307,6 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             "print_log": QuietLog(),
         }
         return [*{**dict(callbacks), **own}.items()]
-
-    def _check_params(self) -> None:
-        """Raise ValueError for parameters that are not as the docstring says, or do not agree."""
-        super()._check_params()
-        if self.early_stopping and self.train_split:
-            raise ValueError(
-                "Rows to validate on are set aside by `early_stopping` or by `train_split`, not by "
-                f"both; got early_stopping=True and train_split={self.train_split!r}. Leave one "
-                "out."
-            )
-        if self.hidden_sizes is not None:
-            check_hidden_sizes(self)
 
     def get_params_for(self, prefix: str) -> dict[str, Any]:
         """Collect the arguments of a part; `hidden_sizes` is one of the module."""

@@ -126,10 +126,16 @@ def test_a_fused_fit_is_each_fit_alone(noisy, kind):
     assert {net.n_iter_ for net in nets} != {20}
 
 
-def test_losses_count_the_weights_of_rows_and_classes(noisy):
+@pytest.mark.parametrize("fuse", [False, True])
+@pytest.mark.parametrize("least", [0.3, 0.0])
+def test_losses_count_the_weights_of_rows_and_classes(noisy, least, fuse):
     X, y = noisy
-    weight, by_class = np.linspace(0.5, 2, len(y)), {0: 0.3, 1: 1.0, 2: 2.0}
-    net = make_net(class_weight=by_class).fit(X, y, weight)
+    weight, by_class = np.linspace(0.5, 2, len(y)), {0: least, 1: 1.0, 2: 2.0}
+    net = make_net(class_weight=by_class)
+    if fuse:
+        fit_fused([net], [X], [y], sample_weights=[weight])
+    else:
+        net.fit(X, y, weight)
     held = split(net, X, y)[1]
     both = (weight * np.vectorize(by_class.get)(y))[held]
     loss = log_loss(y[held], net.predict_proba(X[held]), sample_weight=both)

@@ -331,7 +331,7 @@ def test_all_nets_are_trained_in_one_call_that_shares_what_they_share(iris, call
     assert CountingScaler.fits == 3 * 2  # splits, settings
     ((nets, Xs, ys, fit_params, kwargs),) = calls
     del kwargs["stacklevel"]
-    assert kwargs == {"max_fused": 7, "n_jobs": 2, "verbose": 1}
+    assert kwargs == {"max_fused": 7, "n_jobs": 2, "verbose": 1, "validation": [None] * 3 * 6}
     assert len({id(net) for net in nets}) == len(nets) == 3 * 6
     assert len({id(X) for X in Xs}) == 3 * 2
     assert len({id(y) for y in ys}) == 3

@@ -66,9 +66,18 @@ _OF_VALIDATION = re.compile("(^|_)(eval|val|valid|validation)(_|$)")
 
 
 def check_settings(net: Any) -> None:
-    """Raise TypeError for parts that are none, and for parameters that nothing has."""
+    """Raise an error for parts that are none, parameters that nothing has, and those at odds."""
     _check_parts(net)
     check_names(net, net._params_to_validate & vars(net).keys())
+    settings = vars(net)
+    if settings.get("early_stopping") and settings["train_split"]:
+        raise ValueError(
+            "Rows to validate on are set aside by `early_stopping` or by `train_split`, not by "
+            f"both; got early_stopping=True and train_split={settings['train_split']!r}. Leave one "
+            "out."
+        )
+    if settings.get("hidden_sizes") is not None:
+        _check_hidden_sizes(net)
 
 
 def _check_parts(net: Any) -> None:
@@ -264,7 +273,7 @@ def _are_same(one: Any, other: Any) -> bool:
         return False
 
 
-def check_hidden_sizes(net: Any) -> None:
+def _check_hidden_sizes(net: Any) -> None:
     """Raise ValueError for `hidden_sizes` that the module does not take, or is given otherwise."""
     sizes, module = net.hidden_sizes, net.module
     known = parameters_of(net, "module")
