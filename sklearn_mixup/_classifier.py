@@ -23,7 +23,6 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from sklearn_mixup._engine.step import find_steps
 from sklearn_mixup._net.checks import (
     check_floating,
     check_outputs,
@@ -532,9 +531,6 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             criterion.to(self._place)
             self._criteria = [name for name in self._criteria if name != "criterion"]
         return self
-
-    def _find_steps(self, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[Any, Any]:
-        return find_steps(self, iterator, step_fn, fit_params)
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""

@@ -110,6 +110,11 @@ class LRDecay(Callback):
         return {**self.__dict__, "groups_": []}
 
 
+def list_decays(net: Any) -> list[LRDecay]:
+    """List the callbacks of a net that lower its learning rate step by step, as LRDecay does."""
+    return [callback for _, callback in net.callbacks_ if isinstance(callback, LRDecay)]
+
+
 class StepLosses(PassthroughScoring):
     """skorch's mean of a loss over the steps of an epoch, found in a tenth of the time."""
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklearn_mixup._streams import Stream, draw_words, sort_words
+from sklearn_mixup.vicinal import draw_lam
 
 __all__ = ["Minibatches"]
 
@@ -248,6 +249,12 @@ class Minibatches:
         """Tell how many rows the minibatches of a run of `n_rows` have."""
         return count_joined(n_rows, self.batch_size, self.joins)
 
+    @property
+    def sizes(self) -> list[int]:
+        """The rows of each minibatch of an epoch."""
+        cuts = [(start, stop, self.rows_of(stop - start)) for start, stop in self.chunks()]
+        return [min(n, stop - at) for start, stop, n in cuts for at in range(start, stop, n)]
+
     def gather(self, visits: Tensor | None, start: int, stop: int) -> tuple[Rows, Rows]:
         """Copy the rows of some consecutive visits: a module may write to them, not to the data."""
         X, y = map_tensors(partial(_gather, visits, start, stop), (self.X, self.y))
@@ -275,6 +282,17 @@ class Minibatches:
 def count_joined(n_rows: int, batch_size: int, joins: bool) -> int:
     """Tell how many rows the minibatches of a run of rows have, the last of which may be joined."""
     return n_rows if joins and n_rows == batch_size + 1 else batch_size
+
+
+def lam_of_rows(
+    stream: Stream, n_rows: int, *, alpha: float, lam_per: str, batch_size: int
+) -> Tensor:
+    """Draw the weights of the rows of consecutive minibatches, one for each row or minibatch."""
+    if alpha == 0:
+        return torch.ones(n_rows, device=stream.device)
+    is_shared = lam_per != "sample"
+    (lam,) = draw_lam([stream], -(-n_rows // batch_size) if is_shared else n_rows, alpha)
+    return repeat_lam(lam, n_rows, batch_size=batch_size) if is_shared else lam
 
 
 def repeat_lam(lam: Tensor, n_rows: int, *, batch_size: int) -> Tensor:

@@ -176,9 +176,7 @@ class Lane:
 
     def record(self, losses: list[float], seconds: float) -> None:
         """Write an epoch into the history; `seconds` are what the net has had of its time."""
-        sizes = [self.batch_size] * len(losses)
-        sizes[-1] = self.n_visits - self.batch_size * (len(losses) - 1)
-        write_epoch(self.net, [[loss] for loss in losses], sizes)
+        write_epoch(self.net, [[loss] for loss in losses], self.minibatches.sizes)
         for timer in self.timers:
             timer.epoch_start_time_ = time.time() - seconds
         for decay in self.decays:

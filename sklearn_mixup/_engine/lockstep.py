@@ -1,9 +1,9 @@
 """Nets of one shape in step with each other: each draws for itself, all are trained as one stack.
 
-The flow of a minibatch: a `Lane` prepares its net as the net's own ``fit`` would, and draws the
-rows of an epoch. A `Group` draws lam and partners for all its lanes, gathers and mixes the rows of
-a few steps of all of them at once, and takes the steps: ``backward`` of the stack, ``step`` of its
-optimizers.
+The flow of a minibatch: a `Lane` is a net whose training has begun. A `Group` draws for all its
+lanes, and gathers and mixes the rows of a few steps of all of them at once: ``minibatches``. The
+loop is that of a net alone, ``take_steps``; a step is ``take``: ``backward`` of the stack, ``step``
+of its optimizers.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import itertools
 import math
 import operator
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,10 +33,11 @@ from sklearn_mixup._engine.stack import (
 from sklearn_mixup._engine.stack_optimizer import StackOptimizer
 from sklearn_mixup._engine.validation import StackValidation
 from sklearn_mixup._net.device import threads_for
+from sklearn_mixup._net.epoch import take_steps
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._net.session import Data
 from sklearn_mixup._net.targets import is_plain_cross_entropy
-from sklearn_mixup.minibatches import bytes_per_row, cut_rows, map_tensors
+from sklearn_mixup.minibatches import bytes_per_row, cut_rows, list_tensors, map_tensors
 from sklearn_mixup.modules import MLP
 from sklearn_mixup.vicinal import mix
 
@@ -44,6 +45,27 @@ from sklearn_mixup.vicinal import mix
 # for it; those of a step are the least. On a CPU they should stay in the cache.
 _NUMBERS_AHEAD = {"cpu": 2**18, "cuda": 2**27}
 _NUMBERS_GATHERED = {"cpu": 2**18, "cuda": 2**24}
+
+
+# Of nets `start` to `stop` the rows of a minibatch of each, and random bits.
+_Part = tuple[int, int, Any, "Tensor | None"]
+
+
+class _Minibatches(NamedTuple):
+    """A minibatch of each net of a stack, those of one length together."""
+
+    parts: Iterable[_Part]
+    # The place of this step in the epoch, for each optimizer; None for those that take none.
+    places: Sequence[int | None]
+
+
+class _Run(NamedTuple):
+    """Some steps of nets up to `stop`, whose rows are loaded."""
+
+    stop: int
+    n_steps: int
+    # Steps of so many nets that there are in the whole training.
+    n_in_all: int
 
 
 class Group:
@@ -174,9 +196,10 @@ class Group:
     ) -> None:
         """Train the nets for all their epochs, and end their trainings."""
         n_flops = sum(lane.net._training_.n_flops for lane in self.lanes)
+        self.progress = progress
         try:
             with threads_for(n_flops, self.device):
-                self._train(progress, on_epoch_end)
+                self._train(on_epoch_end)
         except KeyboardInterrupt:
             if self.n_epochs_done:  # What has begun another epoch goes back to the last whole one.
                 for i in self._alive():
@@ -197,20 +220,15 @@ class Group:
         for lane in self.lanes:
             lane.close(fitted=lane.failed is None or lane.failed.is_fitted)
 
-    def _train(
-        self, progress: Callable[[int], None], on_epoch_end: Callable[[Any], None] | None
-    ) -> None:
+    def _train(self, on_epoch_end: Callable[[Any], None] | None) -> None:
         """Train the nets for all their epochs."""
         for epoch in range(self.net.max_epochs):
             if not self._alive():
                 return
             start = time.perf_counter()
-            self._draw()
-            # From which net on, and the losses of some steps, shape (n_steps, n_modules).
-            self.losses: list[tuple[int, Tensor]] = []
-            self._run_full(epoch, progress)
-            self._run_last(epoch, progress)
-            losses = self._read_losses()
+            found: list[tuple[int, Tensor]] = []
+            take_steps(self, found)
+            losses = self._read_losses(found)
             valid_losses = [] if self.validation is None else [row.pop() for row in losses]
             for i in self._alive():
                 if not self._is_good(i, losses[i]):
@@ -233,13 +251,13 @@ class Group:
         """Find the nets that go on: that neither diverged nor ended by their validation."""
         return [i for i, lane in enumerate(self.lanes) if not (lane.failed or lane.has_ended)]
 
-    def _read_losses(self) -> list[list[float]]:
+    def _read_losses(self, losses: Sequence[tuple[int, Tensor]]) -> list[list[float]]:
         """Read what each net lost in each step of an epoch, and the sum of its weights.
 
         After these, what it lost on the rows held out, if it has some.
         """
         rows: list[list[float]] = [[] for _ in self.lanes]
-        found = [*self.losses, (0, self.stack.sum_weights()[None])]
+        found = [*losses, (0, self.stack.sum_weights()[None])]
         if self.validation is not None:
             found.append((0, self.validation.measure()[None]))
         values = torch.cat([block.flatten() for _, block in found]).tolist()
@@ -331,13 +349,6 @@ class Group:
             masks = self.masks.make(start, bits[: stop - start], self.stack.mask_shapes(X))
         return self.stack.backward(start, stop, X, targets, masks)
 
-    def _update(self, epoch: int, k: int, start: int, stop: int) -> None:
-        """Let the optimizers of nets `start` to `stop` take step `k` of an epoch."""
-        for optimizer in self.optimizers:
-            if start <= optimizer.start < stop:
-                lane = self.lanes[optimizer.start]
-                optimizer.step(lane.factor(epoch * len(lane.minibatches) + k))
-
     def _count_dropped(self, X: Any) -> int:
         """Count the numbers that dropout takes in a step of a module."""
         X = map_tensors(lambda part: part[:, 0], X)
@@ -355,49 +366,74 @@ class Group:
             n_drawn = min(self.n_ahead, first + n_steps - k)
             yield from self.masks.draw(start, stop, k, n_drawn, n_numbers).unbind(1)
 
-    def _run_full(self, epoch: int, progress: Callable[[int], None]) -> None:
-        """Take the steps on full minibatches."""
+    def minibatches(self) -> Iterator[_Minibatches | _Run]:
+        """Draw, gather and mix chunk after chunk; yield a minibatch of each net at once."""
+        self._draw()
+        yield from self._full_minibatches(self.n_epochs_done)
+        yield self._last_minibatches(self.n_epochs_done)
+
+    def take(self, minibatches: _Minibatches | _Run) -> list[tuple[int, Tensor]]:
+        """Take a step of each net; list the losses, shape (n_steps, n_modules), and whose."""
+        if isinstance(minibatches, _Run):
+            assert self.chunked is not None
+            return [(0, self.chunked.take(*minibatches[:2], n_in_all=minibatches.n_in_all))]
+        losses = [
+            (start, self._backward(start, stop, rows, bits)[None])
+            for start, stop, rows, bits in minibatches.parts
+        ]
+        self._update(minibatches.places)
+        return losses
+
+    def _update(self, places: Sequence[int | None]) -> None:
+        """Let each optimizer take the step at its place in the epoch, if it has one."""
+        for optimizer, place in zip(self.optimizers, places, strict=True):
+            if place is not None:
+                lane = self.lanes[optimizer.start]
+                step = self.n_epochs_done * len(lane.minibatches) + place
+                optimizer.step(lane.factor(step))
+
+    def _full_minibatches(self, epoch: int) -> Iterator[_Minibatches | _Run]:
+        """Yield the full minibatches, or runs of them whose steps are replayed."""
         if self.masks is not None:
             self.masks.begin(2 * epoch)
         for first in range(0, len(self.n_active), self.n_gathered):
             active = self.n_active[first : first + self.n_gathered]
             start = first * self.batch_size
             rows = self._gather(0, active[0], start, len(active), self.batch_size)
-            if self.chunked is None:
-                self._take_steps(epoch, first, active, rows)
-            else:
-                self._repeat_steps(epoch, first, active, rows)
-            progress(sum(active))
+            n_eager = len(active)
+            if self.chunked is not None:
+                # Optimizers make their states in the first step.
+                n_eager = 0 if all(optimizer.is_known for optimizer in self.optimizers) else 1
+            yield from self._cut(first, active[:n_eager], rows)
+            if n_eager < len(active):
+                rest = map_tensors(operator.itemgetter((slice(None), slice(n_eager, None))), rows)
+                yield from self._load(epoch, first + n_eager, active[n_eager:], rest)
+            self.progress(sum(active))
 
-    def _take_steps(self, epoch: int, first: int, active: Sequence[int], rows: Any) -> None:
-        """Take step `first` of an epoch and those after it, `active` nets in each."""
+    def _cut(self, first: int, active: Sequence[int], rows: Any) -> Iterator[_Minibatches]:
+        """Yield the minibatches from place `first` on, of `active` nets each."""
+        if not active:
+            return
         each = cut_rows(operator.methodcaller("unbind", 1), rows)
-        each_bits = self._draw_bits(0, active[0], first, len(active), rows[0])
+        n_drawn = len(list_tensors(rows)[0])
+        each_bits = self._draw_bits(0, n_drawn, first, len(active), rows[0])
         for k, stop, chosen, drawn in zip(itertools.count(first), active, each, each_bits):
-            if stop < active[0]:
+            if stop < n_drawn:
                 chosen = map_tensors(operator.itemgetter(slice(stop)), chosen)
-            self.losses.append((0, self._backward(0, stop, chosen, drawn)[None]))
-            self._update(epoch, k, 0, stop)
+            places = [k if optimizer.start < stop else None for optimizer in self.optimizers]
+            yield _Minibatches([(0, stop, chosen, drawn)], places)
 
-    def _repeat_steps(self, epoch: int, first: int, active: Sequence[int], rows: Any) -> None:
-        """Take the steps that `_take_steps` would, replayed where that can be."""
+    def _load(self, epoch: int, first: int, active: Sequence[int], rows: Any) -> Iterator[_Run]:
+        """Load what the steps from place `first` on need; yield how many are of how many nets."""
         assert self.chunked is not None
-        n_drawn = active[0]
-        if not all(optimizer.is_known for optimizer in self.optimizers):
-            # Optimizers make their states in the first step.
-            self._take_steps(epoch, first, active[:1], rows)
-            if not (active := active[1:]):
-                return
-            first, rows = first + 1, map_tensors(lambda part: part[:, 1:], rows)
         bits: Any = ()
         if self.masks is not None:
-            n_numbers = self._count_dropped(rows[0])
+            n_drawn, n_numbers = len(list_tensors(rows)[0]), self._count_dropped(rows[0])
             bits = self.masks.draw(0, n_drawn, first, len(active), n_numbers)
         self.chunked.load((rows, bits, self.factors[:, epoch, first : first + len(active)]))
         for stop, run in itertools.groupby(active):
             n_in_all = self.n_active.count(stop) * self.net.max_epochs
-            losses = self.chunked.take(stop, len(list(run)), n_in_all=n_in_all)
-            self.losses.append((0, losses))
+            yield _Run(stop, len(list(run)), n_in_all)
 
     def _take_chosen(self, stop: int, chosen: Any) -> Tensor:
         """Take a step of nets up to `stop`, with nothing that the host would have to know."""
@@ -423,24 +459,26 @@ class Group:
             tables.append(factors.view(n_epochs, n_steps).T)
         return pad_sequence(tables).permute(1, 2, 0)
 
-    def _run_last(self, epoch: int, progress: Callable[[int], None]) -> None:
-        """Take the last step of the nets whose last minibatch is shorter."""
+    def _last_minibatches(self, epoch: int) -> _Minibatches:
+        """Make the last minibatches of the nets that have a shorter one."""
         if self.masks is not None:  # Another length of minibatches, so other streams.
             self.masks.begin(2 * epoch + 1)
+        starts = [optimizer.start for optimizer in self.optimizers]
+        places = [
+            len(self.lanes[i].minibatches) - 1 if self.n_last[i] > 0 else None for i in starts
+        ]
+        return _Minibatches(self._last_parts(), places)
+
+    def _last_parts(self) -> Iterator[_Part]:
+        """Gather the last minibatches, those of one length at a time."""
         for start, stop in self.cohorts:
             n_visits = self.lanes[start].n_visits
             n_rows = self.n_last[start]
             if n_rows > 0:
                 rows = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
                 (bits,) = self._draw_bits(start, stop, 0, 1, rows[0])
-                rows = map_tensors(lambda part: part[:, 0], rows)
-                losses = self._backward(start, stop, rows, bits)
-                self.losses.append((start, losses[None]))
-                progress(stop - start)
-        for optimizer in self.optimizers:
-            if self.n_last[optimizer.start] > 0:
-                k = len(self.lanes[optimizer.start].minibatches) - 1
-                self._update(epoch, k, optimizer.start, optimizer.stop)
+                yield start, stop, map_tensors(lambda part: part[:, 0], rows), bits
+                self.progress(stop - start)
 
 
 def _power_of_two(n: int) -> int:

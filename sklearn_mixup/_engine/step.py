@@ -31,7 +31,7 @@ from sklearn_mixup._net.targets import (
     mix_targets,
     unwrap,
 )
-from sklearn_mixup.callbacks import only_looks
+from sklearn_mixup.callbacks import list_decays, only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 
 # What takes part in a step: a subclass may have its own.
@@ -44,24 +44,37 @@ _STEP_METHODS = (
 class Steps:
     """The steps of a net whose module may be any: its gradient by autograd."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Any, iterator: Minibatches) -> None:
         self.net = net
+        self.iterator = iterator
+        self.decays = list_decays(net)
         self.updates = [Update(getattr(net, name + "_")) for name in net._optimizers]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The rows of each minibatch of an epoch."""
+        return self.iterator.sizes
 
     def runs(self, iterator: Minibatches) -> Iterator[tuple[Any, Any, int]]:
         """Yield the runs of minibatches of an epoch, as `take` takes them, with their size."""
         return iterator.runs()
 
-    def minibatches(self, iterator: Minibatches) -> Iterator[tuple[Any, Any]]:
+    def minibatches(self) -> Iterator[tuple[Any, Any]]:
         """Yield the minibatches of an epoch, in the form that `take` takes."""
-        for X, y, n_rows in self.runs(iterator):
+        for X, y, n_rows in self.runs(self.iterator):
             yield from cut_rows(methodcaller("split", n_rows), (X, y))
             del X, y  # or the next run would be made beside this one
 
     def close(self) -> None:
         """Let go of what is of no more use after the training."""
 
-    def take(self, batch: tuple[Any, Any], **fit_params: Any) -> dict[str, Tensor]:
+    def take(self, batch: tuple[Any, Any]) -> list[Tensor]:
+        """Take a step on a minibatch, by its learning rate; list its loss."""
+        for decay in self.decays:
+            decay.on_batch_begin(self.net, training=True)
+        return [self.step(batch)]
+
+    def step(self, batch: tuple[Any, Any]) -> Tensor:
         """Take a step on a minibatch; return its loss."""
         X, y = batch
         net = self.net
@@ -71,19 +84,19 @@ class Steps:
         for update in self.updates:
             update()
         # Without its graph, which would keep what belongs to the stream of this step alive.
-        return {"loss": loss.detach()}
+        return loss.detach()
 
 
 class WrittenSteps(Steps):
     """The steps of an MLP by cross-entropy, whose gradient is written out."""
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: Any, iterator: Minibatches) -> None:
         module = net.module_
         layers = [*module.hidden, module.output]
         for parameter in module.parameters():
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        super().__init__(net)
+        super().__init__(net, iterator)
         params = [layer.weight for layer in layers], [layer.bias for layer in layers]
         self.p_dropout = module.dropout.p
         self.widths = [layer.out_features for layer in module.hidden]
@@ -107,7 +120,7 @@ class WrittenSteps(Steps):
             yield X.flatten(1), targets, n_rows
             del X, y, targets
 
-    def take(self, batch: tuple[Tensor, Any], **fit_params: Any) -> dict[str, Tensor]:
+    def step(self, batch: tuple[Tensor, Any]) -> Tensor:
         """Take a step on a minibatch; return its loss."""
         X, (coefficients, totals) = batch
         masks = []
@@ -120,7 +133,7 @@ class WrittenSteps(Steps):
             )
         for update in self.updates:
             update()
-        return {"loss": loss}
+        return loss
 
 
 class ReplayedSteps(Steps):
@@ -135,8 +148,9 @@ class ReplayedSteps(Steps):
 
     def __init__(self, net: Any, steps: Steps) -> None:
         self.net = net
+        self.iterator = steps.iterator
         self.steps = steps
-        self.updates = steps.updates
+        self.decays, self.updates = steps.decays, steps.updates
         optimizers = [update.optimizer for update in steps.updates]
         self.rates = RatesOnDevice(optimizers, net._training_.device)
         self.chunked: ChunkedSteps | None = None
@@ -147,12 +161,12 @@ class ReplayedSteps(Steps):
         """Yield the runs of minibatches of an epoch, as `take` takes them, with their size."""
         return self.steps.runs(iterator)
 
-    def minibatches(self, iterator: Minibatches) -> Iterator[tuple[Any, Any]]:
+    def minibatches(self) -> Iterator[tuple[Any, Any]]:
         """Yield the minibatches of an epoch; what `take` takes of them has been loaded by then."""
         # Full ones, of all epochs that this will take: the next are others', if a callback acts.
         n_epochs = self.net._training_.n_epochs if _is_left_alone(self.net) else 1
-        self.n_steps = iterator.n_visits // iterator.batch_size * (n_epochs or 1)
-        for X, y, n_rows in self.runs(iterator):
+        self.n_steps = self.iterator.n_visits // self.iterator.batch_size * (n_epochs or 1)
+        for X, y, n_rows in self.runs(self.iterator):
             n_full = len(list_tensors(X)[0]) // n_rows
             for k, batch in enumerate(cut_rows(methodcaller("split", n_rows), (X, y))):
                 if k >= n_full or (self.chunked is not None and self.chunked.why_eager):
@@ -185,17 +199,17 @@ class ReplayedSteps(Steps):
         self.chunked.load(chunk)
         self.is_loaded = True
 
-    def take(self, batch: tuple[Any, Any], **fit_params: Any) -> dict[str, Tensor]:
+    def step(self, batch: tuple[Any, Any]) -> Tensor:
         """Take the step on a minibatch that was yielded last; return its loss."""
         if not self.is_loaded or self.chunked is None:
-            return self.steps.take(batch, **fit_params)
+            return self.steps.step(batch)
         self.rates.read()
-        return {"loss": self.chunked.take(1, 1, n_in_all=self.n_steps).squeeze()}
+        return self.chunked.take(1, 1, n_in_all=self.n_steps).squeeze()
 
     def _step(self, stop: int, chosen: Any) -> Tensor:
         batch = map_tensors(itemgetter(0), chosen)
         with self.rates.in_place():
-            return self.steps.take(batch)["loss"].view(1)
+            return self.steps.step(batch).view(1)
 
     def _list_state(self) -> list[Tensor]:
         """List the tensors that a step changes."""
@@ -211,7 +225,8 @@ class ReplayedSteps(Steps):
 
 def make_steps(net: Any, iterator: Minibatches) -> Steps:
     """Make the fastest steps that a net can take on these minibatches."""
-    steps = WrittenSteps(net) if _can_be_written(net, iterator.X) else Steps(net)
+    kind = WrittenSteps if _can_be_written(net, iterator.X) else Steps
+    steps = kind(net, iterator)
     return ReplayedSteps(net, steps) if _can_be_replayed(net, steps) else steps
 
 
@@ -245,17 +260,18 @@ def _can_be_written(net: Any, X: Any) -> bool:
 # -- which road an epoch takes ---------------------------------------------------------------
 
 
-def find_steps(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[Any, Any]:
-    """Find what an epoch of training goes through, and what takes a step on each of that."""
+def find_steps(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> Steps | None:
+    """Find what takes the steps of an epoch of training; None if the net's own methods have to."""
     training = net._training_
     if training.steps is None or not _is_left_alone(net):
         net.slow_because_ = _why_slow(net, iterator, step_fn, fit_params)
         if net.slow_because_ is not None:
-            return iterator, step_fn
+            return None
         if training.steps is not None:
             training.steps.close()
         training.steps = make_steps(net, iterator)
-    return training.steps.minibatches(iterator), training.steps.take
+    training.steps.iterator = iterator
+    return training.steps
 
 
 def _why_slow(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> str | None:

@@ -38,7 +38,7 @@ from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.session import Training, count_rows
 from sklearn_mixup._net.settings import check_fit_params
 from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
-from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row
+from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row, lam_of_rows
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import mix_with
 
@@ -451,7 +451,7 @@ class MixupGAN(NetEstimator):
         training = self._training_
         return None if training is None or training.n_epochs is None else training.n_iter
 
-    def _vicinal_minibatches(
+    def _minibatches_of_rows(
         self,
         base: Any,
         rows: np.ndarray | None,
@@ -480,7 +480,7 @@ class MixupGAN(NetEstimator):
             **{"shuffle": True, **kwargs},
         )
 
-    def _vicinal_loader(self, loader: Any, augment: Any) -> Rounds:
+    def _minibatches_of_loader(self, loader: Any, augment: Any) -> Rounds:
         """Join minibatches of a loader to those of an iteration."""
 
         def read(minibatch: Any) -> tuple[Tensor, Tensor]:
@@ -497,7 +497,13 @@ class MixupGAN(NetEstimator):
 
     def _with_lam(self, X: Tensor, y: Any, *, batch_size: int) -> tuple[Tensor, Tensor]:
         """Draw the weight of every row of data; there is nothing to be done with `y`."""
-        return X, self._draw_lam(len(X), batch_size).to(X.dtype)
+        return X, lam_of_rows(
+            self._training_.lam_stream,
+            len(X),
+            alpha=self.alpha,
+            lam_per=self.lam_per,
+            batch_size=batch_size,
+        ).to(X.dtype)
 
     # -- an iteration -----------------------------------------------------------------------
 

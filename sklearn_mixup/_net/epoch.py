@@ -1,10 +1,10 @@
-"""skorch's step and epoch, less what costs time: losses stay on the device until the end."""
+"""An epoch: who watches its steps, the loop that takes them, and what came of it."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.last_good import LastGood, check_epoch
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.settings import is_foreign
-from sklearn_mixup.callbacks import LRDecay, listens, replaces
+from sklearn_mixup.callbacks import list_decays, listens, replaces
 
 # Methods of a net that act within the closure of a step.
 _CLOSURE_METHODS = ("on_grad_computed", "_step_optimizer", "get_train_step_accumulator")
@@ -106,14 +106,16 @@ def run_epoch(
             session.last_good.keep(net, len(net.history) - 1)
     losses: list[list[float]] = []
     watched = why_watched(net, training=training) is not None
-    take_steps = _take_steps_watched if watched else _take_steps
-    batches, interrupt = iterator, None
-    if session is not None:
-        batches, step_fn = net._find_steps(iterator, step_fn, fit_params)
+    steps = None if session is None else net._find_steps(iterator, step_fn, fit_params)
+    interrupt = None
     try:
         n_flops = math.inf if net._training_ is None else net._training_.n_flops
         with explain_batch_norm(net.batch_size), threads_for(n_flops, net._place):
-            take_steps(net, losses, batches, training, prefix, step_fn, **fit_params)
+            if watched:
+                _take_steps_watched(net, losses, iterator, training, prefix, step_fn, **fit_params)
+            else:
+                steps = steps or GivenSteps(net, iterator, training, step_fn, fit_params)
+                _take_steps_unwatched(net, losses, steps, training, prefix)
     except KeyboardInterrupt as error:
         interrupt = error
     if training and not losses and interrupt is None:
@@ -148,30 +150,75 @@ def _take_steps_watched(
     net.history.record(prefix + "_batch_count", len(losses))
 
 
-def _take_steps(
-    net: Any,
-    losses: list[list[float]],
-    iterator: Any,
-    training: bool,
-    prefix: str,
-    step_fn: Any,
-    **fit_params: Any,
+class GivenSteps:
+    """Steps that a net takes by its own methods, on what an iterator yields.
+
+    Parameters
+    ----------
+    net : NetEstimator
+    iterator : iterable
+        Yields minibatches.
+    training : bool
+        Whether the steps are of training.
+    step_fn : callable
+        ``step_fn(batch, **fit_params)`` takes a step, and returns what it lost by name.
+    fit_params : dict
+        What ``fit`` was given besides.
+    """
+
+    def __init__(
+        self, net: Any, iterator: Any, training: bool, step_fn: Any, fit_params: Mapping[str, Any]
+    ) -> None:
+        self.net = net
+        self.iterator = iterator
+        self.training = training
+        self.step_fn = step_fn
+        self.fit_params = fit_params
+        self.names = net._losses_of("train" if training else "valid").keys()
+        self.decays = list_decays(net)
+        self.sizes: list[int] = []
+
+    def minibatches(self) -> Iterator[Any]:
+        """Yield the minibatches of an epoch."""
+        rows = self.net.history[-1, "batches"]
+        for batch in self.iterator:
+            rows.append({})  # A step of one's own may write to it.
+            self.sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
+            yield batch
+
+    def take(self, batch: Any) -> list[Tensor]:
+        """Take a step on a minibatch; return what it lost."""
+        for decay in self.decays:
+            decay.on_batch_begin(self.net, batch=batch, training=self.training)
+        step = self.step_fn(batch, **self.fit_params)
+        return [step[key].detach() for key in self.names]
+
+
+def take_steps(steps: Any, losses: list[Any]) -> None:
+    """Take the steps of an epoch that nobody watches: of one net or of a stack, of any kind.
+
+    Parameters
+    ----------
+    steps : GivenSteps, Steps or Group
+        ``steps.minibatches()`` draws, gathers and mixes chunk after chunk, and yields minibatches;
+        ``steps.take(minibatch)`` takes a step and lists what it lost, which stays on the device.
+    losses : list
+        What was lost is appended to it: it is there, too, when the epoch is interrupted.
+    """
+    for minibatch in steps.minibatches():
+        losses += steps.take(minibatch)
+
+
+def _take_steps_unwatched(
+    net: Any, losses: list[list[float]], steps: Any, training: bool, prefix: str
 ) -> None:
     """Take the steps of an epoch; their losses stay on the device until its end."""
-    names = net._losses_of(prefix)
-    decays = [cb for _, cb in net.callbacks_ if isinstance(cb, LRDecay)]
-    rows = net.history[-1, "batches"]
-    start, found, sizes = len(rows), [], []
+    names = [*net._losses_of(prefix).values()]
+    found: list[Tensor] = []
+    start = len(net.history[-1, "batches"])
     try:
         with _fixed_mode(net, training):
-            for batch in iterator:
-                rows.append({})  # A step of one's own may write to it.
-                for decay in decays:
-                    decay.on_batch_begin(net, batch=batch, training=training)
-                step = step_fn(batch, **fit_params)
-                sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
-                found += [step[key].detach() for key in names]
+            take_steps(steps, found)
     finally:  # also of an epoch that is interrupted
         losses += torch.stack(found).view(-1, len(names)).tolist() if found else []
-        told = [*names.values()]
-        write_epoch(net, losses, sizes, names=told, prefix=prefix, start=start)
+        write_epoch(net, losses, steps.sizes, names=names, prefix=prefix, start=start)

@@ -54,8 +54,7 @@ from sklearn_mixup._net.settings import (
 from sklearn_mixup._net.validation import Ended
 from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.exceptions import DivergedError
-from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel, repeat_lam
-from sklearn_mixup.vicinal import draw_lam
+from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel
 
 # From 1.4 on skorch wants to know which method was called, to route metadata.
 _ROUTES = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
@@ -353,9 +352,9 @@ class NetEstimator(NeuralNet):
         if iterator is not None:
             run_epoch(self, iterator, training, prefix, step_fn, **fit_params)
 
-    def _find_steps(self, iterator: Any, step_fn: Any, fit_params: Any) -> tuple[Any, Any]:
-        """Find what an epoch of training goes through, and what takes a step on each of that."""
-        return iterator, step_fn
+    def _find_steps(self, iterator: Any, step_fn: Any, fit_params: Any) -> Any:
+        """Find what takes the steps of an epoch of training; None if the net does so itself."""
+        return None
 
     def _losses_of(self, prefix: str) -> dict[str, str]:
         """Tell which losses of a step the history holds, and by what names."""
@@ -447,16 +446,7 @@ class NetEstimator(NeuralNet):
             self._training_.data.bases = bases
         return datasets
 
-    def _draw_lam(self, n_rows: int, batch_size: int) -> Tensor:
-        """Draw the weights of the rows of consecutive minibatches, as `lam_per` has it."""
-        stream, is_shared = self._training_.lam_stream, self.lam_per != "sample"
-        n_lams = -(-n_rows // batch_size) if is_shared else n_rows
-        if self.alpha == 0:
-            return torch.ones(n_rows, device=stream.device)
-        (lam,) = draw_lam([stream], n_lams, self.alpha)
-        return repeat_lam(lam, n_rows, batch_size=batch_size) if is_shared else lam
-
-    def _vicinal_minibatches(
+    def _minibatches_of_rows(
         self,
         base: Any,
         rows: np.ndarray | None,
@@ -466,7 +456,7 @@ class NetEstimator(NeuralNet):
         """Get the minibatches to train on, of rows that live on the device."""
         raise NotImplementedError
 
-    def _vicinal_loader(self, loader: Any, augment: Any) -> Any:
+    def _minibatches_of_loader(self, loader: Any, augment: Any) -> Any:
         """Get the minibatches to train on, of what a loader yields."""
         raise NotImplementedError
 
@@ -512,7 +502,7 @@ class NetEstimator(NeuralNet):
                 kwargs["batch_size"] = len(dataset)
             joins = self._normalises_batches()
             loader = make_loader(self.iterator_train, dataset, kwargs, joins=joins)
-            return self._vicinal_loader(self._shared(loader), None)
+            return self._minibatches_of_loader(self._shared(loader), None)
         kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
         if not trains and kwargs.pop("augment", None) is not None and not training:
             raise ValueError(
@@ -523,7 +513,7 @@ class NetEstimator(NeuralNet):
         # A sampler, workers and the like are asked of a DataLoader.
         resident = self._resident(base) if kwargs.keys() <= MINIBATCHES_OPTIONS else None
         if resident is not None and trains:
-            return self._vicinal_minibatches(base, rows, resident, kwargs)
+            return self._minibatches_of_rows(base, rows, resident, kwargs)
         kwargs["batch_size"] = count_rows(kwargs["batch_size"], dataset)
         if resident is not None:
             order = None if rows is None else torch.as_tensor(rows, device=self._place)
@@ -535,7 +525,7 @@ class NetEstimator(NeuralNet):
         if not trains:
             return DataLoader(dataset, **kwargs)
         loader = make_loader(DataLoader, dataset, kwargs, joins=self._normalises_batches())
-        return self._vicinal_loader(self._shared(loader), augment)
+        return self._minibatches_of_loader(self._shared(loader), augment)
 
     def _normalises_batches(self) -> bool:
         """Whether a module normalises each minibatch that it is trained on by its rows."""

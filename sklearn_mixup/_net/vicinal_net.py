@@ -12,6 +12,7 @@ from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
+from sklearn_mixup._engine.step import find_steps
 from sklearn_mixup._net.checks import explain_shapes
 from sklearn_mixup._net.curves import read_curve
 from sklearn_mixup._net.epoch import why_watched
@@ -34,6 +35,7 @@ from sklearn_mixup.minibatches import (
     bytes_per_row,
     content_order,
     count_joined,
+    lam_of_rows,
     map_tensors,
 )
 from sklearn_mixup.vicinal import draw_partner, mix
@@ -130,7 +132,7 @@ class VicinalNet(NetEstimator):
             y = self._encode(y)
         return super().get_dataset(X, y)
 
-    def _vicinal_loader(self, loader: Any, augment: Any) -> MappedLoader:
+    def _minibatches_of_loader(self, loader: Any, augment: Any) -> MappedLoader:
         """Augment and mix what a loader yields, minibatch by minibatch."""
         training = self._training_
         if training.weighted:
@@ -141,7 +143,7 @@ class VicinalNet(NetEstimator):
         transform = partial(self._vicinal_rows, batch_size=None)
         return MappedLoader(loader, self._to_device, transform, augment)
 
-    def _vicinal_minibatches(
+    def _minibatches_of_rows(
         self,
         base: Any,
         rows: np.ndarray | None,
@@ -221,6 +223,11 @@ class VicinalNet(NetEstimator):
         """Whether this epoch mixes; skorch has opened its row of the history already."""
         return self.alpha > 0 and len(self.history) > self.erm_epochs
 
+    def _draw_lam(self, n_rows: int, batch_size: int) -> Tensor:
+        """Draw the weights of the rows of consecutive minibatches, as `lam_per` has it."""
+        stream, per = self._training_.lam_stream, self.lam_per
+        return lam_of_rows(stream, n_rows, alpha=self.alpha, lam_per=per, batch_size=batch_size)
+
     def _draw_mixing(self, n_rows: int, batch_size: int) -> tuple[Tensor, Tensor]:
         """Draw lam and the partners of the rows of consecutive minibatches."""
         stream = self._training_.partner_stream
@@ -261,6 +268,9 @@ class VicinalNet(NetEstimator):
         )
 
     # -- a step ----------------------------------------------------------------
+
+    def _find_steps(self, iterator: Any, step_fn: Any, fit_params: Any) -> Any:
+        return find_steps(self, iterator, step_fn, fit_params)
 
     def _receivers(self) -> list[Any]:
         """List what takes arguments of ``fit``: the module's ``forward`` too."""
