@@ -16,8 +16,8 @@ from sklearn_mixup._net.validation import Validation
 
 # A net does not train on one of so many folds.
 _N_FOLDS = 8
-# A net has ended after so many epochs in a row that were not its best. On ten tables 24 lost
-# nothing, and 16 up to a fortieth of the loss; where classes overlap it halves the time.
+# A net has ended after so many epochs in a row that were not its best. On ten tables 24 raised
+# the loss by 0.3 % at most, 16 by 4 %; where classes overlap it halves the time.
 _PATIENCE = 24
 MAX_SEED = np.iinfo(np.int32).max
 

@@ -203,6 +203,7 @@ def _is_numeric(X: Any) -> bool:
 def _as_pandas(X: Any) -> Any:
     """Make a DataFrame whose columns are named "0", "1", ..., and its rows 0, 1, ..."""
     import pandas as pd
+    from pandas.api.types import infer_dtype
 
     if not is_frame(X):
         frame = pd.DataFrame(X).infer_objects()
@@ -210,7 +211,12 @@ def _as_pandas(X: Any) -> Any:
         frame = pd.DataFrame({i: X.to_series(i).to_numpy() for i in range(X.shape[1])})
     else:
         frame = X.to_pandas() if hasattr(X, "to_pandas") else X
-    return frame.set_axis([str(i) for i in range(X.shape[1])], axis=1).reset_index(drop=True)
+    frame = frame.set_axis([str(i) for i in range(X.shape[1])], axis=1).reset_index(drop=True)
+    for name in frame:
+        # Python's days are dates to polars and pyarrow, and to skrub from 0.7 on.
+        if frame[name].dtype.kind == "O" and infer_dtype(frame[name], skipna=True) == "date":
+            frame = frame.assign(**{name: pd.to_datetime(frame[name], errors="coerce")})
+    return frame
 
 
 def _is_number(column: Any) -> bool:
