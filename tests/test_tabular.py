@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_mixup import MixupClassifier, TabularMixupClassifier
+from sklearn_mixup._tabular.committee import Rows
 
 SMALL = TabularMixupClassifier(
     n_estimators=2,
@@ -165,7 +166,7 @@ def test_labels_that_have_nothing_to_do_with_the_rows_get_about_their_share():
     X, y = rng.normal(size=(400, 10)), rng.uniform(size=400) < 0.3
     settings = [{"alpha": 0, "module__hidden_sizes": (32,), "lr": 0.01}]
     net = MixupClassifier(max_epochs=32, random_state=0, **settings[0])
-    found = TabularMixupClassifier(settings=settings, max_epochs=32, random_state=0)
+    found = TabularMixupClassifier(n_estimators=8, settings=settings, max_epochs=32, random_state=0)
     losses = [
         log_loss(y[:200], estimator.fit(X[200:], y[200:]).predict_proba(X[:200]))
         for estimator in (found, net)
@@ -193,14 +194,36 @@ def test_a_row_of_weight_two_is_that_row_twice_and_one_of_weight_zero_none(table
     assert_allclose(weighed.predict_proba(X), repeated.predict_proba(X), rtol=1e-5)
 
 
-def test_weights_count_when_a_setting_is_chosen(iris):
-    # Two settings that each learn one class of rows better: those that weigh more decide.
-    X, y = iris[0][:100], iris[1][:100]
-    flipped = np.where(np.arange(100) % 2, y, 1 - y)
-    rows = np.column_stack([X, np.arange(100) % 2])
-    weight = np.where(np.arange(100) % 2, 5.5, 0.25)
-    found = clone(SMALL).fit(rows, flipped, sample_weight=weight)
-    assert found.score(rows, y) > 0.5
+def test_weights_count_when_a_setting_is_chosen():
+    # Each setting is right about one class.
+    codes = np.repeat([0, 1], 10)
+    found = np.array([np.tile([0.9, 0.1], (20, 1)), np.tile([0.1, 0.9], (20, 1))])
+    for weight, class_weight, chosen in (
+        (None, [1.0, 9.0], 1),
+        (None, [9.0, 1.0], 0),
+        (np.repeat([1.0, 9.0], 10), [1.0, 1.0], 1),
+    ):
+        rows = Rows(np.zeros((20, 1)), codes, weight, np.array(class_weight))
+        clf = clone(SMALL)
+        clf._choose([[None], [None]], found, rows)
+        assert clf.setting_weights_.argmax() == chosen
+        assert clf.validation_loss_ == pytest.approx(
+            -np.log(0.9) * 0.9 - np.log(0.1) * 0.1, rel=0.1
+        )
+
+
+@pytest.mark.parametrize(("n_rows", "n_estimators"), [(40, 16), (500, 8), (2000, 8), (2001, 4)])
+def test_the_number_of_networks_suits_that_of_rows(n_rows, n_estimators):
+    X = np.random.default_rng(0).normal(size=(n_rows, 2))
+    found = TabularMixupClassifier(settings=[{"batch_size": 256}], max_epochs=1, random_state=0)
+    assert len(found.fit(X, X[:, 0] > 0).estimators_) == n_estimators
+
+
+@pytest.mark.parametrize(("n_columns", "n_settings"), [(2, 4), (151, 2)])
+def test_tables_of_many_numbers_are_not_shown_in_bins(n_columns, n_settings):
+    X = np.random.default_rng(0).normal(size=(30, n_columns))
+    found = TabularMixupClassifier(n_estimators=1, max_epochs=1, random_state=0)
+    assert len(found.fit(X, X[:, 0] > 0).settings_) == n_settings
 
 
 # -- bad input ------------------------------------------------------------------------------------

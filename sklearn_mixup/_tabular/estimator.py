@@ -53,9 +53,8 @@ SETTINGS: tuple[dict[str, Any], ...] = (
     {"alpha": 0.2, "bins": _N_BINS},
     {"alpha": 0.0, "bins": _N_BINS},
 )
-# Of more columns, or more numbers in all, bins would cost more than they bring.
 _MOST_BINNED = 150
-_MOST_NUMBERS = 2**25
+_MOST_NUMBERS = 2**26
 
 
 class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
@@ -69,9 +68,10 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_estimators : int, default=8
+    n_estimators : int or "auto", default="auto"
         Networks that are trained with each of the settings. Each leaves out an eighth of the rows,
-        by class; after eight networks there is another round with other eighths.
+        by class; after eight networks there is another round with other eighths. "auto" is 16 for
+        fewer than 500 rows, 4 for more than 2,000, and 8 between.
     settings : list of dict, default=None
         Parameters of :class:`MixupClassifier` to choose among, as in ``[{"alpha": 0}, {"alpha": 1},
         {"module__hidden_sizes": (256,)}]``; and ``"bins"``, which shows numbers to the networks
@@ -153,7 +153,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "settings": [list, tuple, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -166,7 +166,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         *,
-        n_estimators: int = 8,
+        n_estimators: int | str = "auto",
         settings: Sequence[Mapping[str, Any]] | None = None,
         max_epochs: int = 64,
         class_weight: Any = None,
@@ -236,22 +236,32 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         rows = Rows(
             encoded, codes, weight, np.ones(len(labels.known)) if weights is None else weights
         ).take(order)
-        settings = self._list_settings(rows.X)
+        settings = self._list_settings()
         bins = {n: Bins(n).fit(rows.X) for n in {own.get("bins", 0) for own in settings} if n}
+        if self.settings is None:
+            # Bins of many columns, or rows, would cost more than they bring.
+            bins = {
+                n: own
+                for n, own in bins.items()
+                if len(own.edges) <= _MOST_BINNED and own.n_encoded * len(rows) <= _MOST_NUMBERS
+            }
+            settings = [own for own in settings if own.get("bins", 0) in {0, *bins}]
         views = {n: rows.encoded_as(own.transform(rows.X)) for n, own in bins.items()}
         tables = [views.get(own.get("bins", 0), rows) for own in settings]
-        left_out = deal_folds(rows.codes, self.n_estimators, rng)
+        n_estimators = self.n_estimators
+        if isinstance(n_estimators, str):
+            n_estimators = 16 if len(rows) < 500 else 8 if len(rows) <= 2000 else 4
         committees, left_out = train(
             make_committees(
                 [{name: own[name] for name in own if name != "bins"} for own in settings],
                 rows.class_weight,
-                self.n_estimators,
+                n_estimators,
                 rng,
                 max_epochs=self.max_epochs,
                 device=self.device,
             ),
             tables,
-            left_out,
+            deal_folds(rows.codes, n_estimators, rng),
             deadline=None if self.time_limit_s is None else start + self.time_limit_s,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
@@ -264,13 +274,9 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         self._stacks = Stacks()
         return self
 
-    def _list_settings(self, rows: np.ndarray) -> Sequence[Mapping[str, Any]]:
-        """Check the settings to choose among; by default those that suit encoded rows."""
-        settings = self.settings
-        if settings is None:
-            n_rows, n_columns = rows.shape
-            bins = n_columns <= _MOST_BINNED and n_rows * n_columns * _N_BINS <= _MOST_NUMBERS
-            return SETTINGS if bins else [own for own in SETTINGS if not own.get("bins")]
+    def _list_settings(self) -> Sequence[Mapping[str, Any]]:
+        """Check the settings to choose among."""
+        settings = SETTINGS if self.settings is None else self.settings
         if not len(settings) or not all(isinstance(setting, Mapping) for setting in settings):
             raise ValueError(
                 "`settings` must hold a dict of parameters of MixupClassifier at least; got "

@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 
 # A probability of 0 in float32 is no certainty.
 _TINY = 1e-12
-# A choice among settings goes on for so many draws at most: a weight is one of these shares.
+# A choice among settings goes on for so many draws at most.
 _N_DRAWS = 25
 # Temperatures outside of these are the noise of few rows.
 _COLDEST, _HOTTEST = 0.5, 2.0
@@ -25,7 +25,7 @@ def log_loss(probabilities: np.ndarray, codes: np.ndarray, weight: np.ndarray) -
 def choose(
     probabilities: Sequence[np.ndarray], codes: np.ndarray, weight: np.ndarray
 ) -> np.ndarray:
-    """Choose settings with replacement, each time what helps most, as long as one does [1]_.
+    """Choose settings with replacement, each time what helps most, until that is best [1]_.
 
     Parameters
     ----------
@@ -46,17 +46,16 @@ def choose(
     .. [1] Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models",
        ICML 2004.
     """
-    counts = np.zeros(len(probabilities))
     total: np.ndarray | float = 0.0
-    best = np.inf
+    drawn: list[int] = []
+    losses: list[float] = []
     for n_drawn in range(1, _N_DRAWS + 1):
-        losses = [log_loss((total + each) / n_drawn, codes, weight) for each in probabilities]
-        chosen = int(np.argmin(losses))
-        if losses[chosen] >= best:
-            break
-        best, total = losses[chosen], total + probabilities[chosen]
-        counts[chosen] += 1
-    return counts / counts.sum()
+        found = [log_loss((total + each) / n_drawn, codes, weight) for each in probabilities]
+        drawn.append(int(np.argmin(found)))
+        losses.append(found[drawn[-1]])
+        total = total + probabilities[drawn[-1]]
+    best = drawn[: int(np.argmin(losses)) + 1]
+    return np.bincount(best, minlength=len(probabilities)) / len(best)
 
 
 def heat(probabilities: np.ndarray, temperature: float) -> np.ndarray:
