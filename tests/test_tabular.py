@@ -100,11 +100,24 @@ def test_global_generators_are_left_alone(table):
     assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-def test_a_row_is_predicted_alike_wherever_it_stands(table, fitted):
+def test_a_row_is_predicted_alike_wherever_it_stands(table, fitted, wine):
     X, _ = table
     whole = fitted.predict_proba(X)
     assert_array_equal(fitted.predict_proba(X[::-1]), whole[::-1])
     assert_array_equal(np.vstack([fitted.predict_proba(X[i : i + 1]) for i in range(9)]), whole[:9])
+    on_wine = clone(SMALL).fit(*wine)
+    rows = np.random.default_rng(0).normal(size=(997, 13))
+    whole = on_wine.predict_proba(rows)
+    assert_array_equal(on_wine.predict_proba(rows[::-1]), whole[::-1])
+    one_by_one = [on_wine.predict_proba(rows[i : i + 1]) for i in range(100)]
+    assert_array_equal(np.vstack(one_by_one), whole[:100])
+
+
+def test_the_order_of_the_rows_makes_no_difference(wine):
+    X, y = wine
+    rows = np.random.default_rng(0).permutation(len(y))
+    found = [clone(SMALL).fit(X[own], y[own]).predict_proba(X) for own in (rows, slice(None))]
+    assert_allclose(*found, rtol=1e-5)
 
 
 def test_it_is_pickled_without_a_change(table, fitted):

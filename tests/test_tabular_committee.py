@@ -212,6 +212,14 @@ def test_a_mean_is_chosen_that_is_better_than_each(told):
     assert log_loss(mean, codes, weight) < min(log_loss(p, codes, weight) for p in halves)
 
 
+def test_the_choice_ends_where_it_is_best():
+    codes, unsure = np.repeat([0, 1], 10), np.full((20, 2), 0.5)
+    first, second = unsure.copy(), unsure.copy()
+    first[:10], second[10:] = [0.9, 0.1], [0.1, 0.9]
+    # One more of either, as of an odd number of draws, would be worse.
+    assert_array_equal(choose([first, second], codes, np.ones(20)), [0.5, 0.5])
+
+
 def test_the_weights_decide_what_is_chosen(told):
     codes, _, halves = told
     for k in range(2):
