@@ -137,6 +137,17 @@ def test_a_gap_is_the_median_and_told_if_there_were_gaps_before():
     assert_array_equal(found, [[0, 0, 1]])
 
 
+@pytest.mark.parametrize(("n_columns", "n_each"), [(3, 4), (101, 1)])
+def test_whole_numbers_of_few_values_get_a_column_for_each_where_that_is_not_too_many(
+    n_columns, n_each
+):
+    X = np.random.default_rng(0).integers(3, size=(60, n_columns))
+    _, found = encode(X)
+    assert found.shape == (60, n_columns * n_each)
+    if n_each > 1:
+        assert_array_equal(found[:, n_columns : n_columns + 3], np.eye(3)[X[:, 0]])
+
+
 def test_columns_that_tell_nothing_are_left_out():
     number = np.random.default_rng(0).normal(size=N)
     table = pd.DataFrame(

@@ -14,6 +14,8 @@ from sklearn_mixup._net.tables import check_dense, check_unmasked, is_frame, nam
 
 # Whole numbers of so few values may be codes: each gets a column too, beside the number.
 _FEW_NUMBERS = 10
+# Where more columns than that are of few values, a table is wide enough as it is.
+_MOST_CODES = 100
 # What scaled numbers are bounded by, as skrub.tabular_pipeline has it for nets.
 _BOUND = 5
 # The square of a number beyond that, in units of what is typical of its column, is infinite.
@@ -58,7 +60,7 @@ class TableEncoder:
 
     - Numbers are scaled by their quantiles and bounded (skrub's ``SquashingScaler``). A gap becomes
       the median; a column tells of the gaps, if there were any when the encoder was fitted. Whole
-      numbers of few values get a column for each value as well.
+      numbers of few values get a column for each value as well, if few columns are of that kind.
     - Words of few values get a column for each; those of many are told by their n-grams of
       characters (``StringEncoder``), dates by their parts (``DatetimeEncoder``).
     - What does not vary, or says the same as another column, is left out.
@@ -170,6 +172,8 @@ class TableEncoder:
             for j in self.usable
             if 2 < len(values := _find_few(numbers[:, j])) <= min(_FEW_NUMBERS, len(numbers) // 10)
         ]
+        if len(self.few) > _MOST_CODES:
+            self.few = []
         used = np.where(np.isfinite(numbers) & (numbers != 0), np.abs(numbers), np.nan)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a column of zeros alone
