@@ -213,8 +213,9 @@ class _Stack:
         """Give modules what they have learned, out of what :meth:`tensors` lists."""
         rows = [tensor.unbind() for tensor in tensors]
         own = [tensor for i in places for tensor in self.own[i]]
-        with torch.no_grad():
-            torch._foreach_copy_(own, [each[i] for i in places for each in rows])
+        if own:  # Not all have learned something, nor has every module something to learn.
+            with torch.no_grad():
+                torch._foreach_copy_(own, [each[i] for i in places for each in rows])
 
     def sum_weights(self) -> Tensor:
         """Sum the trained parameters of each module: one that is not finite makes its sum so."""

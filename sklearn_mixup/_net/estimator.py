@@ -119,6 +119,8 @@ class NetEstimator(NeuralNet):
         if self.initialized_:
             set_trained(self, params)
             return self
+        # Of a fit that failed skorch would set them in its optimizer, and forget them.
+        vars(self).pop("virtual_params_", None)
         if "callbacks" in params:
             self.__dict__["callbacks"] = params.pop("callbacks")
         return super().set_params(**params)
