@@ -54,6 +54,8 @@ def bytes_per_row(rows: Rows) -> int:
     return sum(part[:1].numel() * part.element_size() for part in list_tensors(rows))
 
 
+# Rows of epochs that are made in one go: more are not made sooner.
+_AHEAD_ROWS = 2**14
 # A sum over the bits of a row takes a copy of them in int64: not of more rows at once than this.
 _HASHED_BYTES = 16 * 2**20
 
@@ -124,7 +126,7 @@ class Minibatches:
         the rows that it is given: they are copies.
     transform : callable, default=None
         ``transform(X, y) -> (X, y)``, applied to the rows of many minibatches at once, before they
-        are sliced.
+        are sliced; `epochs` passes `n_epochs` as well.
     rank, n_processes : int, default=0, 1
         Which share of the visits of an epoch is this process's, of how many that train together,
         each with the same `rng`. Shares are equal: the first visits are repeated to make them so.
@@ -155,7 +157,7 @@ class Minibatches:
         join_single: bool = False,
         rng: torch.Generator | Stream | None = None,
         augment: Callable[[Rows], Rows] | None = None,
-        transform: Callable[[Rows, Rows], tuple[Rows, Rows]] | None = None,
+        transform: Callable[..., tuple[Rows, Rows]] | None = None,
         rank: int = 0,
         n_processes: int = 1,
         chunk_bytes: int = 64 * 2**20,
@@ -272,6 +274,20 @@ class Minibatches:
         for start, stop in self.chunks():
             yield *self._make(visits, start, stop), self.rows_of(stop - start)
 
+    def count_ahead(self, n_epochs: int) -> int:
+        """Count the epochs, of the next `n_epochs`, that `epochs` may make in one go."""
+        is_whole = self._n_drawn == self.n_rows and self.n_processes == 1
+        if not (is_whole and len(self.chunks()) == 1 and self.augment is None):
+            return 1
+        return max(min(n_epochs, min(self.chunk_rows, _AHEAD_ROWS) // self.n_visits), 1)
+
+    def epochs(self, n_epochs: int) -> tuple[Rows, Rows]:
+        """Gather and transform the rows of the next epochs: as one by one, in fewer operations."""
+        ((start, stop),) = self.chunks()
+        visits = self._passes(n_epochs).view(n_epochs, self.n_rows)[:, start:stop].flatten()
+        X, y = self.gather(visits, 0, len(visits))
+        return (X, y) if self.transform is None else self.transform(X, y, n_epochs=n_epochs)
+
     def _make(self, visits: Tensor | None, start: int, stop: int) -> tuple[Rows, Rows]:
         """Gather, augment and transform the rows of some consecutive visits."""
         X, y = self.gather(visits, start, stop)
@@ -285,13 +301,16 @@ def count_joined(n_rows: int, batch_size: int, joins: bool) -> int:
 
 
 def lam_of_rows(
-    stream: Stream, n_rows: int, *, alpha: float, lam_per: str, batch_size: int
+    streams: Sequence[Stream], n_rows: int, *, alpha: float, lam_per: str, batch_size: int
 ) -> Tensor:
-    """Draw the weights of the rows of consecutive minibatches, one for each row or minibatch."""
+    """Draw the weights of the rows of consecutive minibatches, one for each row or minibatch.
+
+    Each stream gives those of `n_rows`, shape (n_streams, n_rows).
+    """
     if alpha == 0:
-        return torch.ones(n_rows, device=stream.device)
+        return torch.ones(len(streams), n_rows, device=streams[0].device)
     is_shared = lam_per != "sample"
-    (lam,) = draw_lam([stream], -(-n_rows // batch_size) if is_shared else n_rows, alpha)
+    lam = draw_lam(streams, -(-n_rows // batch_size) if is_shared else n_rows, alpha)
     return repeat_lam(lam, n_rows, batch_size=batch_size) if is_shared else lam
 
 

@@ -23,8 +23,8 @@ from sklearn_mixup.modules import MLP
 class AcceleratedMixupClassifier(AccelerateMixin, MixupClassifier):
     """What the documentation tells a user to write; it notes its draws."""
 
-    def _draw_mixing(self, n_rows, batch_size):
-        lam, partner = super()._draw_mixing(n_rows, batch_size)
+    def _draw_mixing(self, n_rows, batch_size, n_epochs=1):
+        lam, partner = super()._draw_mixing(n_rows, batch_size, n_epochs)
         vars(self).setdefault("draws_", []).append((lam.tolist(), partner.tolist()))
         return lam, partner
 

@@ -73,8 +73,10 @@ class _ChosenPartner(MixupClassifier):
         finally:
             del self._seen
 
-    def _draw_mixing(self, n_rows: int, batch_size: int) -> tuple[Tensor, Tensor]:
-        lam, partner = super()._draw_mixing(n_rows, batch_size)
+    def _draw_mixing(
+        self, n_rows: int, batch_size: int, n_epochs: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        lam, partner = super()._draw_mixing(n_rows, batch_size, n_epochs)
         return lam, self._choose(*self._seen, partner, batch_size)
 
     def _choose(self, X: Tensor, y: Tensor, partner: Tensor, batch_size: int) -> Tensor:

@@ -6,7 +6,9 @@ are made: anew after each epoch in whose end a callback may have changed anythin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from functools import partial
 from operator import itemgetter, methodcaller
 from typing import Any
 
@@ -34,6 +36,8 @@ from sklearn_mixup._net.targets import (
 from sklearn_mixup.callbacks import list_decays, only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 
+# So many rows, of numbers of 4 bytes or more, end with a cache line.
+_ALIGNED_ROWS = 16
 # What takes part in a step: a subclass may have its own.
 _STEP_METHODS = (
     *("run_single_epoch", "train_step", "train_step_single", "infer", "get_loss"),
@@ -49,6 +53,9 @@ class Steps:
         self.iterator = iterator
         self.decays = list_decays(net)
         self.updates = [Update(getattr(net, name + "_")) for name in net._optimizers]
+        # Of epochs to come, the minibatches that have been made; and those that have not been.
+        self.ahead: Iterator[Any] = iter(())
+        self.n_ahead, self.n_unmade = 0, net._training_.n_planned
 
     @property
     def sizes(self) -> list[int]:
@@ -57,13 +64,40 @@ class Steps:
 
     def runs(self, iterator: Minibatches) -> Iterator[tuple[Any, Any, int]]:
         """Yield the runs of minibatches of an epoch, as `take` takes them, with their size."""
-        return iterator.runs()
+        for X, y, n_rows in iterator.runs():
+            yield *self.prepare(X, y, n_rows), n_rows
+            del X, y
+
+    def prepare(self, X: Any, y: Any, n_rows: int, n_epochs: int = 1) -> tuple[Any, Any]:
+        """Bring rows of minibatches of `n_rows` into the form that `take` takes."""
+        return X, y
 
     def minibatches(self) -> Iterator[tuple[Any, Any]]:
         """Yield the minibatches of an epoch, in the form that `take` takes."""
+        if self.n_ahead == 0:
+            self.n_ahead = self._make_ahead()
+        if self.n_ahead > 0:
+            self.n_ahead -= 1
+            yield from itertools.islice(self.ahead, len(self.iterator))
+            return
         for X, y, n_rows in self.runs(self.iterator):
             yield from cut_rows(methodcaller("split", n_rows), (X, y))
             del X, y  # or the next run would be made beside this one
+
+    def _make_ahead(self) -> int:
+        """Make the minibatches of some small epochs, if nobody acts between them; count those."""
+        net, iterator = self.net, self.iterator
+        n_epochs = 1
+        if self.n_unmade > 1 and _is_left_alone(net):
+            n_epochs = net._count_alike(iterator.count_ahead(self.n_unmade))
+        self.n_unmade -= n_epochs
+        if n_epochs == 1:
+            return 0
+        self.ahead = iter(())  # or those before would lie beside these
+        rows = self.prepare(*iterator.epochs(n_epochs), iterator.batch_size, n_epochs)
+        cut = partial(_cut_epochs, sizes=iterator.sizes, n_epochs=n_epochs)
+        self.ahead = iter(cut_rows(cut, rows))
+        return n_epochs
 
     def close(self) -> None:
         """Let go of what is of no more use after the training."""
@@ -87,6 +121,19 @@ class Steps:
         return loss.detach()
 
 
+def _cut_epochs(rows: Tensor, *, sizes: list[int], n_epochs: int) -> list[Tensor]:
+    """Cut epochs into minibatches, each epoch beginning where memory of its own would.
+
+    Products and sums are rounded otherwise where rows lie otherwise to a cache line.
+    """
+    n_rows = sum(sizes)
+    n_room = -(-n_rows // _ALIGNED_ROWS) * _ALIGNED_ROWS
+    room = rows.new_empty(n_epochs, n_room, *rows.shape[1:])
+    room[:, :n_rows] = rows.unflatten(0, (n_epochs, n_rows))
+    pieces = room.flatten(0, 1).split([*sizes, n_room - n_rows] * n_epochs)
+    return [piece for k, piece in enumerate(pieces, 1) if k % (len(sizes) + 1)]
+
+
 class WrittenSteps(Steps):
     """The steps of an MLP by cross-entropy, whose gradient is written out."""
 
@@ -103,22 +150,20 @@ class WrittenSteps(Steps):
         self.weights, self.biases = ([param.detach() for param in part] for part in params)
         self.grads = [[param.grad for param in part] for part in params]
 
-    def runs(self, iterator: Minibatches) -> Iterator[tuple[Any, Any, int]]:
-        """Yield the runs of minibatches of an epoch, the targets as coefficients and their sums."""
+    def prepare(self, X: Any, y: Any, n_rows: int, n_epochs: int = 1) -> tuple[Any, Any]:
+        """Turn targets into coefficients and their sums."""
         net = self.net
-        for X, y, n_rows in iterator.runs():
-            if not isinstance(y, LogCoefficients):
-                itself, ones = torch.arange(len(X), device=X.device), X.new_ones(len(X))
-                y = mix_targets(
-                    *(net.criterion_, y, None, itself, ones),
-                    batch_size=n_rows,
-                    shares_lam=True,
-                    n_outputs=net.n_outputs_,
-                    dtype=X.dtype,
-                )
-            targets = y.rows, y.rows.sum(-1, keepdim=True)
-            yield X.flatten(1), targets, n_rows
-            del X, y, targets
+        if not isinstance(y, LogCoefficients):
+            itself, ones = torch.arange(len(X), device=X.device), X.new_ones(len(X))
+            y = mix_targets(
+                *(net.criterion_, y, None, itself, ones),
+                batch_size=n_rows,
+                shares_lam=True,
+                n_outputs=net.n_outputs_,
+                dtype=X.dtype,
+                n_epochs=n_epochs,
+            )
+        return X.flatten(1), (y.rows, y.rows.sum(-1, keepdim=True))
 
     def step(self, batch: tuple[Tensor, Any]) -> Tensor:
         """Take a step on a minibatch; return its loss."""

@@ -497,13 +497,14 @@ class MixupGAN(NetEstimator):
 
     def _with_lam(self, X: Tensor, y: Any, *, batch_size: int) -> tuple[Tensor, Tensor]:
         """Draw the weight of every row of data; there is nothing to be done with `y`."""
-        return X, lam_of_rows(
-            self._training_.lam_stream,
+        (lam,) = lam_of_rows(
+            [self._training_.lam_stream],
             len(X),
             alpha=self.alpha,
             lam_per=self.lam_per,
             batch_size=batch_size,
-        ).to(X.dtype)
+        )
+        return X, lam.to(X.dtype)
 
     # -- an iteration -----------------------------------------------------------------------
 

@@ -200,6 +200,7 @@ class NetEstimator(NeuralNet):
         if (training := self._training_) is not None:
             if training.n_epochs_done and training.n_epochs is not None:
                 epochs = training.n_epochs - training.n_epochs_done
+            training.n_planned = self.max_epochs if epochs is None else epochs
             watch = training.watch
             try:
                 super().fit_loop(X, y, epochs, **kwargs)

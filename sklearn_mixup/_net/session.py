@@ -66,6 +66,8 @@ class Training:
     # Those of an epoch. Their number is None where nobody knows it, as of a stream.
     minibatches: Any = None
     n_minibatches: int | None = None
+    # Those that are known to come from its first one on.
+    n_planned: int = 1
     # Of a step, about; unknown is many.
     n_flops: float = math.inf
     # Of a fit that goes on: the epochs that it had trained when it was killed.

@@ -90,8 +90,9 @@ def mix_targets(
     shares_lam: bool,
     n_outputs: int | None,
     dtype: torch.dtype,
+    n_epochs: int = 1,
 ) -> Any:
-    """Prepare the targets of consecutive minibatches of `batch_size` rows.
+    """Prepare the targets of consecutive minibatches of `batch_size` rows, of equal epochs.
 
     `shares_lam` tells whether the rows of a minibatch have one lam. `n_outputs` is the width of the
     output; None where nobody has said what the classes are.
@@ -100,16 +101,18 @@ def mix_targets(
     if is_plain_cross_entropy(criterion) and n_outputs is not None:
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
         rows = mix(rows if weight is None else rows * weight.unsqueeze(1), partner, lam=lam)
-        n_full = len(y) // batch_size * batch_size
-        # The rows that are left make a shorter minibatch.
-        sizes = rows.new_full((len(y), 1), -batch_size)
-        sizes[n_full:] = n_full - len(y)
-        return LogCoefficients(rows / sizes)
+        n_rows = len(y) // n_epochs
+        n_full = n_rows // batch_size * batch_size
+        # The rows that are left in an epoch make a shorter minibatch.
+        sizes = rows.new_full((n_epochs, n_rows, 1), -batch_size)
+        sizes[:, n_full:] = n_full - n_rows
+        return LogCoefficients(rows / sizes.flatten(0, 1))
     y = y.to(dtype) if y.ndim > 1 else y
     if weight is None and _is_plain_binary_cross_entropy(criterion):
         check_criterion(criterion, y)
         return mix(y, partner, lam=lam)
-    start = torch.arange(len(y), device=y.device) // batch_size * batch_size
+    place = torch.arange(len(y), device=y.device)
+    start = place - place % (len(y) // n_epochs) % batch_size
     if weight is None and shares_lam:
         return SharedTargets(y, partner - start, lam)
     return MixedTargets(y, partner - start, lam, torch.ones_like(lam) if weight is None else weight)

@@ -223,36 +223,59 @@ class VicinalNet(NetEstimator):
         """Whether this epoch mixes; skorch has opened its row of the history already."""
         return self.alpha > 0 and len(self.history) > self.erm_epochs
 
-    def _draw_lam(self, n_rows: int, batch_size: int) -> Tensor:
+    def _draw_lam(self, n_rows: int, batch_size: int, n_epochs: int = 1) -> Tensor:
         """Draw the weights of the rows of consecutive minibatches, as `lam_per` has it."""
-        stream, per = self._training_.lam_stream, self.lam_per
-        return lam_of_rows(stream, n_rows, alpha=self.alpha, lam_per=per, batch_size=batch_size)
+        streams, per = [self._training_.lam_stream] * n_epochs, self.lam_per
+        lam = lam_of_rows(streams, n_rows, alpha=self.alpha, lam_per=per, batch_size=batch_size)
+        return lam.flatten()
 
-    def _draw_mixing(self, n_rows: int, batch_size: int) -> tuple[Tensor, Tensor]:
-        """Draw lam and the partners of the rows of consecutive minibatches."""
+    def _count_alike(self, n_epochs: int) -> int:
+        """Count the epochs, of the next `n_epochs`, that mix if this one does, and not if not."""
+        if self.alpha == 0 or self._mixes_now():
+            return n_epochs
+        return min(n_epochs, self.erm_epochs - len(self.history) + 1)
+
+    def _draw_mixing(
+        self, n_rows: int, batch_size: int, n_epochs: int = 1
+    ) -> tuple[Tensor, Tensor]:
+        """Draw lam and the partners of the rows of consecutive minibatches, epoch after epoch."""
         stream = self._training_.partner_stream
-        (partner,) = draw_partner([stream], n_rows, batch_size=batch_size)
-        return self._draw_lam(n_rows, batch_size), partner
+        partner = draw_partner([stream] * n_epochs, n_rows, batch_size=batch_size)
+        if n_epochs > 1:
+            partner = partner + n_rows * torch.arange(n_epochs, device=partner.device)[:, None]
+        return self._draw_lam(n_rows, batch_size, n_epochs), partner.flatten()
 
     def _vicinal_rows(
-        self, X: Rows, y: Rows, *, batch_size: int | None, joins: bool = False
+        self,
+        X: Rows,
+        y: Rows,
+        *,
+        batch_size: int | None,
+        joins: bool = False,
+        n_epochs: int = 1,
     ) -> tuple[Rows, Rows]:
         """Mix the rows of consecutive minibatches: one draw for inputs, targets and weights."""
         y, weight = y if isinstance(y, tuple) else (y, None)
-        n_rows = len(y)
+        n_rows = len(y) // n_epochs
         batch_size = n_rows if batch_size is None else count_joined(n_rows, batch_size, joins)
         if self._mixes_now():
-            lam, partner = self._draw_mixing(n_rows, batch_size)
+            lam, partner = self._draw_mixing(n_rows, batch_size, n_epochs)
             X = map_tensors(partial(mix, partner=partner, lam=lam), X)
         elif weight is None:
             return X, y
         else:
-            partner = torch.arange(n_rows, device=y.device)
-            lam = torch.ones(n_rows, device=y.device)
-        return X, self._mix_targets(y, weight, partner, lam, batch_size)
+            partner = torch.arange(len(y), device=y.device)
+            lam = torch.ones(len(y), device=y.device)
+        return X, self._mix_targets(y, weight, partner, lam, batch_size, n_epochs)
 
     def _mix_targets(
-        self, y: Tensor, weight: Tensor | None, partner: Tensor, lam: Tensor, batch_size: int
+        self,
+        y: Tensor,
+        weight: Tensor | None,
+        partner: Tensor,
+        lam: Tensor,
+        batch_size: int,
+        n_epochs: int = 1,
     ) -> Any:
         """Prepare the targets of consecutive minibatches for `get_loss`."""
         return mix_targets(
@@ -265,6 +288,7 @@ class VicinalNet(NetEstimator):
             shares_lam=self.lam_per == "minibatch",
             n_outputs=getattr(self, "n_outputs_", None),
             dtype=self._module_dtype(),
+            n_epochs=n_epochs,
         )
 
     # -- a step ----------------------------------------------------------------

@@ -139,8 +139,8 @@ def test_a_fit_mixes_with_the_partners_that_its_kind_asks_for(
 def test_lam_is_that_of_the_recipe(clusters, monkeypatch, kind):
     draw, drawn = MixupClassifier._draw_lam, {}
 
-    def spy(net, n_rows, batch_size):
-        lam = draw(net, n_rows, batch_size)
+    def spy(net, n_rows, batch_size, n_epochs):
+        lam = draw(net, n_rows, batch_size, n_epochs)
         drawn.setdefault(type(net), []).append(lam)
         return lam
 
