@@ -120,7 +120,7 @@ class NetEstimator(NeuralNet):
             set_trained(self, params)
             return self
         # Of a fit that failed skorch would set them in its optimizer, and forget them.
-        vars(self).pop("virtual_params_", None)
+        self.__dict__.pop("virtual_params_", None)
         if "callbacks" in params:
             self.__dict__["callbacks"] = params.pop("callbacks")
         return super().set_params(**params)
