@@ -29,6 +29,7 @@ from torch.utils.data import Dataset
 
 from sklearn_mixup._checkpoint import check_shapes, hash_value, load_checkpoint, save_checkpoint
 from sklearn_mixup._net.device import get_random_states, set_random_states
+from sklearn_mixup._net.history import last_epoch
 from sklearn_mixup._streams import Stream
 from sklearn_mixup.minibatches import peel
 
@@ -90,7 +91,7 @@ class LRDecay(Callback):
         Between epochs it is the one to start from: who saves the optimizer there saves that.
         """
         if self.groups_ and net.n_steps_ is not None:
-            net.history.record("event_lr", float(self.groups_[0][0]["lr"]))
+            last_epoch(net)["event_lr"] = float(self.groups_[0][0]["lr"])
         self._reset()
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -124,7 +125,7 @@ class StepLosses(PassthroughScoring):
             super().on_epoch_end(net, **kwargs)
             return
         size = "train_batch_size" if self.on_train else "valid_batch_size"
-        epoch = net.history[-1]
+        epoch = last_epoch(net)
         steps = [(row[self.name], row[size]) for row in epoch["batches"] if self.name in row]
         if not steps:
             return

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, MixupClassifier, fit_fused
+from sklearn_mixup._net.last_good import list_layers
 from sklearn_mixup.inspection import gradient_norm_between
 from sklearn_mixup.modules import MLP
 from sklearn_mixup.robustness import fgsm
@@ -366,3 +367,21 @@ def test_networks_of_a_gan_return_one_tensor(part, n_out):
 def test_a_loader_of_somebodys_own_meets_the_same_checks(iris):
     with pytest.raises(ValueError, match="got MSELoss and y of a label a row"):
         make_net("MSELoss", iterator_train=DataLoader, alpha=0).fit(*map(np.array, iris))
+
+
+def test_the_layers_of_a_net_are_those_of_its_parts_each_once(iris):
+    class Shares(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = self.again = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+            self.nothing = None
+            self.register_module("none", None)
+            self.last = nn.ModuleList([self.first, nn.Linear(4, 3)])
+
+        def forward(self, X):
+            return self.last[1](self.again(self.first(X)))
+
+    net = MixupClassifier(Shares, max_epochs=1).fit(*iris)
+    layers = list_layers(net)
+    assert len(layers) == len(set(layers))
+    assert set(layers) == {*net.module_.modules(), net.criterion_}

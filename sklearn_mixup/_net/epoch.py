@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,8 +16,8 @@ from torch import Tensor, nn
 
 from sklearn_mixup._net.checks import explain_batch_norm
 from sklearn_mixup._net.device import threads_for
-from sklearn_mixup._net.history import write_epoch
-from sklearn_mixup._net.last_good import LastGood, check_epoch
+from sklearn_mixup._net.history import last_epoch, write_epoch
+from sklearn_mixup._net.last_good import LastGood, check_epoch, list_layers
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.settings import is_foreign
 from sklearn_mixup.callbacks import list_decays, listens, replaces
@@ -74,11 +73,9 @@ def is_in_mode(net: Any, training: bool) -> bool:
 
     What a module does of its own, when its mode is set, has to be done.
     """
-    parts = [getattr(net, name + "_") for name in net._modules + net._criteria]
-    layers = [part.modules() for part in parts if isinstance(part, nn.Module)]
     return all(
         layer.training == training and type(layer).train is nn.Module.train
-        for layer in itertools.chain(*layers)
+        for layer in list_layers(net)
     )
 
 
@@ -86,11 +83,11 @@ def is_in_mode(net: Any, training: bool) -> bool:
 def _fixed_mode(net: Any, training: bool) -> Iterator[None]:
     """Set the mode of the module once for all steps of an epoch in which nobody else acts."""
     net._set_training(training)
-    net._fixed_mode_ = training
+    vars(net)["_fixed_mode_"] = training  # skorch looks long at what is set.
     try:
         yield
     finally:
-        net._fixed_mode_ = None
+        vars(net)["_fixed_mode_"] = None
 
 
 def run_epoch(
@@ -105,8 +102,8 @@ def run_epoch(
         if not session.fresh or len(net.history) > 1:
             session.last_good.keep(net, len(net.history) - 1)
     losses: list[list[float]] = []
-    watched = why_watched(net, training=training) is not None
     steps = None if session is None else net._find_steps(iterator, step_fn, fit_params)
+    watched = steps is None and why_watched(net, training=training) is not None
     interrupt = None
     try:
         n_flops = math.inf if net._training_ is None else net._training_.n_flops
@@ -180,7 +177,7 @@ class GivenSteps:
 
     def minibatches(self) -> Iterator[Any]:
         """Yield the minibatches of an epoch."""
-        rows = self.net.history[-1, "batches"]
+        rows = last_epoch(self.net)["batches"]
         for batch in self.iterator:
             rows.append({})  # A step of one's own may write to it.
             self.sizes.append(len(X) if isinstance(X := batch[0], Tensor) else get_len(X))
@@ -215,7 +212,7 @@ def _take_steps_unwatched(
     """Take the steps of an epoch; their losses stay on the device until its end."""
     names = [*net._losses_of(prefix).values()]
     found: list[Tensor] = []
-    start = len(net.history[-1, "batches"])
+    start = len(last_epoch(net)["batches"])
     try:
         with _fixed_mode(net, training):
             take_steps(steps, found)

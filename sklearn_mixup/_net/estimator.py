@@ -344,7 +344,8 @@ class NetEstimator(NeuralNet):
     def _set_training(self, training: bool = True) -> None:
         if training == self._fixed_mode_:
             return  # The walk through all layers would cost a tenth of a step.
-        self._fixed_mode_ = None  # Somebody else acts after all.
+        if self._fixed_mode_ is not None:
+            self._fixed_mode_ = None  # Somebody else acts after all.
         if not is_in_mode(self, training):
             super()._set_training(training)
 

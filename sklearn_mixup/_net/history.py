@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from skorch.history import History
+
+
+def last_epoch(net: Any) -> dict[str, Any]:
+    """Find the row of the last epoch: skorch copies the list of all rows to find one."""
+    history = net.history
+    return list.__getitem__(history, -1) if type(history) is History else history[-1]
+
 
 def write_epoch(
     net: Any,
@@ -34,7 +42,7 @@ def write_epoch(
     start : int
         The place of the first step among those of the epoch; some may have written there already.
     """
-    epoch = net.history[-1]
+    epoch = last_epoch(net)
     steps = epoch["batches"]
     steps += [{} for _ in range(start + len(losses) - len(steps))]
     for step, lost, size in zip(steps[start:], losses, sizes, strict=False):

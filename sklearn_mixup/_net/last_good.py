@@ -99,15 +99,25 @@ def _optimizers_of(net: Any) -> list[torch.optim.Optimizer]:
     return [each for each in optimizers if isinstance(each, torch.optim.Optimizer)]
 
 
+def list_layers(net: Any) -> list[nn.Module]:
+    """List the layers of all modules of a net: in a fraction of the time of ``modules()``."""
+    parts = [getattr(net, name + "_") for name in (*net._modules, *net._criteria)]
+    found = [*dict.fromkeys(part for part in parts if isinstance(part, nn.Module))]
+    known = set(found)
+    for layer in found:  # which grows on the way
+        for child in layer._modules.values():
+            if child is not None and child not in known:
+                known.add(child)
+                found.append(child)
+    return found
+
+
 def _tensors_of(net: Any) -> list[Tensor]:
     """List the parameters and buffers of all modules of a net."""
     found: list[Tensor | None] = []
-    for name in (*net._modules, *net._criteria):
-        part = getattr(net, name + "_")
-        for layer in part.modules() if isinstance(part, nn.Module) else ():
-            # Half the time of parameters() and buffers().
-            found += layer._parameters.values()
-            found += layer._buffers.values()
+    for layer in list_layers(net):
+        found += layer._parameters.values()
+        found += layer._buffers.values()
     return [tensor for tensor in found if tensor is not None]
 
 
