@@ -36,6 +36,9 @@ _threshold_backward = torch.ops.aten.threshold_backward.default
 
 # What a layer of dropout multiplies its input with, for each call of one in a step.
 Masks = Sequence[Tensor]
+# A weight, its transpose, the bias; whether the gradient of the weight lies as the weight itself,
+# else transposed; that gradient; that of the bias.
+Layer = tuple[Tensor, Tensor, Tensor, bool, Tensor, Tensor]
 
 # Those that drop whole channels, with the rank of the minibatch that they take.
 _CHANNELWISE: dict[type, int] = {nn.Dropout1d: 3, nn.Dropout2d: 4, nn.Dropout3d: 5}
@@ -246,7 +249,7 @@ class StackedMLP(_Stack):
         self.weight_grads = [self.grads[f"{layer}.weight"] for layer in layers]
         self.bias_grads = [self.grads[f"{layer}.bias"] for layer in layers]
         self.p_dropout = torch.tensor([[module.dropout.p] * n_hidden for module in modules])
-        self.views: dict[tuple[int, int], list[list[Tensor]]] = {}
+        self.views: dict[tuple[int, int], list[Layer]] = {}
 
     def mask_shapes(self, X: Tensor) -> list[tuple[int, int]]:
         """Tell the shapes of the masks that a minibatch of each module needs."""
@@ -268,23 +271,35 @@ class StackedMLP(_Stack):
         """
         if (start, stop) not in self.views:
             stacked = self.weights, self.biases, self.weight_grads, self.bias_grads
-            self.views[start, stop] = [[part[start:stop] for part in parts] for parts in stacked]
+            views = ([part[start:stop] for part in parts] for parts in stacked)
+            self.views[start, stop] = view_layers(*views)
         X = X if X.ndim == 3 else X.flatten(2)
         with torch.no_grad():
-            coefficients, *views = targets.rows, *self.views[start, stop]
+            coefficients, layers = targets.rows, self.views[start, stop]
             totals = coefficients.sum(-1, keepdim=True)
-            return mlp_backward(X, coefficients, totals, masks, *views)
+            return mlp_backward(X, coefficients, totals, masks, layers)
 
 
-def mlp_backward(
-    X: Tensor,
-    coefficients: Tensor,
-    totals: Tensor,
-    masks: Masks,
+def view_layers(
     weights: Sequence[Tensor],
     biases: Sequence[Tensor],
     weight_grads: Sequence[Tensor],
     bias_grads: Sequence[Tensor],
+) -> list[Layer]:
+    """Make the views of layers that `mlp_backward` takes, so that no step has to."""
+    layers = []
+    for weight, bias, weight_grad, bias_grad in zip(
+        weights, biases, weight_grads, bias_grads, strict=True
+    ):
+        # Else its transpose is: torch.compile takes no other for `out`.
+        straight = weight_grad.is_contiguous()
+        grad = weight_grad if straight else weight_grad.mT
+        layers.append((weight, weight.mT, bias, straight, grad, bias_grad))
+    return layers
+
+
+def mlp_backward(
+    X: Tensor, coefficients: Tensor, totals: Tensor, masks: Masks, layers: Sequence[Layer]
 ) -> Tensor:
     """Write the gradients of ``(coefficients * log_softmax(logits)).sum()``; return the losses.
 
@@ -294,9 +309,10 @@ def mlp_backward(
     one = X.ndim == 2
     add_product, product = (torch.addmm, torch.mm) if one else (torch.baddbmm, torch.bmm)
     inputs = [X]
-    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-        X = add_product(bias, X, weight.mT)
-        if i < len(weights) - 1:
+    last = len(layers) - 1
+    for i, (_, turned, bias, *_) in enumerate(layers):
+        X = add_product(bias, X, turned)
+        if i < last:
             X = X.relu_()
             if masks:
                 X = X.mul_(masks[i])
@@ -305,14 +321,15 @@ def mlp_backward(
     losses = (coefficients * log_p).sum((-2, -1))
     # Of the logits: coefficients - softmax(logits) * coefficients.sum() of the row.
     grad = torch.addcmul(coefficients, log_p.exp_(), totals, value=-1)
-    for i in reversed(range(len(weights))):
-        if weight_grads[i].is_contiguous():
-            product(grad.mT, inputs[i], out=weight_grads[i])
-        else:  # Its transpose is: torch.compile takes no other for `out`.
-            product(inputs[i].mT, grad, out=weight_grads[i].mT)
-        torch.sum(grad, -2, out=bias_grads[i])
+    for i in range(last, -1, -1):
+        weight, _, _, straight, weight_grad, bias_grad = layers[i]
+        if straight:
+            product(grad.mT, inputs[i], out=weight_grad)
+        else:
+            product(inputs[i].mT, grad, out=weight_grad)
+        torch.sum(grad, -2, out=bias_grad)
         if i:
-            grad = product(grad, weights[i])
+            grad = product(grad, weight)
             if masks:
                 grad = grad.mul_(masks[i - 1])
             # What ReLU let through and dropout kept is above zero.

@@ -23,6 +23,7 @@ from sklearn_mixup._engine.stack import (
     host_random_states,
     is_plain_mlp,
     mlp_backward,
+    view_layers,
 )
 from sklearn_mixup._engine.update import RatesOnDevice, Update, takes_rate_from_device
 from sklearn_mixup._net.epoch import why_closure, why_watched
@@ -144,11 +145,12 @@ class WrittenSteps(Steps):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         super().__init__(net, iterator)
-        params = [layer.weight for layer in layers], [layer.bias for layer in layers]
         self.p_dropout = module.dropout.p
         self.widths = [layer.out_features for layer in module.hidden]
-        self.weights, self.biases = ([param.detach() for param in part] for part in params)
-        self.grads = [[param.grad for param in part] for part in params]
+        params = [layer.weight for layer in layers], [layer.bias for layer in layers]
+        # Detached: a step on them leaves no graph.
+        own = ([param.detach() for param in part] for part in params)
+        self.layers = view_layers(*own, *([param.grad for param in part] for part in params))
 
     def prepare(self, X: Any, y: Any, n_rows: int, n_epochs: int = 1) -> tuple[Any, Any]:
         """Turn targets into coefficients and their sums."""
@@ -172,10 +174,7 @@ class WrittenSteps(Steps):
         if self.p_dropout > 0:
             # Drawn as the layers themselves draw, from the generator that they draw from.
             masks = [F.dropout(X.new_ones(len(X), width), self.p_dropout) for width in self.widths]
-        with torch.no_grad():
-            loss = mlp_backward(
-                X, coefficients, totals, masks, self.weights, self.biases, *self.grads
-            )
+        loss = mlp_backward(X, coefficients, totals, masks, self.layers)
         for update in self.updates:
             update()
         return loss

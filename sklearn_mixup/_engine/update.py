@@ -31,7 +31,9 @@ class Update:
         # Whether there is a kernel, and whether a step has been taken.
         self.is_plain, self.has_begun = _is_plain_fused_adam(optimizer), False
         self.params = optimizer.param_groups[0]["params"] if self.is_plain else []
-        self.moved: list[nn.Parameter] = []
+        # The parameters that the kernel knows, and which of them it moves.
+        self.known: list[nn.Parameter] = []
+        self.moves: list[bool] = []
         self.kernel: _Kernel | None = None
         self._look_for_kernel()
 
@@ -40,18 +42,20 @@ class Update:
         if self.is_plain:
             moved = [param for param in self.params if param.grad is not None]
             if moved and all(self.optimizer.state.get(param) for param in moved):
-                self.moved, self.kernel = moved, _make_kernel(self.optimizer, moved)
+                self.kernel = _make_kernel(self.optimizer, moved)
+                self.known = [*self.params]
+                self.moves = [param.grad is not None for param in self.params]
 
     def __call__(self) -> None:
         """Move the parameters by their gradients."""
         self.has_begun = True
-        moved = [param for param in self.params if param.grad is not None]
+        grads = [param.grad for param in self.params]
         if (
             self.kernel is not None
-            and len(moved) == len(self.moved)
-            and all(map(operator.is_, moved, self.moved))
+            and [grad is not None for grad in grads] == self.moves
+            and all(map(operator.is_, self.params, self.known))
         ):
-            self.kernel([param.grad for param in moved])
+            self.kernel([grad for grad in grads if grad is not None])
         else:
             self.optimizer.step()
             self._look_for_kernel()
