@@ -75,6 +75,11 @@ def validation_loss(net, rows):
     return log_loss(net.predict_proba(rows.X), rows.codes, rows.full_weight)
 
 
+def average_three(losses):
+    """Average each loss and the two before it, as far as there are some."""
+    return [np.mean(losses[max(i - 2, 0) : i + 1]) for i in range(len(losses))]
+
+
 def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
     left_out = deal_folds(noisy.codes, 4, rng)
     committees = make_committees([{}], noisy.class_weight, 4, rng, **COMMON)
@@ -92,9 +97,25 @@ def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
                 validation_loss(own, held_out)
             ),
         )
-        best_epochs.add(int(np.argmin(losses)))
-        assert validation_loss(net, held_out) == pytest.approx(min(losses), rel=1e-4)
+        best = int(np.argmin(average_three(losses)))
+        best_epochs.add(best)
+        assert validation_loss(net, held_out) == pytest.approx(losses[best], rel=1e-4)
     assert best_epochs - {5}  # Not all are the last.
+
+
+@pytest.mark.parametrize(("n_left_out", "n_averaged"), [(99, 3), (100, 1)])
+def test_many_rows_left_out_judge_each_epoch_alone(n_left_out, n_averaged, rng):
+    X, codes = rng.normal(size=(200, 3)).astype(np.float32), rng.randint(2, size=200)
+    left_out = [np.arange(n_left_out)]
+    common = {**COMMON, "max_epochs": 20, "alpha": 0, "lr": 0.2}
+    rows = Rows(X, codes, None, np.ones(2))
+    committees = make_committees([{}], rows.class_weight, 1, rng, **common)
+    ((net,),), _ = train(committees, [rows], left_out)
+    losses = net.history[:, "valid_loss"]
+    alone, averaged = int(np.argmin(losses)), int(np.argmin(average_three(losses)))
+    assert alone != averaged
+    best = averaged if n_averaged == 3 else alone
+    assert validation_loss(net, rows.take(left_out[0])) == pytest.approx(losses[best], rel=1e-4)
 
 
 def test_a_training_ends_when_it_has_long_been_no_better(noisy, rng):
@@ -103,7 +124,7 @@ def test_a_training_ends_when_it_has_long_been_no_better(noisy, rng):
     ((nets,), _) = train(
         make_committees([{}], noisy.class_weight, 2, rng, **common), [noisy], left_out
     )
-    best = max(int(np.argmin(net.history[:, "valid_loss"])) for net in nets)
+    best = max(int(np.argmin(average_three(net.history[:, "valid_loss"]))) for net in nets)
     assert max(len(net.history) for net in nets) == best + 25 < 100
 
 
@@ -155,8 +176,9 @@ def test_time_that_is_short_ends_a_training_with_what_it_has_learned(n_jobs, noi
     assert len(nets) == len(left_out) > 0
     assert all(0 < len(net.history) < 10**5 for net in nets)
     for net, rows in zip(nets, left_out, strict=True):
-        best = min(net.history[:, "valid_loss"])
-        assert validation_loss(net, noisy.take(rows)) == pytest.approx(best, rel=1e-4)
+        losses = net.history[:, "valid_loss"]
+        kept = losses[int(np.argmin(average_three(losses)))]
+        assert validation_loss(net, noisy.take(rows)) == pytest.approx(kept, rel=1e-4)
 
 
 def test_with_time_enough_all_committees_are_trained_to_the_end(noisy, rng):
@@ -238,6 +260,19 @@ def test_the_temperature_that_made_probabilities_is_found(temperature, rng):
     codes = (softmax(logits, axis=1).cumsum(axis=1) > rng.uniform(size=(20_000, 1))).argmax(axis=1)
     found = find_temperature(softmax(logits * temperature, axis=1), codes, np.ones(20_000))
     assert found == pytest.approx(temperature, rel=0.05)
+
+
+def test_a_temperature_of_few_rows_is_close_to_one(rng):
+    few = 20
+    proba = np.full((few, 2), [0.7, 0.3])
+    codes = np.arange(few) % 20 == 0  # right in 95 %: the likeliest temperature is below 0.5
+    found = find_temperature(proba, codes.astype(int), np.ones(few))
+    assert 0.6 < found < 0.9
+    many = np.tile(proba, (1000, 1)), np.tile(codes.astype(int), 1000)
+    assert find_temperature(*many, np.ones(1000 * few)) < 0.51
+    # Rows of no weight tell nothing, and what all weigh does not matter.
+    weight = np.repeat([3.0, 0.0], [few, 999 * few])
+    assert find_temperature(*many, weight) == pytest.approx(found, abs=1e-4)
 
 
 def test_heat_keeps_the_order_and_sums_to_one():

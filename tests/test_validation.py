@@ -112,6 +112,24 @@ def test_each_net_of_a_stack_keeps_the_epoch_that_is_best_seen_from_outside(nois
                 assert_near(value, moments[key][name])
 
 
+def test_an_epoch_may_be_judged_by_the_mean_of_several(noisy):
+    parts = [part(*noisy, k, n_averaged=4) for k in range(3)]
+    nets = fit(make_nets(lr=0.2), parts)
+    differ = False
+    for net, ((X, y), held) in zip(nets, parts, strict=True):
+        losses = np.array(net.history[:, "valid_loss"])
+        means = [losses[max(i - 3, 0) : i + 1].mean() for i in range(len(losses))]
+        best = np.argmin(means)
+        differ |= best != np.argmin(losses)
+        assert_near(log_loss(held.y, net.predict_proba(held.X)), losses[best])
+        alone = clone(net)
+        with validation_module.validated(alone, held):
+            alone.fit(X, y)
+        assert_near(alone.history[:, "valid_loss"], losses)
+        assert_near(alone.predict_proba(X), net.predict_proba(X))
+    assert differ, "the mean chooses what the loss itself does"
+
+
 def test_losses_are_those_of_the_nets_criterion(noisy):
     ((X, y), held) = part(*noisy)
     (net,) = fit(make_nets(1, **MODULES["smoothed"]), [((X, y), held)])

@@ -136,7 +136,7 @@ class Lane:
             self.held_out: HeldOut | None = None
             if validation is not None:
                 self.held_out = shared.hold_out(net, validation)
-                self.watch = Watch(validation.n_iter_no_change)
+                self.watch = Watch(validation.n_iter_no_change, validation.n_averaged)
             elif net.early_stopping:
                 rows, others = split_rows(net, y, len(y))
                 resident = net._resident(self.dataset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import itemgetter
@@ -35,12 +36,16 @@ class Validation(NamedTuple):
         Weights of the rows; one of weight 0 might as well not be there.
     n_iter_no_change : int, default=None
         After how many epochs in a row without a new best one the training ends. None never ends it.
+    n_averaged : int, default=1
+        An epoch is judged by the mean loss of so many, itself the last: of few rows one may be low
+        by chance.
     """
 
     X: Any
     y: Any
     sample_weight: Any = None
     n_iter_no_change: float | None = None
+    n_averaged: int = 1
 
 
 class HeldOut(NamedTuple):
@@ -62,19 +67,24 @@ class Watch:
     ----------
     n_iter_no_change : int or None
         After how many epochs in a row without a new best one the training has ended; None is never.
+    n_averaged : int, default=1
+        An epoch is judged by the mean loss of so many, itself the last.
     """
 
-    def __init__(self, n_iter_no_change: float | None) -> None:
+    def __init__(self, n_iter_no_change: float | None, n_averaged: int = 1) -> None:
         self.n_iter_no_change = n_iter_no_change
+        self.last_losses: deque[float] = deque(maxlen=n_averaged)
         self.best_loss = math.inf
         self.n_misses = 0
 
     def note(self, history: Any, loss: float) -> bool:
         """Write the loss of an epoch into its history; tell whether it is the best so far."""
-        is_best = loss < self.best_loss  # which NaN never is
+        self.last_losses.append(loss)
+        judged = sum(self.last_losses) / len(self.last_losses)
+        is_best = judged < self.best_loss  # which NaN never is
         history.record("valid_loss", np.float64(loss))
         history.record("valid_loss_best", is_best)
-        self.best_loss = loss if is_best else self.best_loss
+        self.best_loss = judged if is_best else self.best_loss
         self.n_misses = 0 if is_best else self.n_misses + 1
         return is_best
 
@@ -102,7 +112,7 @@ class LoneWatch(Watch):
     def __init__(
         self, validation: Validation | None, labels: Any, n_iter_no_change: float | None
     ) -> None:
-        super().__init__(n_iter_no_change)
+        super().__init__(n_iter_no_change, 1 if validation is None else validation.n_averaged)
         self.validation, self.labels = validation, labels
         self.sample_weight: np.ndarray | None = None
         self.dataset: Any = None
@@ -135,6 +145,7 @@ class LoneWatch(Watch):
             self.held_out = hold_out(net, resident, self.sample_weight, rows)
         if not net._training_.fresh:
             self.best_loss = self._measure(net)
+            self.last_losses.append(self.best_loss)
             self.best.keep(net, len(net.history))
 
     def look(self, net: Any) -> None:

@@ -115,7 +115,8 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     setting_weights_ : ndarray of shape (n_settings,)
         The share of each of them; 0 if it was not chosen.
     temperature_ : float
-        What the logits of the mean are divided by; above 1 it was too sure of itself.
+        What the logits of the mean are divided by; above 1 it was too sure of itself. The fewer
+        rows there are, the closer it is to 1.
     validation_loss_ : float
         The log-loss on the rows left out. A little too good, since it chose settings and epochs;
         NaN if no class has two rows.

@@ -14,6 +14,9 @@ _TINY = 1e-12
 _N_DRAWS = 25
 # Temperatures outside of these are the noise of few rows.
 _COLDEST, _HOTTEST = 0.5, 2.0
+# How far the logarithm of a temperature is from 0, typically. Few rows, by which epochs and settings
+# were chosen already, ask for probabilities that are too sure.
+_SPREAD = 0.3
 
 
 def log_loss(probabilities: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> float:
@@ -64,10 +67,13 @@ def heat(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def find_temperature(probabilities: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> float:
-    """Find the temperature at which probabilities have the lowest log-loss."""
-    found = minimize_scalar(
-        lambda log_t: log_loss(heat(probabilities, np.exp(log_t)), codes, weight),
-        bounds=(np.log(_COLDEST), np.log(_HOTTEST)),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
+    """Find the temperature that rows and what is known before them make likeliest."""
+    # So many rows of the same weight tell as much.
+    n_rows = weight.sum() ** 2 / (weight**2).sum()
+
+    def tell_loss(log_t: float) -> float:
+        prior = 0.5 * (log_t / _SPREAD) ** 2
+        return log_loss(heat(probabilities, np.exp(log_t)), codes, weight) + prior / n_rows
+
+    bounds = np.log(_COLDEST), np.log(_HOTTEST)
+    return float(np.exp(minimize_scalar(tell_loss, bounds=bounds, method="bounded").x))
