@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from sklearn_mixup import fit_fused
+from sklearn_mixup._tabular import committee as committee_module
 from sklearn_mixup._tabular.committee import Rows, deal_folds, make_committees, out_of_fold, train
 from sklearn_mixup._tabular.select import choose, find_temperature, heat, log_loss
 
@@ -160,7 +161,10 @@ def test_without_rows_to_leave_out_nets_train_to_the_end(rng):
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_time_that_is_short_ends_a_training_with_what_it_has_learned(n_jobs, noisy, rng):
+def test_time_that_is_short_ends_a_training_with_what_it_has_learned(
+    n_jobs, noisy, rng, monkeypatch
+):
+    monkeypatch.setattr(committee_module, "_PATIENCE", None)
     left_out = deal_folds(noisy.codes, 4, rng)
     settings, common = [{}, {}, {}], {**COMMON, "max_epochs": 10**5}
     start = time.perf_counter()
