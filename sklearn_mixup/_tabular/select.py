@@ -14,8 +14,8 @@ _TINY = 1e-12
 _N_DRAWS = 25
 # Temperatures outside of these are the noise of few rows.
 _COLDEST, _HOTTEST = 0.5, 2.0
-# How far the logarithm of a temperature is from 0, typically. Few rows, by which epochs and settings
-# were chosen already, ask for probabilities that are too sure.
+# How far the logarithm of a temperature is from 0, typically. Few rows, by which epochs and
+# settings were chosen already, ask for probabilities that are too sure.
 _SPREAD = 0.3
 
 
