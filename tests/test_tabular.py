@@ -225,7 +225,7 @@ def test_weights_count_when_a_setting_is_chosen():
         )
 
 
-@pytest.mark.parametrize(("n_rows", "n_estimators"), [(40, 16), (500, 8), (2000, 8), (2001, 4)])
+@pytest.mark.parametrize(("n_rows", "n_estimators"), [(40, 16), (500, 8), (20_000, 8), (20_001, 4)])
 def test_the_number_of_networks_suits_that_of_rows(n_rows, n_estimators):
     X = np.random.default_rng(0).normal(size=(n_rows, 2))
     found = TabularMixupClassifier(settings=[{"batch_size": 256}], max_epochs=1, random_state=0)

@@ -71,7 +71,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     n_estimators : int or "auto", default="auto"
         Networks that are trained with each of the settings. Each leaves out an eighth of the rows,
         by class; after eight networks there is another round with other eighths. "auto" is 16 for
-        fewer than 500 rows, 4 for more than 2,000, and 8 between.
+        fewer than 500 rows, 4 for more than 20,000, and 8 between.
     settings : list of dict, default=None
         Parameters of :class:`MixupClassifier` to choose among, as in ``[{"alpha": 0}, {"alpha": 1},
         {"module__hidden_sizes": (256,)}]``; and ``"bins"``, which shows numbers to the networks
@@ -251,7 +251,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         tables = [views.get(own.get("bins", 0), rows) for own in settings]
         n_estimators = self.n_estimators
         if isinstance(n_estimators, str):
-            n_estimators = 16 if len(rows) < 500 else 8 if len(rows) <= 2000 else 4
+            n_estimators = 16 if len(rows) < 500 else 8 if len(rows) <= 20_000 else 4
         committees, left_out = train(
             make_committees(
                 [{name: own[name] for name in own if name != "bins"} for own in settings],
