@@ -22,11 +22,15 @@ from numbers import Integral, Real
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from sklearn_mixup._one_pass import mix_in_one_pass, takes
 from sklearn_mixup._streams import Stream, draw_words, uniform
 
 __all__ = ["mix", "mix_with", "mixed_loss", "sample_lam", "sample_partner"]
+
+# So many numbers of 8 bytes are two registers of the widest processors, which a kernel fills.
+_PADDED = 16
 
 
 def sample_lam(
@@ -121,7 +125,9 @@ def draw_lam(streams: Sequence[Stream], n_lams: int, alpha: float | Tensor) -> T
     `alpha`, > 0, is a number or broadcasts with them.
     """
     uniforms = uniform(draw_words(streams, 4 * n_lams)).unflatten(1, (n_lams, 4))
-    return lam_of(uniforms.movedim(2, 0), alpha)
+    # The last few numbers have another kernel, which rounds otherwise: these are thrown away.
+    room = pad(uniforms.movedim(2, 0), (0, -n_lams % _PADDED))
+    return lam_of(room, alpha)[:, :n_lams]
 
 
 def sample_partner(

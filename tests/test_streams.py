@@ -11,6 +11,7 @@ from sklearn_mixup._engine.lane import Lane, Shared, initialize
 from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._net.device import resolve_device
 from sklearn_mixup._streams import Stream, draw_words, sort_words, uniform, word_at, words_at
+from sklearn_mixup.vicinal import draw_lam
 
 # A right generator fails a test once in so many runs with other seeds.
 ONCE_IN = 1e6
@@ -186,3 +187,16 @@ def test_words_drawn_one_stream_at_a_time_are_those_drawn_together(n_words):
         assert torch.equal(draw_words(alone, n_words)[0], draw_words(together, n_words)[0])
     alone[0].set_state(n_words)
     assert torch.equal(draw_words(alone, 9)[0], draw_words([Stream(4)], n_words + 9)[0, n_words:])
+
+
+@pytest.mark.machines
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 7.0])
+@pytest.mark.parametrize("n_streams", [2, 3, 5])
+def test_lam_is_the_same_to_the_bit_whichever_streams_draw_in_the_same_call(alpha, n_streams):
+    """In float64, of which no last bit is rounded away: kernels end in numbers of another kind."""
+    for n_lams in range(1, 40):
+        seeds = range(n_streams)
+        alone = [draw_lam([Stream(seed, "cpu")], n_lams, alpha) for seed in seeds]
+        alphas = torch.full((n_streams, 1), alpha, dtype=torch.float64)
+        together = draw_lam([Stream(seed, "cpu") for seed in seeds], n_lams, alphas)
+        assert torch.equal(together, torch.cat(alone))
