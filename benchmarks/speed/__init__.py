@@ -10,7 +10,8 @@ minibatches of 16, 10 epochs, two hidden layers of 128 and one thread, of
 - scikit-learn: `MLPClassifier`, which does not mix.
 
 All take turns, round after round, and the median of the ratios within a round is what counts: what
-else the machine does then weighs on all of them alike. Then the peak memory of a fit, in a process
+else the machine does then weighs on all of them alike. Then a fit of iris by the defaults of both,
+`MixupClassifier` and `MLPClassifier`. Then the peak memory of a fit, in a process
 of its own, beyond what it took before: at most the data once and one chunk of mixed rows.
 
 Then `MixupGAN` beside a hand-written loop of the same two networks, with the settings of Figure 5.

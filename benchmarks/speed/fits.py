@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from benchmarks._data.uci import available
@@ -26,11 +28,14 @@ from benchmarks.speed import figures, gan
 from benchmarks.speed.memory import measure_memory, memory_table
 from benchmarks.speed.nets import fit_by_hand, load_numbers, make_ours, make_skorch
 from benchmarks.speed.rounds import Ratio, Section, compute_ratio, list_rounds, time_each
+from sklearn_mixup import MixupClassifier
 
 _ALPHA = 0.2
 
 # What mixup is set beside, and what the ratio of the times should not be above.
-_OTHERS = {"ERM": 1.10, "bare loop": 0.80, "skorch": 0.65, "scikit-learn": None}
+_OTHERS = {"ERM": 1.10, "bare loop": 0.35, "skorch": 0.22, "scikit-learn": 0.45}
+# The same of a fit of iris, which both take at their defaults.
+_SMALL = 1.0
 
 
 def load_rows(n_rows: int | None, data_home: str | None) -> tuple[np.ndarray, np.ndarray, str]:
@@ -100,6 +105,20 @@ def time_round(
     return {**time_each(works, device), "data": name}
 
 
+def time_small_round(turn: int, *, device: str) -> dict[str, float]:
+    """Time a fit of iris by the defaults of both, in seconds."""
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    given: dict[str, Any] = {"random_state": turn}
+    works = {
+        "fit_time_s mixup": partial(MixupClassifier(device=device, **given).fit, X, y),
+        "fit_time_s scikit-learn": partial(MLPClassifier(**given).fit, X, y),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return time_each(works, device, turn=turn)
+
+
 # -- the page -------------------------------------------------------------------------------------
 
 
@@ -115,10 +134,12 @@ def plan_section(request: Request) -> Section:
     recipes = {name: asdict(GAN_RECIPES[name]) for name in gan.SETTINGS}
     gan_settings = {**recipes, "n_iter": scale.n_iter, **versions}
     gan_work = partial(gan.time_gan_round, scale.n_iter, device=device)
+    small_work = partial(time_small_round, device=device)
     memory_work = partial(measure_memory, **memory, device=device)
     tasks = {
         "time": list_rounds("time", n_rounds, settings, work),
         "GAN": list_rounds("GAN", n_rounds, gan_settings, gan_work, in_turns=True),
+        "iris": list_rounds("iris", n_rounds, versions, small_work, in_turns=True),
         "memory": list_rounds("memory", 1, {**memory, **versions}, memory_work),
     }
     return Section(tasks, partial(tell, request, data_name))
@@ -144,11 +165,21 @@ def time_table(rounds: pd.DataFrame, ratios: Mapping[str, Ratio], max_epochs: in
     return pd.DataFrame(rows).fillna("")
 
 
+def small_table(rounds: pd.DataFrame) -> pd.DataFrame:
+    """Write the times of a fit of iris, and their ratio."""
+    ours, other = (rounds[f"fit_time_s {name}"] for name in ("mixup", "scikit-learn"))
+    seconds = {"mixup, ms": f"{1000 * ours.median():.0f}"}
+    seconds["MLPClassifier, ms"] = f"{1000 * other.median():.0f}"
+    ratio = compute_ratio(ours, other, _SMALL)
+    return pd.DataFrame([{"iris, both at their defaults": "fit", **seconds, **ratio.cells()}])
+
+
 def tell(
     request: Request,
     data_name: str,
     timed: pd.DataFrame,
     timed_gans: pd.DataFrame,
+    timed_small: pd.DataFrame,
     measured: pd.DataFrame,
 ) -> list[Block]:
     """Tell what a fit takes."""
@@ -168,6 +199,7 @@ def tell(
         Figure("speed.png", "Time and memory", draw),
         Conclusions([f"A fit with mixup takes, as a multiple of what another takes: {beside}."]),
         Table(time_table(timed, ratios, scale.max_epochs)),
+        Table(small_table(timed_small)),
         Table(gan.gan_table(timed_gans, scale.n_iter)),
         Table(memory_table(memory)),
     ]
