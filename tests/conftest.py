@@ -2,6 +2,7 @@
 
 import copy
 import os
+import signal
 
 # SciPy has to know before it is imported; then scikit-learn's checks leave none out.
 os.environ["SCIPY_ARRAY_API"] = "1"
@@ -203,3 +204,11 @@ def _unchanged(*things: Any) -> Iterator[None]:
 def assert_unchanged() -> Any:
     """Give a context, ``assert_unchanged(X, y)``: inputs must stay as they are, to the byte."""
     return _unchanged
+
+
+@pytest.fixture
+def ctrl_c_raises():
+    """Let SIGINT raise: a shell starts what runs in its background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

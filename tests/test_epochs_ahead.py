@@ -97,6 +97,7 @@ def test_as_many_epochs_are_made_at_once_as_the_memory_holds(n_bytes, expected, 
     assert_same(net, make_net(Acts()).fit(*table))
 
 
+@pytest.mark.usefixtures("ctrl_c_raises")
 @pytest.mark.parametrize("n_th", [2, 7, 13])
 def test_an_interrupted_fit_knows_what_it_has_trained(n_th, table, made):
     params = {"module": Interrupts, "module__n_th": n_th}

@@ -22,13 +22,7 @@ from sklearn_mixup import (
 from sklearn_mixup.modules import MLP
 from tests.small_gans import make_rows, quick
 
-
-@pytest.fixture(autouse=True)
-def _ctrl_c_raises():
-    """Let SIGINT raise: a shell starts what runs in its background with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("ctrl_c_raises")
 
 
 def make_net(**params):

@@ -233,7 +233,7 @@ class VicinalNet(NetEstimator):
         """Count the epochs, of the next `n_epochs`, that mix if this one does, and not if not."""
         if self.alpha == 0 or self._mixes_now():
             return n_epochs
-        return min(n_epochs, self.erm_epochs - len(self.history) + 1)
+        return min(n_epochs, int(self.erm_epochs) - len(self.history) + 1)
 
     def _draw_mixing(
         self, n_rows: int, batch_size: int, n_epochs: int = 1
