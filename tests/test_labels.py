@@ -5,10 +5,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.multioutput import MultiOutputClassifier
+from sklearn.utils.fixes import parse_version
 
 from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, MixupClassifier, MixupGAN
 
@@ -154,6 +156,8 @@ def test_the_score_is_scikit_learns_accuracy(names, kind, iris):
 )
 def test_labels_that_cannot_be_scored_are_refused(y, told, iris):
     clf = MixupClassifier(max_epochs=1, random_state=0).fit(*iris)
+    if told.startswith("Mix") and parse_version(sklearn.__version__) < parse_version("1.7"):
+        pytest.skip("scikit-learn 1.6 takes words and numbers for labels that are never the same")
     with pytest.raises(ValueError, match=told):
         clf.score(iris[0], y)
 

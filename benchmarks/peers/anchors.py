@@ -53,7 +53,9 @@ def make_catboost(table: Table, split: int, rounds: int | None) -> Any:
 
 def make_lightgbm(table: Table, split: int, rounds: int | None) -> Any:
     """Make LightGBM, which knows categories and missing values."""
-    from lightgbm import LGBMClassifier
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # An old dask, which it imports, warns of itself.
+        from lightgbm import LGBMClassifier
 
     trees: dict[str, Any] = {} if rounds is None else {"n_estimators": rounds}
     return LGBMClassifier(random_state=split, n_jobs=1, verbosity=-1, **trees)
