@@ -432,15 +432,6 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
 
         return self._stacks.outputs(self.estimators_, take_features)
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_stacks", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._stacks = Stacks()
-
     def _columns(self, net: Any) -> np.ndarray:
         """Find the columns of the classes that a network knows."""
         if net.target_type_ != "multiclass":

@@ -1,6 +1,7 @@
 """FusedBaggingClassifier predicts the mean of its members, in one pass of the stack."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.testing import assert_close
 
-from sklearn_mixup import MixupClassifier
+from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
 from sklearn_mixup._fused.predict import StackedForward
 from sklearn_mixup.modules import MLP
 from tests.bagged_nets import make_ensemble, make_pipe, make_plain, mean_of_members
@@ -294,3 +295,11 @@ def test_cuda_probabilities_are_the_mean_of_the_members(module, iris):
     assert all(next(net.module_.parameters()).is_cuda for net in ensemble.estimators_)
     expected = mean_of_members(ensemble, iris[0])
     assert_near(ensemble.predict_proba(iris[0]), expected)
+
+
+def test_a_pickle_holds_the_networks_once_after_predictions_too(iris):
+    bag = FusedBaggingClassifier(MixupClassifier(max_epochs=1), 2, random_state=0).fit(*iris)
+    size = len(pickle.dumps(bag))
+    expected = bag.predict_proba(iris[0])
+    assert len(pickle.dumps(bag)) < 1.1 * size
+    assert_array_equal(pickle.loads(pickle.dumps(bag)).predict_proba(iris[0]), expected)

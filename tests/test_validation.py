@@ -14,7 +14,7 @@ from sklearn_mixup import MixupClassifier
 from sklearn_mixup._fused.jobs import fit_together
 from sklearn_mixup._fused.plan import NetEnsemble, Plan, fit_all
 from sklearn_mixup._net import validation as validation_module
-from sklearn_mixup._net.validation import Validation
+from sklearn_mixup._net.validation import LoneWatch, Validation
 from tests.rounding import assert_near
 from tests.test_fused_epochs import Normalised
 
@@ -317,3 +317,14 @@ def test_a_diverged_net_leaves_the_others_their_best_epochs(noisy):
     assert [isinstance(result, Exception) for result, _ in outcomes] == [False, True, False]
     for net, own in zip(nets[::2], held[::2], strict=True):
         assert_near(min(net.history[:, "valid_loss"]), log_loss(own.y, net.predict_proba(own.X)))
+
+
+def test_a_watch_goes_on_with_the_losses_that_it_judges_by(iris):
+    validation = Validation(*iris, n_iter_no_change=4, n_averaged=3)
+    watch, other = (LoneWatch(validation, None, 4) for _ in range(2))
+    net = MixupClassifier(max_epochs=1).fit(*iris)
+    assert [watch.note(net.history, loss) for loss in (3.0, 2.0)] == [True, True]
+    other.load_state_dict(net, watch.state_dict())
+    for one in watch, other:
+        assert one.note(net.history, 2.4)
+        assert one.best_loss == sum([3.0, 2.0, 2.4]) / 3  # not 2.4

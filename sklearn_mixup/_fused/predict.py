@@ -29,6 +29,9 @@ class Stacks:
         self.kept: Any = None
         self.groups: list[tuple[list[int], StackedForward]] = []
 
+    def __reduce__(self) -> tuple[type[Stacks], tuple[()]]:
+        return Stacks, ()  # A copy makes its own, of the nets that it is copied with.
+
     def update(self, estimators: Sequence[Any], inputs: Sequence[bytes]) -> None:
         """Stack the nets that one pass can compute.
 

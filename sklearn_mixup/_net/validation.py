@@ -183,11 +183,13 @@ class LoneWatch(Watch):
     def state_dict(self) -> dict[str, Any]:
         """Collect what a checkpoint needs."""
         kept = self.best.copies.tensors, self.best.n_epochs
-        return {"best_loss": self.best_loss, "n_misses": self.n_misses, "kept": kept}
+        known = {"best_loss": self.best_loss, "n_misses": self.n_misses, "kept": kept}
+        return {**known, "last_losses": [*self.last_losses]}
 
     def load_state_dict(self, net: Any, state: dict[str, Any]) -> None:
         """Go on from a checkpoint, with a net that has its state."""
         self.best_loss, self.n_misses = state["best_loss"], state["n_misses"]
+        self.last_losses.extend(state["last_losses"])
         tensors, n_epochs = state["kept"]
         if tensors:
             self.best.keep(net, n_epochs)

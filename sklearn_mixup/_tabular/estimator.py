@@ -395,12 +395,3 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         """
         proba = self.predict_proba(X)  # It says what is missing before a fit.
         return self.classes_[proba.argmax(axis=1)]
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_stacks", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._stacks = Stacks()
