@@ -4,7 +4,7 @@ from skorch.dataset import unpack_data
 from torch.utils.data import Subset, TensorDataset
 
 import sklearn_mixup.minibatches as minibatches_module
-from sklearn_mixup._net.loading import Rounds
+from sklearn_mixup._gan.minibatches import Rounds
 from sklearn_mixup.minibatches import Minibatches, content_order, map_tensors, peel
 
 

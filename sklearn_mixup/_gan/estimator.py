@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
-import math
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import EpochTimer
-from skorch.dataset import Dataset, unpack_data
+from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset
 
-from sklearn_mixup._gan.checks import check_hooks, check_modules
-from sklearn_mixup._gan.energy import energy_distance
-from sklearn_mixup._gan.steps import PARTS, Iterations
-from sklearn_mixup._net.checks import check_outputs, check_rows, default_dtype, explain_shapes
-from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._gan.checks import check_hooks, check_modules, learn_rows, read_rows
+from sklearn_mixup._gan.minibatches import Rounds, cut_table, join_minibatches
+from sklearn_mixup._gan.parts import (
+    follow_generator,
+    go_on_averaging,
+    make_networks,
+    make_optimizers,
+)
+from sklearn_mixup._gan.samples import distance_to, draw_latent, draw_samples, name_columns
+from sklearn_mixup._gan.steps import Iterations
+from sklearn_mixup._net.checks import check_outputs, explain_shapes
 from sklearn_mixup._net.estimator import NetEstimator
-from sklearn_mixup._net.loading import Rounds
 from sklearn_mixup._net.parameters import check_params, store
-from sklearn_mixup._net.parts import make_part
-from sklearn_mixup._net.session import Training, count_rows
+from sklearn_mixup._net.session import Training
 from sklearn_mixup._net.settings import check_fit_params
 from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
-from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row, lam_of_rows
+from sklearn_mixup.minibatches import Minibatches, Rows
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import mix_with
 
@@ -325,11 +321,10 @@ class MixupGAN(NetEstimator):
         check_fit_params(self, self._receivers(), fit_params)
         restart = not self.initialized_ or (ends and not self.warm_start)
         with self._unlearn_on_error():
-            X = self._learn_rows(X, restart or "_row_shape_" not in self.__dict__)
+            X = learn_rows(self, X, anew=restart)
             if y is not None:
                 check_consistent_length(X, y)
-        n_epochs = fit_params.get("epochs")  # skorch takes them here too
-        n_iter = self.max_iter if n_epochs is None else n_epochs * self.iter_per_epoch
+        n_iter = self._count_iter(fit_params.get("epochs"))  # skorch takes them here too
         n_epochs = self.max_epochs if ends else None
         with self._train(restart=restart, n_epochs=n_epochs, n_iter=n_iter):
             return self._let_skorch_train(X, None, method, fit_params)
@@ -338,77 +333,23 @@ class MixupGAN(NetEstimator):
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
         if self._training_ is not None:
             return super().fit_loop(X, None, epochs, **kwargs)
-        X = self._learn_rows(X, "_row_shape_" not in self.__dict__)
-        n_iter = self.max_iter if epochs is None else epochs * self.iter_per_epoch
-        with self._train(restart=False, n_epochs=None, n_iter=n_iter):
+        X = learn_rows(self, X)
+        with self._train(restart=False, n_epochs=None, n_iter=self._count_iter(epochs)):
             return super().fit_loop(X, None, epochs, **kwargs)
 
-    def _learn_rows(self, X: Any, learns: bool) -> Any:
-        """Check the data of a fit, and learn what the modules need to know."""
-        if learns:
-            for name in ("n_features_in_", "feature_names_in_"):
-                self.__dict__.pop(name, None)
-        if is_dataset(X):
-            if isinstance(X, IterableDataset) or len(X) < 2:
-                raise ValueError(
-                    "A torch Dataset must hold at least two rows that are found by their number; "
-                    f"got {type(X).__name__}"
-                    + ("." if isinstance(X, IterableDataset) else f" of {len(X)} row(s).")
-                )
-            with isolated_rng(0, self.device):  # the data set may draw
-                row_shape = tuple(unpack_data(X[0])[0].shape)
-        else:
-            X = self._check_X(X, reset=learns, n_least=2)
-            row_shape = tuple(X.shape[1:])
-            if bool((X[:1] == X).all()):
-                raise ValueError(
-                    f"X must hold rows that differ; got {len(X)} equal rows, which leave nothing "
-                    "to learn."
-                )
-        if learns:
-            self._row_shape_ = row_shape
-        elif row_shape != self._row_shape_:
-            raise ValueError(
-                f"Rows of X must have shape {self._row_shape_}, as when training began; got "
-                f"{row_shape}."
-            )
-        return X
-
-    def _check_X(self, X: Any, *, reset: bool, n_least: int = 1) -> Any:  # noqa: N802
-        """Check rows and make them floating."""
-        if isinstance(X, Mapping) and not issparse(X):  # a dok_array is a dict
-            raise TypeError(
-                f"X must be one array or tensor; got a {type(X).__name__}. Concatenate its parts."
-            )
-        dtype = [default_dtype(), np.float32, np.float64]
-        X = check_rows(self, X, reset=reset, dtype=dtype, n_least=n_least)
-        whole = isinstance(X, Tensor) and not X.is_floating_point()
-        return X.to(torch.get_default_dtype()) if whole else X
+    def _count_iter(self, epochs: int | None) -> int:
+        return self.max_iter if epochs is None else epochs * self.iter_per_epoch
 
     def initialize_module(self) -> Any:
         """Make both modules; each is told what it names of the latent and the row."""
-        row_shape = getattr(self, "_row_shape_", None)
-        rows = {
-            "row_shape": row_shape,
-            "n_features": None if row_shape is None else math.prod(row_shape),
-        }
-        self.generator_ = make_part(self, "generator", {**rows, "latent_dim": self.latent_dim})
-        self.discriminator_ = make_part(self, "discriminator", rows)
-        self._follow_generator(anew=True)
+        make_networks(self)
         self.n_iter_ = 0
-        self._latent_dim_ = self.latent_dim
         return self
 
-    def _follow_generator(self, *, anew: bool) -> None:
-        """Make the averaged generator, or do without it, as `average` has it."""
-        known = "averaged_generator_" in self.__dict__
-        if self.average == 0 and known:
-            del self.averaged_generator_
-        elif self.average > 0 and (anew or not known):
-            generator = getattr(self.generator_, "_orig_mod", self.generator_)
-            with self._current_init_context("module"):
-                self.averaged_generator_ = copy.deepcopy(generator)
-            self._n_averaged_ = 0
+    def initialize_optimizer(self) -> Any:
+        """Make an optimizer for each module."""
+        make_optimizers(self)
+        return self
 
     def load_params(self, *args: Any, f_generator: Any = None, **kwargs: Any) -> None:
         """Load weights, as skorch does: ``f_generator``, ``f_discriminator`` and so on.
@@ -416,27 +357,14 @@ class MixupGAN(NetEstimator):
         A generator that is loaded without ``f_averaged_generator`` is the average to begin with.
         """
         super().load_params(*args, f_generator=f_generator, **kwargs)
-        if "averaged_generator_" not in self.__dict__:
-            return
-        if f_generator is not None and kwargs.get("f_averaged_generator") is None:
-            generator = getattr(self.generator_, "_orig_mod", self.generator_)
-            self.averaged_generator_.load_state_dict(generator.state_dict())
-        self._n_averaged_ = sys.maxsize  # Nothing in it is to be forgotten soon.
-
-    def initialize_optimizer(self) -> Any:
-        """Make an optimizer for each module."""
-        for part in PARTS:
-            name = "optimizer_" + part
-            parameters = getattr(self, part + "_").named_parameters()
-            args, kwargs = self.get_params_for_optimizer(name, parameters)
-            setattr(self, name + "_", getattr(self, name)(*args, **kwargs))
-        self._register_virtual_param("lr", _set_lr)
-        return self
+        if "averaged_generator_" in self.__dict__:
+            is_anew = f_generator is not None and kwargs.get("f_averaged_generator") is None
+            go_on_averaging(self, anew=is_anew)
 
     def _prepare(self) -> None:
         """See that the modules fit together, before hours are spent."""
         check_hooks(self)
-        self._follow_generator(anew=False)
+        follow_generator(self, anew=False)
         self._set_training(False)
         size = (2, self._latent_dim_)
         z = torch.zeros(size, dtype=self._module_dtype(), device=self.device)
@@ -458,61 +386,12 @@ class MixupGAN(NetEstimator):
         resident: tuple[Rows, Rows],
         kwargs: dict[str, Any],
     ) -> Minibatches:
-        """Gather the minibatches of whole iterations at once, and draw their ``lam``."""
-        X, y = resident
-        X = self._make_floating(X)
-        n_rows = len(X) if rows is None else len(rows)
-        batch_size = count_rows(kwargs.pop("batch_size"), range(n_rows))
-        n_round = batch_size * int(self.n_discriminator_steps)
-        n_iter = self._training_.n_iter
-        n_rounds = self.iter_per_epoch if n_iter is None else min(self.iter_per_epoch, n_iter)
-        self._training_.n_flops = self._flops_of_step(X, batch_size)
-        return Minibatches(
-            X,
-            y,
-            batch_size=n_round,
-            n_visits=n_round * n_rounds,
-            order=None if rows is None else torch.as_tensor(rows, device=self.device),
-            rng=self._training_.shuffle_stream,
-            transform=partial(self._with_lam, batch_size=batch_size),
-            # A row, its sample, their mixture and the last; and lam, drawn in float64.
-            row_bytes=4 * bytes_per_row(X) + 64,
-            **{"shuffle": True, **kwargs},
-        )
+        return cut_table(self, resident, rows, kwargs)
 
     def _minibatches_of_loader(self, loader: Any, augment: Any) -> Rounds:
-        """Join minibatches of a loader to those of an iteration."""
-
-        def read(minibatch: Any) -> tuple[Tensor, Tensor]:
-            X = self._make_floating(self._to_device(unpack_data(minibatch)[0]))
-            X = augmented(X, augment)
-            return self._with_lam(X, None, batch_size=len(X))
-
-        n_minibatches, n_rounds = int(self.n_discriminator_steps), self.iter_per_epoch
-        return Rounds(loader, read, n_minibatches=n_minibatches, n_rounds=n_rounds)
-
-    def _make_floating(self, X: Tensor) -> Tensor:
-        """Let whole numbers of a data set be mixed."""
-        return X if X.is_floating_point() else X.to(self._module_dtype())
-
-    def _with_lam(self, X: Tensor, y: Any, *, batch_size: int) -> tuple[Tensor, Tensor]:
-        """Draw the weight of every row of data; there is nothing to be done with `y`."""
-        (lam,) = lam_of_rows(
-            [self._training_.lam_stream],
-            len(X),
-            alpha=self.alpha,
-            lam_per=self.lam_per,
-            batch_size=batch_size,
-        )
-        return X, lam.to(X.dtype)
+        return join_minibatches(self, loader, augment)
 
     # -- an iteration -----------------------------------------------------------------------
-
-    def _latent(self, n_rows: int, rng: torch.Generator) -> Tensor:
-        """Draw latent vectors, standard normal, shape (n_rows, latent_dim)."""
-        dtype = self._training_.dtype if self._training_ is not None else self._module_dtype()
-        size = (n_rows, self._latent_dim_)
-        return torch.randn(size, generator=rng, device=rng.device, dtype=dtype)
 
     def infer(self, x: Any, **fit_params: Any) -> Tensor:
         """Apply the discriminator to a minibatch; a logit a row, shape (batch_size,)."""
@@ -587,7 +466,7 @@ class MixupGAN(NetEstimator):
         lam, sizes = lam if isinstance(lam, tuple) else (lam, [len(X) // n_steps] * n_steps)
         self._set_training(True)
         training = self._training_
-        z = self._latent(len(X) + sizes[0], training.vicinal_rng)
+        z = draw_latent(self, len(X) + sizes[0], training.vicinal_rng)
         losses = training.steps.take(X, lam, z, sizes)
         self.n_iter_ += 1
         # skorch's scoring callbacks ask for predictions, of which a GAN has none.
@@ -643,28 +522,7 @@ class MixupGAN(NetEstimator):
             If `n_samples` is not a whole number of at least 1.
         """
         self.check_is_fitted()
-        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
-            raise ValueError(f"`n_samples` must be a whole number >= 1; got {n_samples!r}.")
-        rows = self._generate(int(n_samples), random_state)
-        return rows if rows.ndim != 2 else _wrap_data_with_container("transform", rows, None, self)
-
-    def _generate(self, n_samples: int, random_state: Any) -> np.ndarray:
-        """Draw rows from the generator, averaged if there is an average."""
-        state = (
-            np.random.RandomState() if random_state is None else check_random_state(random_state)
-        )
-        seed = int(state.randint(2**31 - 1))
-        device = self.device if self.device is not None else "cpu"
-        z = self._latent(n_samples, torch.Generator(device).manual_seed(seed))
-        generator = getattr(self, "averaged_generator_", self.generator_)
-        mode = generator.training  # It may be in the middle of a step.
-        generator.eval()
-        try:
-            with torch.no_grad(), isolated_rng(seed, device):
-                parts = [generator(part) for part in z.split(count_rows(self.batch_size, z))]
-        finally:
-            generator.train(mode)
-        return torch.cat(parts).cpu().numpy()
+        return draw_samples(self, n_samples, random_state)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Compute minus the energy distance between X and as many samples.
@@ -690,20 +548,7 @@ class MixupGAN(NetEstimator):
            Journal of Statistical Planning and Inference 143, 2013.
         """
         self.check_is_fitted()
-        if is_dataset(X):
-            rows = [torch.as_tensor(unpack_data(X[i])[0]) for i in range(len(X))]
-            X = torch.stack(rows).detach().cpu()
-        X = self._check_X(X, reset=False)
-        if y is not None:
-            check_consistent_length(X, y)
-        X = X.cpu().numpy() if isinstance(X, Tensor) else X
-        samples = self._generate(len(X), 0)
-        if samples.shape != X.shape:
-            raise ValueError(
-                f"Rows of X must have shape {samples.shape[1:]}, as the samples have; got "
-                f"{X.shape[1:]}."
-            )
-        return -energy_distance(X, samples)
+        return -distance_to(self, X, y)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Compute the discriminator's logit of each row being data.
@@ -721,7 +566,7 @@ class MixupGAN(NetEstimator):
         """
         self.check_is_fitted()
         if not is_dataset(X):
-            X = self._check_X(X, reset=False)
+            X = read_rows(self, X, reset=False)
         return check_outputs(torch.cat(list(self.forward_iter(X))).cpu().numpy())
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -738,15 +583,7 @@ class MixupGAN(NetEstimator):
             The names that X had, else ``x0``, ``x1``, ...
         """
         self.check_is_fitted()
-        if "feature_names_in_" in self.__dict__:
-            return self.feature_names_in_
-        rows = self._generate(1, 0)
-        if rows.ndim != 2:
-            raise ValueError(
-                f"Only rows in columns have names; got rows of shape {rows.shape[1:]}."
-            )
-        n_features = rows.shape[1]
-        return np.asarray([f"x{i}" for i in range(n_features)], dtype=object)
+        return name_columns(self)
 
     def set_output(self, *, transform: str | None = None) -> Any:
         """Choose the container of the samples, as scikit-learn's transformers do.
@@ -774,15 +611,6 @@ class MixupGAN(NetEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Not available: a GAN has nothing to predict."""
         raise NotImplementedError
-
-
-def _set_lr(net: Any, param: str, value: float) -> None:
-    """Set the learning rate of both optimizers, where it is not one of their own."""
-    net.lr = value
-    for part in PARTS:
-        if f"optimizer_{part}__lr" not in net.__dict__:
-            for group in getattr(net, f"optimizer_{part}_").param_groups:
-                group["lr"] = value
 
 
 _PARAMETERS = inspect.signature(MixupGAN.__init__).parameters.keys() - {"self", "kwargs"}

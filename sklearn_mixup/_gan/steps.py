@@ -12,9 +12,8 @@ from torch import Tensor
 from sklearn_mixup._engine.capture import FEWEST, RECORDERS, RepeatedStep
 from sklearn_mixup._engine.stack import describe, has_hooks, host_random_states
 from sklearn_mixup._engine.update import RatesOnDevice, Update, takes_rate_from_device
+from sklearn_mixup._gan.parts import PARTS
 from sklearn_mixup._net.settings import is_foreign
-
-PARTS = ("generator", "discriminator")
 
 
 class Iterations:
@@ -123,7 +122,7 @@ class Iterations:
             return f"fewer than {FEWEST} iterations"
         if training.needs_closure:
             return "somebody asks for the gradients"
-        for name in ("discriminator_loss", "generator_loss", "infer", "get_loss", "_latent"):
+        for name in ("discriminator_loss", "generator_loss", "infer", "get_loss"):
             if is_foreign(getattr(net, name)):
                 return f"{type(net).__name__} has a method {name!r} of its own"
         for part, module in zip(PARTS, self.modules, strict=True):

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Sized
 from contextlib import suppress
 from typing import Any
 
-import torch
 from skorch.dataset import unpack_data
-from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from sklearn_mixup.minibatches import Rows, augmented
@@ -111,44 +109,3 @@ def no_minibatch(iterator: Any) -> ValueError:
         f"There must be at least one minibatch to train on in each epoch; {type(loader).__name__} "
         f"yielded {got}."
     )
-
-
-class Rounds:
-    """Rounds of several minibatches of a loader, joined; the loader starts over when it ends.
-
-    ``read(minibatch) -> (X, y)`` puts a minibatch on the device. A round is ``X, (y, sizes)``: the
-    last minibatch of the loader may be short, so the sizes of those joined are told.
-    """
-
-    def __init__(
-        self,
-        loader: Any,
-        read: Callable[[Any], tuple[Tensor, Tensor]],
-        *,
-        n_minibatches: int,
-        n_rounds: int,
-    ) -> None:
-        self.loader = loader
-        self.read = read
-        self.n_minibatches = n_minibatches
-        self.n_rounds = n_rounds
-        self._minibatches: Iterator[Any] = iter(())
-
-    def __len__(self) -> int:
-        """Return the number of rounds in an epoch."""
-        return self.n_rounds
-
-    def _next(self) -> tuple[Tensor, Tensor]:
-        """Read the next minibatch, of this pass over the loader or another."""
-        for minibatch in self._minibatches:
-            return self.read(minibatch)
-        self._minibatches = iter(self.loader)
-        for minibatch in self._minibatches:
-            return self.read(minibatch)
-        raise no_minibatch(self.loader)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, tuple[Tensor, list[int]]]]:
-        """Yield the rounds of one epoch."""
-        for _ in range(self.n_rounds):
-            Xs, ys = zip(*(self._next() for _ in range(self.n_minibatches)), strict=True)
-            yield torch.cat(Xs), (torch.cat(ys), [len(X) for X in Xs])
