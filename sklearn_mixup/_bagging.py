@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn import get_config
-from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier
-from sklearn.metrics import accuracy_score
-from sklearn.utils import check_consistent_length, check_random_state, get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
-from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.utils import is_dataset
 from torch import Tensor
 
 from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._fused.average import average, score_out_of_bag
 from sklearn_mixup._fused.draws import Draws
+from sklearn_mixup._fused.members import Given, check_given, make_members
 from sklearn_mixup._fused.plan import NetEnsemble, Plan, fit_all
-from sklearn_mixup._fused.predict import Stacks, probabilities
-from sklearn_mixup._fused.replay import Prepared, Recorder, final_step, replace_net
-from sklearn_mixup._net.checks import check_outputs, check_sample_weight, check_y, is_dict
-from sklearn_mixup._net.labels import likeliest
-from sklearn_mixup._net.tables import take, take_columns
-from sklearn_mixup._net.validation import Validation
+from sklearn_mixup._fused.predict import Stacks
+from sklearn_mixup._fused.replay import final_step
+from sklearn_mixup._net.checks import check_outputs, is_dict
+from sklearn_mixup._net.labels import Labels
 
 __all__ = ["FusedBaggingClassifier"]
 
@@ -227,8 +223,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
 
     def _plan_fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Plan:
         """Draw rows and features, and make the networks; `self` changes when they are trained."""
-        X = _as_shaped(X)
-        y, fit_params = self._check_fit(X, y, fit_params)
+        given = check_given(self, _as_shaped(X), y, sample_weight, fit_params)
         planned = copy.copy(self)
         if not (self.warm_start and hasattr(self, "estimators_")):
             planned.estimators_, planned.estimators_features_, planned._draws = [], [], []
@@ -252,7 +247,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         planned.__dict__.pop("oob_score_", None)
         planned.__dict__.pop("oob_decision_function_", None)
         planned.estimator_ = self._get_estimator()
-        draws = planned._learn_columns(X, len(y))
+        draws = planned._learn_columns(given.X, len(given.y))
         # None is a seed that nobody knows: the global generator of NumPy is left alone.
         rng = (
             np.random.RandomState()
@@ -262,47 +257,14 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         rng.randint(_MAX_SEED, size=n_before)
         seeds = rng.randint(_MAX_SEED, size=n_more)
         planned._draws = [*planned._draws, *((seed, draws) for seed in seeds)]
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, len(y))
-        jobs, validation = planned._add_members(seeds, draws, X, y, sample_weight, fit_params)
-        return Plan(jobs, lambda: self._become(planned, X, y), validation)
-
-    def _check_fit(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
-        """Check what all networks have in common; return the targets and what is routed to them."""
-        net = final_step(self._get_estimator())
-        if not isinstance(net, MixupClassifier):
-            raise TypeError(
-                "`estimator` must be a MixupClassifier or a Pipeline that ends in one; got "
-                f"{self.estimator!r}. For others there is sklearn.ensemble.BaggingClassifier."
-            )
-        self._validate_params()
-        if is_dataset(X):
-            raise TypeError(
-                "X must be an array, DataFrame or tensor of rows, or a dict of them; got "
-                f"{type(X).__name__}, which is read row by row. Stack its rows into one array."
-            )
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
-        if self.oob_score and not self.bootstrap:
-            raise ValueError(
-                "`oob_score` needs bootstrap=True: all networks know all rows; got bootstrap=False."
-            )
-        if self.oob_score and self.warm_start:
-            raise ValueError("`oob_score` needs warm_start=False; got warm_start=True.")
-        y, _ = check_y(y)
-        check_consistent_length(*(X.values() if is_dict(X) else [X]), y)
-        if len(y) == 0:
-            clone(self._get_estimator()).fit(X, y)  # It says what it needs.
-        if get_config()["enable_metadata_routing"]:
-            fit_params = process_routing(self, "fit", **fit_params).estimator.fit
-        elif fit_params:
-            raise ValueError(
-                "Besides sample_weight, fit takes what metadata routing brings to the estimator; "
-                f"got {sorted(fit_params)}. Use set_config(enable_metadata_routing=True)."
-            )
-        return y, dict(fit_params)
+        members = [*make_members(planned, seeds, draws, given)]
+        planned.estimators_ += [member.estimator for member in members]
+        planned.estimators_features_ += [member.features for member in members]
+        return Plan(
+            [member.job for member in members],
+            lambda: self._become(planned, given),
+            [member.validation for member in members],
+        )
 
     @property
     def estimators_samples_(self) -> list[np.ndarray]:
@@ -319,59 +281,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         is_table = not is_dict(X) and len(X.shape) == 2
         return Draws.make(self, n_samples, self.n_features_in_ if is_table else None)
 
-    def _add_members(
-        self,
-        seeds: Any,
-        draws: Draws,
-        X: Any,
-        y: np.ndarray,
-        sample_weight: Any,
-        fit_params: dict[str, Any],
-    ) -> tuple[list[Any], list[Validation | None]]:
-        """Make a network for each seed; return what is to be trained and validated on what."""
-        jobs, validation = [], []
-        shared: Prepared | None = None
-        for seed in seeds:
-            member = self._make_estimator(append=False, random_state=seed)
-            net = final_step(member)
-            features, rows = draws.draw(seed)
-            own, labels, weight, params = X, y, sample_weight, fit_params
-            if not draws.all_rows and member is net:
-                # A net takes whole numbers as how often it visits a row.
-                counts = np.bincount(rows, minlength=len(y))
-                weight = counts if weight is None else counts * weight
-            elif not draws.all_rows:
-                own = take(X, rows)
-                labels, weight = y[rows], None if weight is None else weight[rows]
-            if draws.takes_columns:
-                own = take_columns(own, features)
-            if member is not net:
-                before = shared or Prepared(member, Recorder(None).fit(own, labels, **params))
-                if before.failed is not None:
-                    before.failed.fit(None)
-                alike = draws.all_rows and not draws.takes_columns
-                if alike and not _draws_before_net(member):
-                    shared = before
-                member = replace_net(before.estimator, net)
-                recorded = before.recorder
-                own, labels, params = recorded.X, recorded.y, recorded.fit_params
-            if weight is not None:
-                params = {**params, "sample_weight": weight}
-            self.estimators_.append(member)
-            self.estimators_features_.append(features)
-            jobs.append((net, own, labels, params))
-            held = None
-            if net.early_stopping and not draws.all_rows:
-                held = _left_out(net, X, y, sample_weight, rows)
-            if held is not None:
-                own = take_columns(held.X, features) if draws.takes_columns else held.X
-                if member is not net:
-                    own = replace_net(member, "passthrough").transform(own)
-                held = Validation(own, *held[1:])
-            validation.append(held)
-        return jobs, validation
-
-    def _become(self, planned: Any, X: Any, y: np.ndarray) -> Any:
+    def _become(self, planned: Any, given: Given) -> Any:
         """Take over what a plan has come to."""
         nets = [final_step(member) for member in planned.estimators_]
         planned.classes_ = nets[0].classes_
@@ -380,76 +290,17 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         planned.n_classes_ = len(planned.classes_)
         planned._stacks = Stacks()
         if self.oob_score:
-            planned._set_oob_score(X, y)
+            scored = score_out_of_bag(planned, given.X, given.y)
+            planned.oob_decision_function_, planned.oob_score_ = scored
         self.__dict__ = planned.__dict__
         return self
 
-    def _set_oob_score(self, X: Any, y: np.ndarray) -> None:
-        """Let each row be predicted by the networks that were not trained on it."""
-        total = np.zeros((len(y), self.n_classes_))
-        n_votes = np.zeros((len(y), 1))
-        drawn = self.estimators_samples_
-        for members, outputs in self._outputs(X):
-            net = final_step(self.estimators_[members[0]])
-            shares = probabilities(net, outputs).cpu().numpy()
-            for k, member in enumerate(members):
-                free = np.setdiff1d(np.arange(len(y)), drawn[member])
-                total[np.ix_(free, self._columns(net))] += shares[free, k]
-                n_votes[free] += 1
-        scored = n_votes[:, 0] > 0
-        if not scored.all():
-            warnings.warn(
-                f"{len(y) - scored.sum()} of {len(y)} rows have no out-of-bag prediction, since "
-                "all networks were trained on them. Raise `n_estimators`.",
-                stacklevel=6,
-            )
-        self.oob_decision_function_ = np.full_like(total, np.nan)
-        np.divide(total, n_votes, out=self.oob_decision_function_, where=n_votes > 0)
-        predicted = self._decode(self.oob_decision_function_[scored])
-        self.oob_score_ = accuracy_score(self._as_labels(y[scored]), predicted)
-
     # -- prediction -------------------------------------------------------------------------
 
-    def _outputs(self, X: Any) -> Iterator[tuple[list[int], Tensor]]:
-        """Compute the outputs of all networks, those of one shape in one pass.
-
-        Yields places in `estimators_`, and the outputs of these, (n_samples, n_members, n_outputs).
-        """
-        check_is_fitted(self)
-        drawn = [features.tobytes() for features in self.estimators_features_]
-        self._stacks.update(self.estimators_, drawn)
-        X = _as_shaped(X)
-        takes_columns = [
-            # Other X are refused by the networks.
-            draws.takes_columns and len(getattr(X, "shape", ())) == 2
-            for _, draws in self._draws
-        ]
-        if any(takes_columns):
-            validate_data(self, X, skip_check_array=True, reset=False)
-
-        def take_features(i: int) -> Any:
-            return take_columns(X, self.estimators_features_[i]) if takes_columns[i] else X
-
-        return self._stacks.outputs(self.estimators_, take_features)
-
-    def _columns(self, net: Any) -> np.ndarray:
-        """Find the columns of the classes that a network knows."""
-        if net.target_type_ != "multiclass":
-            return np.arange(self.n_classes_)
-        return np.searchsorted(self.classes_, net.classes_)
-
-    def _is_multilabel(self) -> bool:
-        return final_step(self.estimators_[0]).target_type_ == "multilabel-indicator"
-
-    def _as_labels(self, y: Any) -> np.ndarray:
-        """Take the likeliest class of rows of probabilities."""
-        return y if self._is_multilabel() else likeliest(y, self.classes_)
-
-    def _decode(self, probabilities: np.ndarray) -> np.ndarray:
-        """Turn probabilities into labels."""
-        if self._is_multilabel():
-            return (probabilities > 0.5).astype(int)
-        return self.classes_[probabilities.argmax(axis=1)]
+    @property
+    def _labels(self) -> Labels:
+        """What the labels are."""
+        return Labels(final_step(self.estimators_[0]).target_type_, self.classes_)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class: the mean of what the networks say.
@@ -465,13 +316,8 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             Probabilities in the order of ``classes_``. A network that was trained without a class
             gives it probability 0.
         """
-        mean: Any = 0.0
-        for members, outputs in self._outputs(X):
-            net = final_step(self.estimators_[members[0]])
-            share = np.zeros((len(outputs), self.n_classes_))
-            share[:, self._columns(net)] = probabilities(net, outputs).sum(1).cpu().numpy()
-            mean += share / len(self.estimators_)
-        return check_outputs(mean)
+        check_is_fitted(self)
+        return check_outputs(average(self, _as_shaped(X)))
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the labels: those of the largest mean probability.
@@ -486,7 +332,8 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         ndarray of shape (n_samples,), or (n_samples, n_classes) for multilabel targets
             Labels, as of :meth:`MixupClassifier.predict`.
         """
-        return self._decode(self.predict_proba(X))
+        proba = self.predict_proba(X)  # It says what is missing before a fit.
+        return self._labels.decide(proba)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Compute the logarithm of :meth:`predict_proba`.
@@ -523,7 +370,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         """
         proba = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            if self._is_multilabel():
+            if self._labels.is_multilabel:
                 return np.log(proba) - np.log1p(-proba)
             logits = np.log(proba)
             return logits[:, 1] - logits[:, 0] if self.n_classes_ == 2 else logits
@@ -546,7 +393,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             Share of the rows that are predicted right.
         """
         check_is_fitted(self)
-        return super().score(X, self._as_labels(y), sample_weight)
+        return super().score(X, self._labels.likeliest(y), sample_weight)
 
 
 def _as_shaped(X: Any) -> Any:
@@ -560,23 +407,3 @@ def _as_shaped(X: Any) -> Any:
         return np.asarray(X)
     except ValueError as error:
         raise ValueError(f"X must hold rows of one length and kind; NumPy says: {error}") from error
-
-
-def _draws_before_net(estimator: Any) -> bool:
-    """Whether a step before the net of a Pipeline has a random state of its own."""
-    params = replace_net(estimator, "passthrough").get_params(deep=True)
-    return any(name.endswith("random_state") for name in params)
-
-
-def _left_out(
-    net: Any, X: Any, y: np.ndarray, sample_weight: Any, rows: np.ndarray
-) -> Validation | None:
-    """Find the rows that were not drawn for a network; None if it can validate on none of them."""
-    weight = np.ones(len(y)) if sample_weight is None else sample_weight
-    others = np.setdiff1d(np.flatnonzero(weight), rows)
-    if y.ndim == 1:  # It does not know labels that it was not trained on.
-        others = others[np.isin(y[others], y[rows][weight[rows] > 0])]
-    if not len(others):
-        return None
-    weight = None if sample_weight is None else weight[others]
-    return Validation(take(X, others), y[others], weight, net.n_iter_no_change)

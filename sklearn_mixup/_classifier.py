@@ -35,7 +35,7 @@ from sklearn_mixup._net.checks import (
     is_dict,
 )
 from sklearn_mixup._net.device import isolated_rng
-from sklearn_mixup._net.labels import Labels, are_alike, likeliest, name_classes, read_labels
+from sklearn_mixup._net.labels import Labels, are_alike, name_classes, read_labels
 from sklearn_mixup._net.parameters import check_params, store
 from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.prediction import in_double
@@ -519,8 +519,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
 
     def initialize_criterion(self) -> Any:
         """Make the criterion; multilabel targets turn the default into binary cross-entropy."""
-        multilabel = getattr(self, "target_type_", None) == "multilabel-indicator"
-        if multilabel and self.criterion is nn.CrossEntropyLoss:
+        if self._labels.is_multilabel and self.criterion is nn.CrossEntropyLoss:
             self.criterion_ = nn.BCEWithLogitsLoss(**self.get_params_for("criterion"))
         else:
             super().initialize_criterion()
@@ -633,9 +632,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             Labels as `y` had them; the likeliest class, by number, if `y` was probabilities.
         """
         proba = self.predict_proba(X)
-        if getattr(self, "target_type_", None) == "multilabel-indicator":
-            return (proba > 0.5).astype(int)
-        return self._labels.decode(proba.argmax(axis=1))
+        return self._labels.decide(proba)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Compute the logarithm of :meth:`predict_proba`.
@@ -667,8 +664,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             Logits; for two classes the second's less the first's.
         """
         logits = check_outputs(self._outputs(X).cpu().numpy())
-        multilabel = getattr(self, "target_type_", None) == "multilabel-indicator"
-        if logits.shape[1] == 2 and not multilabel:
+        if logits.shape[1] == 2 and not self._labels.is_multilabel:
             return logits[:, 1] - logits[:, 0]
         return logits
 
@@ -690,16 +686,14 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             Share of the rows that are predicted right, in all their labels if there are several.
         """
         self.check_is_fitted()
-        multilabel = getattr(self, "target_type_", None) == "multilabel-indicator"
-        are_plain = sample_weight is None and are_alike(y, getattr(self, "classes_", None))
-        if are_plain and not multilabel:
+        labels = self._labels
+        are_plain = sample_weight is None and are_alike(y, labels.classes)
+        if are_plain and not labels.is_multilabel:
             # What scikit-learn does, less its checks, which take as long as a small net predicts.
             predicted = self.predict(X)
             check_consistent_length(predicted, y)
             return float(np.average(predicted == y))
-        if not multilabel and hasattr(self, "classes_"):
-            y = likeliest(y, self.classes_)
-        return super().score(X, y, sample_weight)
+        return super().score(X, labels.likeliest(y), sample_weight)
 
 
 _PARAMETERS = inspect.signature(MixupClassifier.__init__).parameters.keys() - {"self", "kwargs"}

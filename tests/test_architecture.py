@@ -59,6 +59,7 @@ LAYOUT = (
     ("_fused/spread", "_fused/replay"),
     ("_fused/jobs",),
     ("_fused/draws", "_fused/predict", "_fused/plan"),
+    ("_fused/members", "_fused/average"),
     ("_fused/search", "_bagging"),
     ("_tabular/bins", "_tabular/encode", "_tabular/select"),
     ("_tabular/committee",),

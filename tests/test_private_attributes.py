@@ -108,7 +108,6 @@ TOUCHED = {
         "_get_estimator",
         "_make_estimator",
         "_parameter_constraints",
-        "_set_oob_score",
         "_validate_params",
     ],
     "a grid search": [

@@ -23,19 +23,6 @@ def are_alike(y: Any, classes: Any) -> bool:
     return kinds == ["U", "U"] or all(kind in "biu" for kind in kinds)
 
 
-def likeliest(y: Any, classes: np.ndarray) -> np.ndarray:
-    """Check targets; take the likeliest class of rows of probabilities, leave labels alone."""
-    y, target_type = check_y(y)
-    if target_type != "probabilities":
-        return y
-    if y.shape[1] != len(classes):
-        raise ValueError(
-            f"y must have a probability for each of the {len(classes)} classes; got shape "
-            f"{y.shape}."
-        )
-    return classes[y.argmax(axis=1)]
-
-
 @dataclass(frozen=True)
 class Labels:
     """What the labels of a classifier are.
@@ -57,6 +44,11 @@ class Labels:
         """The classes, of which there are some."""
         assert self.classes is not None
         return self.classes
+
+    @property
+    def is_multilabel(self) -> bool:
+        """Whether a row may have several labels, or none."""
+        return self.kind == "multilabel-indicator"
 
     @staticmethod
     def find_classes(y: Any, kind: str, named: Any) -> np.ndarray:
@@ -88,7 +80,7 @@ class Labels:
         """Compute the weight of each class."""
         if class_weight is None:
             return None
-        if y is None or self.kind == "multilabel-indicator":
+        if y is None or self.is_multilabel:
             raise ValueError(
                 f"`class_weight` is for one known label a row; got {class_weight!r} with "
                 "multilabel y or a Dataset without `targets`. Use criterion__weight or "
@@ -140,9 +132,29 @@ class Labels:
             )
         return y if y.dtype == codes.dtype and (y == codes).all() else codes
 
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Turn places among the classes into labels; they are labels where none are known."""
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Turn probabilities into labels: the likeliest, or all that are likelier than not.
+
+        They are numbers where no classes are known.
+        """
+        if self.is_multilabel:
+            return (probabilities > 0.5).astype(int)
+        codes = probabilities.argmax(axis=1)
         return codes if self.classes is None else self.classes[codes]
+
+    def likeliest(self, y: Any) -> np.ndarray:
+        """Check targets; take the likeliest class of rows of probabilities, leave labels alone."""
+        if self.is_multilabel or self.classes is None:
+            return y
+        y, kind = check_y(y)
+        if kind != "probabilities":
+            return y
+        if y.shape[1] != len(self.classes):
+            raise ValueError(
+                f"y must have a probability for each of the {len(self.classes)} classes; got shape "
+                f"{y.shape}."
+            )
+        return self.classes[y.argmax(axis=1)]
 
 
 def read_labels(dataset: Any, y: Any, *, loads_targets: bool) -> tuple[Any, str]:
