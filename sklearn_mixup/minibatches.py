@@ -348,9 +348,3 @@ def peel(dataset: Any) -> tuple[Any, np.ndarray | None]:
         rows = indices if rows is None else indices[rows]
         dataset = dataset.dataset
     return dataset, rows
-
-
-def cut_off(output: Any, *, n_rows: int, n_filled: int) -> Any:
-    """Take the rows that were not filled up, of an output that has a row for each."""
-    has_rows = isinstance(output, Tensor) and output.ndim > 0 and len(output) == n_filled
-    return output[:n_rows] if has_rows else output

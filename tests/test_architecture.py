@@ -50,6 +50,8 @@ LAYOUT = (
         "_engine/update",
     ),
     ("_net/session", "_gan/parts", "_engine/draws", "_engine/stack_optimizer", "_engine/step"),
+    ("_net/iterators",),
+    ("_net/forward",),
     ("_net/estimator", "_gan/minibatches", "_gan/samples", "_gan/steps"),
     ("_net/labels", "_net/vicinal_net"),
     ("_classifier", "_gan/estimator"),

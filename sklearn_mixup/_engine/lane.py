@@ -19,6 +19,7 @@ from torch.utils.data import Subset
 from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._net.device import kept_rng
 from sklearn_mixup._net.history import write_epoch
+from sklearn_mixup._net.iterators import put_whole
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.parameters import check_params
 from sklearn_mixup._net.session import Data, begin, end, make_ready
@@ -76,7 +77,7 @@ class Shared:
         key = *map(id, parts), net.alpha != 0, net._module_dtype(), repr(net.classes)
         if key not in self.validated:
             X, y, sample_weight = check_validation(net, validation)
-            resident = net._resident(net.get_dataset(X, y))
+            resident = put_whole(net, net.get_dataset(X, y))
             self.validated[key] = resident, sample_weight, parts  # The ids stay theirs.
         resident, sample_weight, _ = self.validated[key]
         return hold_out(net, resident, sample_weight, chosen=self.chosen)
@@ -139,7 +140,8 @@ class Lane:
                 self.watch = Watch(validation.n_iter_no_change, validation.n_averaged)
             elif net.early_stopping:
                 rows, others = split_rows(net, y, len(y))
-                resident = net._resident(self.dataset)
+                resident = put_whole(net, self.dataset)
+                assert resident is not None
                 weight = training.sample_weight
                 self.held_out = hold_out(net, resident, weight, others, shared.chosen)
                 self.watch = Watch(net.n_iter_no_change)

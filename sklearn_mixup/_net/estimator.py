@@ -5,39 +5,32 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from numbers import Integral
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from skorch import NeuralNet
-from skorch.dataset import Dataset, get_len
 from skorch.exceptions import NotInitializedError, SkorchException
 from skorch.history import History
-from skorch.utils import to_device
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parameter import is_lazy
-from torch.utils.data import DataLoader, RandomSampler, Subset, TensorDataset
+from torch.utils.data import DataLoader
 
-from sklearn_mixup._net.checks import check_range
 from sklearn_mixup._net.device import count_flops, isolated_rng, resolve_device
 from sklearn_mixup._net.epoch import is_in_mode, run_epoch, zero_grad
-from sklearn_mixup._net.loading import make_loader
+from sklearn_mixup._net.forward import apply_in_order
+from sklearn_mixup._net.iterators import make_iterator
 from sklearn_mixup._net.memory import collate, share
 from sklearn_mixup._net.parameters import set_trained
 from sklearn_mixup._net.parts import wants_fused
-from sklearn_mixup._net.prediction import fill_up, find_cuts
 from sklearn_mixup._net.session import (
-    MINIBATCHES_OPTIONS,
     Training,
     begin,
-    count_rows,
     draw_seeds,
     end,
     is_stop,
@@ -54,7 +47,7 @@ from sklearn_mixup._net.settings import (
 from sklearn_mixup._net.validation import Ended
 from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.exceptions import DivergedError
-from sklearn_mixup.minibatches import Minibatches, Rows, cut_off, map_tensors, peel
+from sklearn_mixup.minibatches import Rows, peel
 
 # From 1.4 on skorch wants to know which method was called, to route metadata.
 _ROUTES = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
@@ -416,27 +409,6 @@ class NetEstimator(NeuralNet):
         dtype = self._module_dtype() if rows.is_floating_point() else rows.dtype
         return rows.detach().to(device=self._place, dtype=dtype)
 
-    def _resident(self, dataset: Any) -> tuple[Rows, Rows] | None:
-        """Put a data set that is made of arrays on the device whole; None for any other."""
-        if type(dataset) is Dataset and not issparse(dataset.X):
-            X, y = dataset.X, dataset.y
-        elif type(dataset) is TensorDataset and len(dataset.tensors) == 2:
-            X, y = dataset.tensors
-        else:
-            return None
-        training = self._training_
-        stays = training is not None and training.data.holds(dataset)
-        cache = training.data.resident if stays else {}
-        if id(dataset) not in cache:
-            X = self._to_device(X)
-            map_tensors(check_range, X)
-            if y is None:
-                y = torch.zeros(1, device=self._place).expand(get_len(X))
-            else:
-                y = self._to_device(self._encode(y))
-            cache[id(dataset)] = X, y
-        return cache[id(dataset)]
-
     def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
         """Get the data sets to train and to validate on."""
         fit_params = taken_by(self.train_split, fit_params)
@@ -464,19 +436,6 @@ class NetEstimator(NeuralNet):
         """Get the minibatches to train on, of what a loader yields."""
         raise NotImplementedError
 
-    def _with_targets(self, dataset: Any, change: Callable[[Any], Any]) -> Any:
-        """Change the targets of a data set that is made of arrays, or of a subset of one."""
-        base, rows = peel(dataset)
-        if type(base) is Dataset and base.y is not None:
-            if (y := change(base.y)) is base.y:
-                return dataset
-            base = Dataset(base.X, y)
-        elif type(base) is TensorDataset and len(base.tensors) <= 2:
-            base = Dataset(base.tensors[0], change(base.tensors[-1]))
-        else:
-            return dataset
-        return base if rows is None else Subset(base, rows.tolist())
-
     def get_params_for(self, prefix: str) -> dict[str, Any]:
         """Collect the arguments of a part; a DataLoader collates read-only rows as well."""
         kwargs = super().get_params_for(prefix)
@@ -487,63 +446,12 @@ class NetEstimator(NeuralNet):
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
-        iterator = self._make_iterator(dataset, training)
+        iterator = make_iterator(self, dataset, training=training)
         if training and (session := self._training_) is not None:
             session.minibatches = iterator
             with suppress(TypeError):  # A stream has no length, so its fit no known end.
                 session.n_minibatches = len(iterator)
         return iterator
-
-    def _make_iterator(self, dataset: Any, training: bool) -> Any:
-        name = "iterator_train" if training else "iterator_valid"
-        trains = training and self._training_ is not None
-        if getattr(self, name) is not Minibatches:
-            dataset = self._with_targets(dataset, self._encode)
-            if not trains:
-                return super().get_iterator(dataset, training=training)
-            kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
-            if kwargs["batch_size"] == -1:
-                kwargs["batch_size"] = len(dataset)
-            joins = self._normalises_batches()
-            loader = make_loader(self.iterator_train, dataset, kwargs, joins=joins)
-            return self._minibatches_of_loader(self._shared(loader), None)
-        kwargs = {"batch_size": self.batch_size, **self.get_params_for(name)}
-        if not trains and kwargs.pop("augment", None) is not None and not training:
-            raise ValueError(
-                "Rows to validate on or to predict are taken as they are; got "
-                "`iterator_valid__augment`. Use iterator_train__augment."
-            )
-        base, rows = peel(dataset)
-        # A sampler, workers and the like are asked of a DataLoader.
-        resident = self._resident(base) if kwargs.keys() <= MINIBATCHES_OPTIONS else None
-        if resident is not None and trains:
-            return self._minibatches_of_rows(base, rows, resident, kwargs)
-        kwargs["batch_size"] = count_rows(kwargs["batch_size"], dataset)
-        if resident is not None:
-            order = None if rows is None else torch.as_tensor(rows, device=self._place)
-            return Minibatches(*resident, order=order, **kwargs)
-        kwargs.pop("chunk_bytes", None)
-        augment = kwargs.pop("augment", None)
-        kwargs.setdefault("collate_fn", collate)
-        dataset = self._with_targets(dataset, self._encode)
-        if not trains:
-            return DataLoader(dataset, **kwargs)
-        loader = make_loader(DataLoader, dataset, kwargs, joins=self._normalises_batches())
-        return self._minibatches_of_loader(self._shared(loader), augment)
-
-    def _normalises_batches(self) -> bool:
-        """Whether a module normalises each minibatch that it is trained on by its rows."""
-        self._set_training(True)
-        return any(
-            isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training
-            for name in self._modules
-            for layer in getattr(self, name + "_").modules()
-        )
-
-    def _shared(self, loader: Any) -> Any:
-        """Let each process that trains have its share of what a loader yields."""
-        accelerator = getattr(self, "accelerator", None)
-        return loader if accelerator is None else accelerator.prepare(loader)
 
     def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Iterator[Rows]:
         """Yield the outputs of the module for the rows in order, never mixed or shuffled.
@@ -551,43 +459,4 @@ class NetEstimator(NeuralNet):
         Arrays and tensors are cut into minibatches so that the output of a row does not depend, by
         a rounding error, on which other rows there are.
         """
-        # What a data set to predict has for targets does not matter, so it is not looked at.
-        dataset = self._with_targets(self.get_dataset(X), lambda y: None)
-        iterator = self.get_iterator(dataset, training=False)
-        if isinstance(iterator, Minibatches):
-            iterator.shuffle = iterator.drop_last = False
-        elif isinstance(iterator, DataLoader):
-            _check_order(iterator)
-        if training or not isinstance(iterator, Minibatches):
-            for batch in iterator:
-                yield to_device(self.evaluation_step(batch, training=training), device=device)
-            return
-        limit = iterator.batch_size if "iterator_valid__batch_size" in vars(self) else None
-        module = getattr(self, self._predicting + "_")
-        cuts = find_cuts(module, iterator.X, batch_size=iterator.batch_size, limit=limit)
-        for start, stop, n_filled in cuts.cut(iterator.n_visits):
-            Xi, yi = iterator.gather(iterator.order, start, stop)
-            if n_filled > stop - start:
-                Xi = map_tensors(partial(fill_up, n_rows=n_filled), Xi)
-            with cuts.applying(n_filled, self._place):
-                # Each process has all rows here, so there are no others to gather.
-                several = self._processes[1] > 1
-                step = partial(NeuralNet.evaluation_step, self) if several else self.evaluation_step
-                y_pred = step((Xi, yi), training=False)
-            cut = partial(cut_off, n_rows=stop - start, n_filled=n_filled)
-            yield map_tensors(partial(_hand_out, cut=cut, device=device), y_pred)
-
-
-def _check_order(loader: DataLoader) -> None:
-    """Refuse to predict rows in a random order, or not all of them."""
-    if isinstance(loader.sampler, RandomSampler) or loader.drop_last:
-        raise ValueError(
-            "Rows to predict are taken in their order, and all of them; got an `iterator_valid` "
-            f"with {type(loader.sampler).__name__} and drop_last={loader.drop_last}. Leave "
-            "iterator_valid__shuffle and iterator_valid__drop_last out."
-        )
-
-
-def _hand_out(part: Any, *, cut: Callable[[Tensor], Tensor], device: Any) -> Any:
-    """Cut a part of the output to its rows; what is no tensor stays as it is."""
-    return to_device(cut(part), device=device) if isinstance(part, Tensor) else part
+        return apply_in_order(self, X, training=training, device=device)

@@ -17,6 +17,7 @@ from sklearn_mixup._net.checks import explain_shapes
 from sklearn_mixup._net.curves import read_curve
 from sklearn_mixup._net.epoch import why_watched
 from sklearn_mixup._net.estimator import NetEstimator
+from sklearn_mixup._net.iterators import normalises_batches
 from sklearn_mixup._net.loading import MappedLoader
 from sklearn_mixup._net.session import Training, count_rows
 from sklearn_mixup._net.settings import is_foreign, taken_by
@@ -175,7 +176,7 @@ class VicinalNet(NetEstimator):
             rng=training.shuffle_stream,
             rank=rank,
             n_processes=n_processes,
-            join_single=self._normalises_batches(),
+            join_single=normalises_batches(self),
             # A row, its partner, their mixture and the last; targets turn into one number a class.
             # An augmentation needs about as much again.
             row_bytes=(4 if kwargs.get("augment") is None else 8)
