@@ -141,6 +141,8 @@ def test_an_interrupt_in_a_callback_goes_on(hook, by_hand, iris):
 def test_a_callback_that_stops_at_the_end_of_an_epoch_ends_the_fit_quietly(iris):
     clf = make_net(callbacks=[RaisesIn("on_epoch_end", by_hand=True)]).fit(*iris)
     assert len(clf.history) == 2
+    clf = make_net(callbacks=[RaisesIn("on_epoch_end", by_hand=True)], max_epochs=1).fit(*iris)
+    assert len(clf.fit_loop(*iris, epochs=5).history) == 2
     stopping = EarlyStopping(patience=1, threshold=10, threshold_mode="abs", sink=lambda told: None)
     clf = make_net(callbacks=[stopping], train_split=ValidSplit(3, stratified=True)).fit(*iris)
     assert len(clf.history) == 2

@@ -22,7 +22,7 @@ from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.iterators import put_whole
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.parameters import check_params
-from sklearn_mixup._net.session import Data, begin, end, make_ready
+from sklearn_mixup._net.session import Data, begin, end, make_ready, open_epochs
 from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup._net.validation import (
     HeldOut,
@@ -146,7 +146,7 @@ class Lane:
                 self.held_out = hold_out(net, resident, weight, others, shared.chosen)
                 self.watch = Watch(net.n_iter_no_change)
                 trained = Subset(self.dataset, rows.tolist())
-            self.minibatches = net.get_iterator(trained, training=True)
+            (self.minibatches,) = open_epochs(net, [trained], net.max_epochs)
             if net.max_epochs and not len(self.minibatches):
                 raise no_minibatch(self.minibatches)
         except BaseException:

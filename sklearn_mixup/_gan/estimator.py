@@ -388,6 +388,10 @@ class MixupGAN(NetEstimator):
     ) -> Minibatches:
         return cut_table(self, resident, rows, kwargs)
 
+    def _flops_of_step(self, X: Rows, batch_size: int) -> float:
+        """Bound the operations of a step of the discriminator, of which a minibatch has several."""
+        return super()._flops_of_step(X, batch_size // int(self.n_discriminator_steps))
+
     def _minibatches_of_loader(self, loader: Any, augment: Any) -> Rounds:
         return join_minibatches(self, loader, augment)
 

@@ -32,7 +32,6 @@ def cut_table(
     n_rounds = gan.iter_per_epoch
     if training.n_iter is not None:
         n_rounds = min(n_rounds, training.n_iter)
-    training.n_flops = gan._flops_of_step(X, batch_size)
     return Minibatches(
         X,
         y,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sklearn_mixup._net.checks import explain_batch_norm
 from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.history import last_epoch, write_epoch
-from sklearn_mixup._net.last_good import LastGood, check_epoch, list_layers
+from sklearn_mixup._net.last_good import check_epoch, list_layers
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.settings import is_foreign
 from sklearn_mixup.callbacks import list_decays, listens, replaces
@@ -90,6 +90,29 @@ def _fixed_mode(net: Any, training: bool) -> Iterator[None]:
         vars(net)["_fixed_mode_"] = None
 
 
+def run_epochs(
+    net: Any, datasets: Sequence[Any], iterators: Sequence[Any], fit_params: Mapping[str, Any]
+) -> None:
+    """Go through the epochs of a training as skorch's ``fit_loop`` does, until its watch ends it.
+
+    `datasets` and `iterators` are those to train on and to validate on, which may be None.
+    """
+    training = net._training_
+    told = dict(zip(("dataset_train", "dataset_valid"), datasets, strict=True))
+    minibatches, held_out = iterators
+    for _ in range(training.n_planned):
+        if training.watch is not None and training.watch.has_ended:
+            return
+        net.notify("on_epoch_begin", **told)
+        net.run_single_epoch(
+            minibatches, training=True, prefix="train", step_fn=net.train_step, **fit_params
+        )
+        net.run_single_epoch(
+            held_out, training=False, prefix="valid", step_fn=net.validation_step, **fit_params
+        )
+        net.notify("on_epoch_end", **told)
+
+
 def run_epoch(
     net: Any, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
 ) -> None:
@@ -97,10 +120,6 @@ def run_epoch(
     if iterator is None:
         return
     session = net._training_ if training else None
-    if session is not None and session.last_good is None:
-        session.last_good = LastGood()
-        if not session.fresh or len(net.history) > 1:
-            session.last_good.keep(net, len(net.history) - 1)
     losses: list[list[float]] = []
     steps = None if session is None else net._find_steps(iterator, step_fn, fit_params)
     watched = steps is None and why_watched(net, training=training) is not None

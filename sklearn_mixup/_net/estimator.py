@@ -6,14 +6,16 @@ import copy
 import inspect
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from numbers import Integral
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import BaseEstimator
+from sklearn.utils.metadata_routing import process_routing
 from skorch import NeuralNet
 from skorch.exceptions import NotInitializedError, SkorchException
 from skorch.history import History
@@ -22,7 +24,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
 from sklearn_mixup._net.device import count_flops, isolated_rng, resolve_device
-from sklearn_mixup._net.epoch import is_in_mode, run_epoch, zero_grad
+from sklearn_mixup._net.epoch import is_in_mode, run_epoch, run_epochs, zero_grad
 from sklearn_mixup._net.forward import apply_in_order
 from sklearn_mixup._net.iterators import make_iterator
 from sklearn_mixup._net.memory import collate, share
@@ -35,6 +37,7 @@ from sklearn_mixup._net.session import (
     end,
     is_stop,
     make_ready,
+    open_epochs,
     rng_of,
 )
 from sklearn_mixup._net.settings import (
@@ -44,10 +47,9 @@ from sklearn_mixup._net.settings import (
     is_foreign,
     taken_by,
 )
-from sklearn_mixup._net.validation import Ended
 from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.exceptions import DivergedError
-from sklearn_mixup.minibatches import Rows, peel
+from sklearn_mixup.minibatches import Rows
 
 # From 1.4 on skorch wants to know which method was called, to route metadata.
 _ROUTES = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
@@ -185,30 +187,36 @@ class NetEstimator(NeuralNet):
         told = {"_routing_method": method} if _ROUTES else {}
         return super().partial_fit(X, y, **told, **fit_params)
 
-    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
+    def fit_loop(
+        self,
+        X: Any,
+        y: Any = None,
+        epochs: int | None = None,
+        *,
+        _routing_method: str = "fit",
+        **fit_params: Any,
+    ) -> Any:
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
-        check_fit_params(self, self._receivers(), kwargs)
+        check_fit_params(self, self._receivers(), fit_params)
         if not (epochs is None or (isinstance(epochs, Integral) and epochs >= 0)):
             raise ValueError(f"`epochs` must be a whole number >= 0; got {epochs!r}.")
-        if (training := self._training_) is not None:
-            if training.n_epochs_done and training.n_epochs is not None:
-                epochs = training.n_epochs - training.n_epochs_done
-            training.n_planned = self.max_epochs if epochs is None else epochs
-            watch = training.watch
+        self.check_training_readiness()
+        split_params = fit_params
+        if _ROUTES and get_config()["enable_metadata_routing"]:
+            routed = process_routing(self, _routing_method, **fit_params)
+            split_params = routed.get("splitter", {"split": {}})["split"]
+        n_epochs = self.max_epochs if epochs is None else epochs
+        on_its_own = self._training_ is None
+        with self._train(restart=False, n_epochs=None) if on_its_own else nullcontext():
             try:
-                super().fit_loop(X, y, epochs, **kwargs)
-            except Ended:
-                pass
-            except KeyboardInterrupt as error:
-                training.interrupt = None if is_stop(error) else error
-                if watch is not None:
-                    watch.give_back(self)
-                raise
-            if watch is not None:
+                datasets = self.get_split_datasets(X, y, **split_params)
+                iterators = open_epochs(self, datasets, n_epochs)
+                run_epochs(self, datasets, iterators, fit_params)
+            except KeyboardInterrupt as error:  # It goes on when the training has ended.
+                self._training_.interrupt = None if is_stop(error) else error
+            if (watch := self._training_.watch) is not None:
                 watch.give_back(self)
-            return self
-        with self._train(restart=False, n_epochs=None):
-            return super().fit_loop(X, y, epochs, **kwargs)
+        return self
 
     def _initialize_module(self, *args: Any, **kwargs: Any) -> Any:
         self._is_loaded_ = False
@@ -301,16 +309,6 @@ class NetEstimator(NeuralNet):
             if (explained := explain_missing(self, error)) is None:
                 raise
             raise explained from error
-
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Go on drawing as before a kill, before any callback does; end what has gone on enough."""
-        watch = None if self._training_ is None else self._training_.watch
-        if watch is not None and watch.has_ended:
-            raise Ended
-        super().on_epoch_begin(net, **kwargs)
-        for _, callback in self.callbacks_:
-            if isinstance(callback, Resume):
-                callback.restore_random_states(net)
 
     def _prepare(self) -> None:
         """Bring the net up to date with its parameters, before it is trained."""
@@ -414,13 +412,8 @@ class NetEstimator(NeuralNet):
         fit_params = taken_by(self.train_split, fit_params)
         training = self._training_
         if training is not None and training.watch is not None:
-            datasets = training.watch.part(self, self.get_dataset(X, y))
-        else:
-            datasets = super().get_split_datasets(X, y, **fit_params)
-        if self._training_ is not None:
-            bases = [peel(dataset)[0] for dataset in datasets if dataset is not None]
-            self._training_.data.bases = bases
-        return datasets
+            return training.watch.part(self, self.get_dataset(X, y))
+        return super().get_split_datasets(X, y, **fit_params)
 
     def _minibatches_of_rows(
         self,
@@ -446,12 +439,7 @@ class NetEstimator(NeuralNet):
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Get the minibatches of a data set; within ``fit`` those to train on are mixed."""
-        iterator = make_iterator(self, dataset, training=training)
-        if training and (session := self._training_) is not None:
-            session.minibatches = iterator
-            with suppress(TypeError):  # A stream has no length, so its fit no known end.
-                session.n_minibatches = len(iterator)
-        return iterator
+        return make_iterator(self, dataset, training=training)
 
     def forward_iter(self, X: Any, training: bool = False, device: Any = "cpu") -> Iterator[Rows]:
         """Yield the outputs of the module for the rows in order, never mixed or shuffled.

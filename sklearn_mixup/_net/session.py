@@ -7,6 +7,7 @@ import math
 import secrets
 import threading
 from collections.abc import Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Any
@@ -19,8 +20,8 @@ from torch import Tensor
 from sklearn_mixup._net.epoch import why_closure
 from sklearn_mixup._net.last_good import LastGood
 from sklearn_mixup._streams import Stream
-from sklearn_mixup.callbacks import LRDecay
-from sklearn_mixup.minibatches import Rows
+from sklearn_mixup.callbacks import LRDecay, Resume
+from sklearn_mixup.minibatches import Minibatches, Rows, peel
 
 # What Minibatches can be told; a net that is told more of its iterator wants a DataLoader.
 MINIBATCHES_OPTIONS = {"batch_size", "shuffle", "drop_last", "chunk_bytes", "augment"}
@@ -47,7 +48,9 @@ class Data:
 class Training:
     """What one call of ``fit`` or ``partial_fit`` needs while it runs, and no longer.
 
-    `begin` makes it, and hands it to a net that is ready for its first step.
+    `begin` makes it, `make_ready` adds what needs the module, `open_epochs` what needs the data.
+    Before the first epoch it is complete, and what draws, mixes or computes a loss only reads it.
+    How steps are taken is found epoch by epoch: a callback may have changed a part of the net.
     """
 
     n_epochs: int | None
@@ -59,24 +62,22 @@ class Training:
     vicinal_rng: torch.Generator
     # Of the global generators, while it lasts.
     seed: int
-    data: Data = field(default_factory=Data)
+    # Whether the net was made for this training: then it knows nothing before it.
+    fresh: bool = False
+    # What tells its best epoch, if it looks at rows that it does not train on.
+    watch: Any = None
     needs_closure: bool = True
     device: torch.device | None = None
     dtype: torch.dtype | None = None
-    # Those of an epoch. Their number is None where nobody knows it, as of a stream.
-    minibatches: Any = None
-    n_minibatches: int | None = None
-    # Those that are known to come from its first one on.
-    n_planned: int = 1
-    # Of a step, about; unknown is many.
-    n_flops: float = math.inf
     # Of a fit that goes on: the epochs that it had trained when it was killed.
     n_epochs_done: int = 0
-    # Whether the net was made for this training: then it knows nothing before it.
-    fresh: bool = False
+    data: Data = field(default_factory=Data)
+    # Epochs that are to come; minibatches of one, None where nobody knows it, as of a stream.
+    n_planned: int = 1
+    n_minibatches: int | None = None
+    # Of a step, about; unknown is many.
+    n_flops: float = math.inf
     last_good: LastGood | None = None
-    # What tells its best epoch, if it looks at rows that it does not train on.
-    watch: Any = None
     # What takes its steps, where nobody watches them.
     steps: Any = None
     # What goes on when skorch, which swallows it, has ended the training.
@@ -205,6 +206,34 @@ def make_ready(net: Any) -> None:
     net._prepare()
     if rank := net._processes[0]:
         torch.manual_seed(seed_of_process(torch.initial_seed(), rank))
+
+
+def open_epochs(net: Any, datasets: Sequence[Any], n_epochs: int) -> list[Any]:
+    """Make the minibatches of the data sets to train on and to validate on, which may be None.
+
+    With them the session is complete: skorch has data sets only after ``on_train_begin``.
+    """
+    training = net._training_
+    training.data.bases = [peel(dataset)[0] for dataset in datasets if dataset is not None]
+    iterators: list[Any] = [
+        None if dataset is None else net.get_iterator(dataset, training=trains)
+        for dataset, trains in zip(datasets, (True, False), strict=False)
+    ]
+    if training.n_epochs_done:
+        n_epochs = training.n_epochs - training.n_epochs_done
+    training.n_planned = n_epochs
+    minibatches = iterators[0]
+    with suppress(TypeError):  # A stream has no length, so its fit no known end.
+        training.n_minibatches = len(minibatches)
+    if isinstance(minibatches, Minibatches):
+        training.n_flops = net._flops_of_step(minibatches.X, minibatches.batch_size)
+    training.last_good = LastGood()
+    if not training.fresh or len(net.history):
+        training.last_good.keep(net, len(net.history))
+    for _, callback in net.callbacks_:
+        if isinstance(callback, Resume):  # All that draws is there by now.
+            callback.restore_random_states(net)
+    return iterators
 
 
 def end(net: Any) -> None:

@@ -56,10 +56,6 @@ class HeldOut(NamedTuple):
     weight: Tensor | None
 
 
-class Ended(Exception):  # noqa: N818, it is no error
-    """A training has ended: its last epochs were no better than one before them."""
-
-
 class Watch:
     """Which epoch of a training was the best, by the loss on rows that it does not train on.
 

@@ -61,7 +61,7 @@ class _WeightedTraining(Training):
 class VicinalNet(NetEstimator):
     """A net that mixes the rows of its minibatches, and their targets and weights, on the device.
 
-    The flow of a minibatch: ``fit`` -> skorch's ``fit_loop`` -> ``run_single_epoch`` ->
+    The flow of a minibatch: ``fit`` -> ``run_epochs`` -> ``run_single_epoch`` ->
     ``Minibatches`` gathers a chunk of rows, ``_vicinal_rows`` mixes the chunk, a slice of it goes
     to skorch's ``train_step`` -> ``infer``, ``get_loss``, ``backward`` -> the optimizer's step.
     """
@@ -159,7 +159,7 @@ class VicinalNet(NetEstimator):
         table = getattr(base, "X", None)
         if kwargs["shuffle"] and isinstance(table, np.ndarray) and table.ndim == 2:
             # The rank of all rows in that order, then of those chosen: no copy of the table.
-            ranks = training.data.ranks
+            ranks = training.data.ranks if training.data.holds(base) else {}
             if id(y) not in ranks:
                 ranks[id(y)] = content_order(X, y).argsort().cpu().numpy()
             rows = rows[ranks[id(y)][rows].argsort()]
@@ -186,7 +186,6 @@ class VicinalNet(NetEstimator):
         minibatches.transform = partial(
             self._vicinal_rows, batch_size=minibatches.batch_size, joins=minibatches.joins
         )
-        training.n_flops = self._flops_of_step(X, kwargs["batch_size"])
         return minibatches
 
     def _weigh(self, rows: np.ndarray, y: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
