@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -21,31 +21,23 @@ from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset
 
 from sklearn_mixup._net.checks import (
-    check_floating,
+    check_inputs,
     check_outputs,
-    check_part,
-    check_rows,
-    check_sample_weight,
-    check_y,
-    default_dtype,
     first_output,
-    is_dict,
 )
-from sklearn_mixup._net.device import isolated_rng
-from sklearn_mixup._net.labels import Labels, are_alike, name_classes, read_labels
+from sklearn_mixup._net.fit_data import check_fit
+from sklearn_mixup._net.labels import Labels, are_alike
 from sklearn_mixup._net.parameters import check_params, store
 from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.prediction import in_double
 from sklearn_mixup._net.settings import check_fit_params
-from sklearn_mixup._net.tables import take
 from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits, unwrap
 from sklearn_mixup._net.validation import LoneWatch
 from sklearn_mixup._net.vicinal_net import VicinalNet
 from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
-from sklearn_mixup.minibatches import Minibatches, peel
+from sklearn_mixup.minibatches import Minibatches
 from sklearn_mixup.modules import MLP
 
 __all__ = ["MixupClassifier"]
@@ -400,7 +392,9 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         # A net that was initialized by hand has yet to learn what its data are like.
         learns = restart or "target_type_" not in self.__dict__
         with self._unlearn_on_error():
-            X, y, sample_weight, labels = self._check_fit(X, y, sample_weight, learns, classes)
+            X, y, sample_weight, labels = check_fit(
+                self, X, y, sample_weight, learns=learns, classes=classes
+            )
             self._labels.check_same(classes)
             class_weight = self._labels.weigh(self.class_weight, labels, sample_weight)
         watch = None
@@ -416,83 +410,6 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             watch=watch,
         ):
             return self._let_skorch_train(X, y, method, fit_params)
-
-    def _check_fit(
-        self, X: Any, y: Any, sample_weight: Any, restart: bool, classes: Any
-    ) -> tuple[Any, Any, np.ndarray | None, Any]:
-        """Check the data of a fit and learn what the module needs to know; return labels last."""
-        if restart:
-            for name in ("n_features_in_", "feature_names_in_", "classes_inferred_", "n_outputs_"):
-                self.__dict__.pop(name, None)
-        loads_targets = self.iterator_train not in (Minibatches, DataLoader)
-        if y is None and not is_dataset(X) and loads_targets:
-            X = self.get_dataset(self._check_X(X, reset=restart))
-        if is_dataset(X):
-            if sample_weight is not None:
-                raise ValueError(
-                    "`sample_weight` goes with arrays and tensors; got a torch Dataset. Pass X and "
-                    "y, or draw rows by weight: iterator_train__sampler=WeightedRandomSampler(...)."
-                )
-            labels, target_type = read_labels(X, y, loads_targets=loads_targets)
-            if restart:
-                self.target_type_ = target_type
-                self._learn_dataset(X, labels, classes)
-            rows = peel(X)[1]
-            return X, y, None, labels if labels is None or rows is None else labels[rows]
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None. Only a "
-                "torch Dataset, which holds its own targets, is fitted without, or what an "
-                "`iterator_train` of your own makes targets for."
-            )
-        X = self._check_X(X, reset=restart)
-        y, target_type = check_y(y)
-        check_consistent_length(*(X.values() if isinstance(X, Mapping) else [X]), y)
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, len(y))
-            # A row without weight might as well not be there, but for a split that counts rows.
-            if (sample_weight == 0).any() and not self.train_split:
-                kept = np.flatnonzero(sample_weight)
-                X, y, sample_weight = take(X, kept), y[kept], sample_weight[kept]
-        if restart:
-            self.target_type_ = target_type
-            self._learn_classes(y, classes)
-        elif target_type != self.target_type_:
-            raise ValueError(
-                f"y must be {self.target_type_}, as it was when training began; got {target_type}."
-            )
-        elif target_type != "multiclass" and y.shape[1] != self.n_outputs_:
-            raise ValueError(f"y must have {self.n_outputs_} columns; got {y.shape[1]}.")
-        if restart:
-            inputs = list(X.values()) if isinstance(X, Mapping) else [X]
-            self._n_features_ = int(np.prod(inputs[0].shape[1:])) if len(inputs) == 1 else None
-        self._encode(y)
-        return X, y, sample_weight, y
-
-    def _learn_dataset(self, dataset: Any, labels: Any, classes: Any) -> None:
-        """Learn from a torch Dataset what can be learned without going through it."""
-        with isolated_rng(0, self.device):  # the data set may draw
-            first = None if isinstance(dataset, IterableDataset) else dataset[0]
-        if isinstance(first, tuple | list):
-            first, _ = unpack_data(first)
-        shape = getattr(first, "shape", None)
-        self._n_features_ = int(np.prod(shape)) if shape else None
-        classes = self.classes if classes is None else classes
-        if labels is None and classes is None:
-            return  # Nobody says what the classes are: they stay numbers.
-        if classes is None:
-            classes = name_classes(dataset, labels, self.target_type_)
-        self._learn_classes(labels, classes)
-
-    def _learn_classes(self, y: Any, classes: Any) -> None:
-        """Learn the classes, and the width that the output of the module must have."""
-        if self.classes is not None and len(self.classes) == 0:
-            raise ValueError(
-                "`classes` must name the labels of y; got none. Use classes=None to learn them."
-            )
-        self.classes_inferred_ = Labels.find_classes(y, self.target_type_, classes)
-        self.n_outputs_ = len(self.classes_)
-        self._labels.check_several()
 
     @property
     def _labels(self) -> Labels:
@@ -562,27 +479,11 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
 
     # -- prediction -------------------------------------------------------------------------
 
-    def _check_X(self, X: Any, *, reset: bool) -> Any:  # noqa: N802
-        """Check inputs: arrays as scikit-learn does, tensors where they are, dicts of either."""
-        mixes = self.alpha != 0
-        if is_dict(X):
-            if not X:
-                raise ValueError("X must hold at least one input; got an empty dict.")
-            return {name: check_part(part, f"X[{name!r}]", mixes) for name, part in X.items()}
-        # Floating arrays stay as they are until they go to the device; the rest is cast here.
-        dtype: Any = [default_dtype(), np.float32, np.float64]
-        if isinstance(X, Tensor):
-            check_floating(X.dtype, "X", mixes)
-        elif getattr(X, "ndim", 2) > 2:
-            check_floating(np.asarray(X).dtype, "X", mixes)
-            dtype = None if np.asarray(X).dtype.kind in "iub" else dtype
-        return check_rows(self, X, reset=reset, dtype=dtype)
-
     def _output_minibatches(self, X: Any) -> Iterator[Tensor]:
         """Compute the first output of the module, on its device, minibatch by minibatch."""
         self.check_is_fitted()
         if not is_dataset(X):
-            X = self._check_X(X, reset=False)
+            X = check_inputs(self, X, reset=False)
         for output in self.forward_iter(X, device=self.device):
             yield first_output(self.module_, output).detach()
 

@@ -21,7 +21,7 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._net.checks import is_floating
+from sklearn_mixup._net.checks import check_inputs, is_floating
 from sklearn_mixup._net.tables import columns_of, is_frame, take
 from sklearn_mixup._probe.input_gradient import (
     as_inputs,
@@ -299,7 +299,7 @@ def _attack(
     _check_is_floating(X)
     rows, restore = check_rows(X, labels)
     if isinstance(estimator, MixupClassifier):  # names and number of the features
-        estimator._check_X(X, reset=False)
+        check_inputs(estimator, X, reset=False)
     codes = torch.from_numpy(encode(estimator, labels))
     bounds = _check_bounds(rows, eps, clip)
     moved = []

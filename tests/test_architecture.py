@@ -54,6 +54,7 @@ LAYOUT = (
     ("_net/forward",),
     ("_net/estimator", "_gan/minibatches", "_gan/samples", "_gan/steps"),
     ("_net/labels", "_net/vicinal_net"),
+    ("_net/fit_data",),
     ("_classifier", "_gan/estimator"),
     ("_engine/lane",),
     ("_engine/validation",),

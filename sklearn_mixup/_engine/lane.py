@@ -18,6 +18,7 @@ from torch.utils.data import Subset
 
 from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._net.device import kept_rng
+from sklearn_mixup._net.fit_data import LEARNED, check_fit
 from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.iterators import put_whole
 from sklearn_mixup._net.loading import no_minibatch
@@ -55,11 +56,11 @@ class Shared:
         key = id(X), id(y), id(sample_weight), net.alpha != 0, repr(net.classes)
         with net._unlearn_on_error():
             if key not in self.checked:
-                found = net._check_fit(X, y, sample_weight, True, None)
-                learned = {name: vars(net)[name] for name in _LEARNED if name in vars(net)}
+                found = check_fit(net, X, y, sample_weight, learns=True)
+                learned = {name: vars(net)[name] for name in LEARNED if name in vars(net)}
                 self.checked[key] = found, learned, (X, y, sample_weight)  # The ids stay theirs.
             (X, y, sample_weight, labels), learned, _ = self.checked[key]
-            for name in _LEARNED:
+            for name in LEARNED:
                 vars(net).pop(name, None)
             vars(net).update(learned)
             return X, y, sample_weight, net._labels.weigh(net.class_weight, labels, sample_weight)
@@ -81,16 +82,6 @@ class Shared:
             self.validated[key] = resident, sample_weight, parts  # The ids stay theirs.
         resident, sample_weight, _ = self.validated[key]
         return hold_out(net, resident, sample_weight, chosen=self.chosen)
-
-
-_LEARNED = (
-    "n_features_in_",
-    "feature_names_in_",
-    "classes_inferred_",
-    "target_type_",
-    "n_outputs_",
-    "_n_features_",
-)
 
 
 class Lane:

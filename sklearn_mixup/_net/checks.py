@@ -240,6 +240,23 @@ def explain_batch_norm(batch_size: Any) -> Iterator[None]:
         ) from error
 
 
+def check_inputs(net: Any, X: Any, *, reset: bool) -> Any:
+    """Check inputs: arrays as scikit-learn does, tensors where they are, dicts of either."""
+    mixes = net.alpha != 0
+    if is_dict(X):
+        if not X:
+            raise ValueError("X must hold at least one input; got an empty dict.")
+        return {name: check_part(part, f"X[{name!r}]", mixes) for name, part in X.items()}
+    # Floating arrays stay as they are until they go to the device; the rest is cast here.
+    dtype: Any = [default_dtype(), np.float32, np.float64]
+    if isinstance(X, Tensor):
+        check_floating(X.dtype, "X", mixes)
+    elif getattr(X, "ndim", 2) > 2:
+        check_floating(np.asarray(X).dtype, "X", mixes)
+        dtype = None if np.asarray(X).dtype.kind in "iub" else dtype
+    return check_rows(net, X, reset=reset, dtype=dtype)
+
+
 def check_rows(net: Any, X: Any, *, reset: bool, dtype: Any, n_least: int = 1) -> Any:
     """Check inputs that are one array, as scikit-learn does, or one tensor, where it is."""
     if not isinstance(X, Tensor):

@@ -16,7 +16,7 @@ from skorch.dataset import get_len, unpack_data
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, Subset
 
-from sklearn_mixup._net.checks import check_sample_weight, check_y
+from sklearn_mixup._net.checks import check_inputs, check_sample_weight, check_y
 from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.last_good import LastGood
 from sklearn_mixup.minibatches import Minibatches, Rows, map_tensors
@@ -231,7 +231,7 @@ def split_rows(net: Any, labels: Any, n_rows: int) -> tuple[np.ndarray, np.ndarr
 
 def check_validation(net: Any, validation: Validation) -> tuple[Any, Any, np.ndarray | None]:
     """Check rows to look at as the net checks those that it trains on; drop those of no weight."""
-    X = net._check_X(validation.X, reset=False)
+    X = check_inputs(net, validation.X, reset=False)
     y, kind = check_y(validation.y)
     parts = list(X.values()) if isinstance(X, dict) else [X]
     if kind != net.target_type_ or any(len(part) != len(y) for part in parts):

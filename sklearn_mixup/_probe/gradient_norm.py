@@ -12,7 +12,7 @@ from skorch.dataset import get_len
 from torch import Tensor
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._net.checks import first_output
+from sklearn_mixup._net.checks import check_inputs, first_output
 from sklearn_mixup._probe.between import check_lam, draw_pairs, points_between, summarise
 from sklearn_mixup._probe.input_gradient import (
     as_inputs,
@@ -125,7 +125,7 @@ def gradient_norm_between(
     labels = None if of == "output" else check_labels(y)
     rows, _ = check_rows(X, labels)
     if isinstance(estimator, MixupClassifier):  # names and number of the features
-        estimator._check_X(X, reset=False)
+        check_inputs(estimator, X, reset=False)
     codes = None if labels is None else torch.from_numpy(encode(estimator, labels))
     pairs = draw_pairs(get_len(rows), n_pairs, random_state)
     norms = np.empty((len(weights), n_pairs))
