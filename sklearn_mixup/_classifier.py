@@ -60,7 +60,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     hidden_sizes : int or sequence of int, default=None
         Width of each hidden layer of the module, the same as ``module__hidden_sizes``. None is the
         module's own, (128, 128) for the default one.
-    alpha : float in [0, inf], default=0.2
+    alpha : float in [0, inf], default=0.5
         Concentration of Beta(alpha, alpha), dimensionless. 0 is ERM: nothing is drawn or mixed.
         The closer to 0, the less is mixed; infinity gives ``lam = 1/2`` always.
     dropout : float in [0, 1), default=None
@@ -91,7 +91,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     lr : float, default=0.003
         Learning rate at the start. It falls to zero along a cosine over the whole fit; switch
         that off with ``callbacks__lr_decay=None``, or pass an ``LRScheduler``.
-    max_epochs : int, default=64
+    max_epochs : int, default=16
         Epochs of a fit.
     batch_size : int, default=32
         Rows of a minibatch; -1 takes all. The last one may be shorter; if the module holds a batch
@@ -250,7 +250,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         module: Any = MLP,
         *,
         hidden_sizes: Any = None,
-        alpha: float = 0.2,
+        alpha: float = 0.5,
         dropout: float | None = None,
         lam_per: str = "minibatch",
         erm_epochs: int = 0,
@@ -262,7 +262,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         criterion: Any = nn.CrossEntropyLoss,
         optimizer: Any = torch.optim.Adam,
         lr: float = 3e-3,
-        max_epochs: int = 64,
+        max_epochs: int = 16,
         batch_size: int = 32,
         iterator_train: Any = Minibatches,
         iterator_valid: Any = Minibatches,

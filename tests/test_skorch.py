@@ -1004,8 +1004,8 @@ def test_verbose_prints_skorchs_table(iris, valid_split, capsys):
 
 
 def test_repr_shows_what_was_changed():
-    assert repr(MixupClassifier(alpha=0.5, module__hidden_sizes=(8,))) == (
-        "MixupClassifier(alpha=0.5, module__hidden_sizes=(8,))"
+    assert repr(MixupClassifier(alpha=0.3, module__hidden_sizes=(8,))) == (
+        "MixupClassifier(alpha=0.3, module__hidden_sizes=(8,))"
     )
 
 

@@ -35,7 +35,7 @@ from benchmarks._nets.tables import DEFAULTS
 from benchmarks.calibration.report import tell
 from benchmarks.calibration.runs import KEY, Scale, list_tasks
 
-_ALPHAS = (0.0, 0.1, 0.2, 0.4, 1.0)
+_ALPHAS = (0.0, 0.1, 0.2, 0.5, 1.0)
 _SCALES = {
     "smoke": Scale(2, 4, (0.0, 0.2), ("iris", "digits")),
     "small": Scale(20, DEFAULTS["max_epochs"], _ALPHAS, FIRST_TABLES),

@@ -15,10 +15,11 @@ from benchmarks._lab.scores import MEASURES, N_BINS
 from benchmarks._lab.statistics import mean_of, paired_difference
 from benchmarks._lab.tables import last_notes
 from benchmarks._lab.tell import SIGNIFICANCE, Measure, listed
+from benchmarks._nets.tables import DEFAULTS
 from benchmarks.calibration import figures
 
 _CLEARLY_OVER = 0.03  # mean confidence less accuracy, from which on ERM is called overconfident
-_MAIN_ALPHA = 0.2  # the package's default
+_MAIN_ALPHA: float = DEFAULTS["alpha"]
 
 
 def tell(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:

@@ -11,6 +11,7 @@ from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import TITLES, find_tables, load_table, make_preprocessor
 from benchmarks._lab.experiment import Request
 from benchmarks._lab.outcome import Block, Heading, Note, Table
+from benchmarks._nets.tables import describe_defaults
 from benchmarks.speed.rounds import Section, compute_ratio, list_rounds, time_each
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
 
@@ -60,6 +61,7 @@ def plan_section(request: Request) -> Section:
     n_rounds = request.args.seeds or scale.n_ensemble_rounds
     max_epochs = scale.ensemble_epochs
     settings = {"tables": scale.ensemble_tables, "max_epochs": max_epochs, **request.versions}
+    settings["defaults"] = describe_defaults("alpha", "max_epochs")
     tables, _ = find_tables([*scale.ensemble_tables, "digits"], data_home, download=False)
     options = {"max_epochs": max_epochs, "device": request.device, "data_home": data_home}
     tasks = [

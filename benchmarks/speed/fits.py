@@ -23,7 +23,7 @@ from benchmarks._lab.experiment import Request
 from benchmarks._lab.outcome import Block, Conclusions, Figure, Note, Table
 from benchmarks._lab.tell import made_on
 from benchmarks._nets.gans import GAN_RECIPES
-from benchmarks._nets.tables import TABLE_4
+from benchmarks._nets.tables import TABLE_4, describe_defaults
 from benchmarks.speed import figures, gan
 from benchmarks.speed.memory import measure_memory, memory_table
 from benchmarks.speed.nets import fit_by_hand, load_numbers, make_ours, make_skorch
@@ -134,12 +134,13 @@ def plan_section(request: Request) -> Section:
     recipes = {name: asdict(GAN_RECIPES[name]) for name in gan.SETTINGS}
     gan_settings = {**recipes, "n_iter": scale.n_iter, **versions}
     gan_work = partial(gan.time_gan_round, scale.n_iter, device=device)
+    small_settings = {**describe_defaults("alpha", "max_epochs"), **versions}
     small_work = partial(time_small_round, device=device)
     memory_work = partial(measure_memory, **memory, device=device)
     tasks = {
         "time": list_rounds("time", n_rounds, settings, work),
         "GAN": list_rounds("GAN", n_rounds, gan_settings, gan_work, in_turns=True),
-        "iris": list_rounds("iris", n_rounds, versions, small_work, in_turns=True),
+        "iris": list_rounds("iris", n_rounds, small_settings, small_work, in_turns=True),
         "memory": list_rounds("memory", 1, {**memory, **versions}, memory_work),
     }
     return Section(tasks, partial(tell, request, data_name))

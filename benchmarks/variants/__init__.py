@@ -1,6 +1,6 @@
 """Variants of the recipe: other spaces, partners, schedules and ensembles. Not in [1].
 
-Which change of `MixupClassifier` with its defaults (alpha 0.2 in all epochs, rows mixed as the net
+Which change of `MixupClassifier` with its defaults (one alpha in all epochs, rows mixed as the net
 sees them, partners drawn from the whole minibatch) lowers the error on tables? Each variant
 changes one thing:
 

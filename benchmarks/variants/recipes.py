@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._nets.tables import DEFAULTS
 from benchmarks.variants.nets import NearestMixup, NearMixup, SameClassMixup
 from sklearn_mixup import MixupClassifier
 
-ALPHA = 0.2  # the package's default
+ALPHA: float = DEFAULTS["alpha"]
 
 Schedule = Callable[[int], np.ndarray]  # the alpha of each epoch, for a number of epochs
 
@@ -92,7 +93,7 @@ _ALL = (
             *(f"falling_{start:g}", _SCHEDULE, f"alpha falls from {start:g} to 0"),
             alphas=partial(falling, start=start),
         )
-        for start in (0.4, 1.0)
+        for start in (2 * ALPHA, 5 * ALPHA)
     ),
     *(
         Variant(

@@ -224,7 +224,7 @@ def test_a_table_without_numbers_has_no_quantiles(mixed_table):
 
 def test_schedules_fall_to_zero_or_stop():
     np.testing.assert_allclose(falling(5, start=0.4), [0.4, 0.3, 0.2, 0.1, 0.0])
-    assert erm_at_end(8, share=1 / 4).tolist() == [0.2] * 6 + [0.0] * 2
+    assert erm_at_end(8, share=1 / 4).tolist() == [MixupClassifier().alpha] * 6 + [0.0] * 2
     lengths = {
         name: int((VARIANTS[name].alphas(64) == 0).sum())
         for name in ("erm_last_8th", "erm_last_4th", "erm_last_half")
@@ -245,7 +245,7 @@ class FollowSchedule(Callback):
         set_next_alpha(net, self.alphas)
 
 
-@pytest.mark.parametrize("name", ["falling_0.4", "falling_1", "erm_last_half"])
+@pytest.mark.parametrize("name", ["falling_1", "falling_2.5", "erm_last_half"])
 def test_nets_trained_together_heed_the_schedule_of_alpha(name, float64):
     rows = prepare(load_table("wine"), 0, "standardised")
     both = [VARIANTS[name], VARIANTS["reference"]]
@@ -401,7 +401,7 @@ def test_a_split_without_its_reference_is_an_error():
 
 
 def test_sentences_say_what_helps_hurts_and_what_chance_would_do():
-    effects = {"same_class": 0.02, "falling_0.4": -0.02, "erm": 0.03}
+    effects = {"same_class": 0.02, "falling_2.5": -0.02, "erm": 0.03}
     runs = make_runs(effects, noise=1e-4)
     # What has no effect: exactly none, for among many some would cross two standard errors.
     runs.loc[~runs["variant"].isin(effects), ["test_error", "log_loss"]] = 0.3
@@ -412,13 +412,13 @@ def test_sentences_say_what_helps_hurts_and_what_chance_would_do():
     comparison = compare(compare_by_table(runs))
     error, loss, chance, known, times = conclude(runs, comparison)
     assert error == (
-        "Test error: of 14 changes 1 helps (alpha falls from 0.4 to 0) and 1 hurts (partner of "
+        "Test error: of 14 changes 1 helps (alpha falls from 2.5 to 0) and 1 hurts (partner of "
         "the same class); 12 are within noise."
     )
     assert loss == "Log-loss: of 14 changes 0 help and 0 hurt; 14 are within noise."
     share = 2 * stats.t(df=3).sf(2)
     assert f"about {14 * share:.1f} of 14 would" in chance
-    named = "partner of the same class (test error), alpha falls from 0.4 to 0 (test error)."
+    named = "partner of the same class (test error), alpha falls from 2.5 to 0 (test error)."
     assert chance.endswith(f"Below 0.05 / 14 (Bonferroni) are: {named}")
     assert "no mixing at all (ERM) +3.00 ± 0.00 (test error, hurts)" in known
     assert "16 nets, half the epochs 1.00" in times
