@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import (
     Interval,
     Options,
@@ -28,7 +27,7 @@ from sklearn_mixup._net.checks import (
     first_output,
 )
 from sklearn_mixup._net.fit_data import check_fit
-from sklearn_mixup._net.labels import Labels, are_alike
+from sklearn_mixup._net.labels import Labels
 from sklearn_mixup._net.parameters import check_params, store
 from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.prediction import in_double
@@ -586,15 +585,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         float in [0, 1]
             Share of the rows that are predicted right, in all their labels if there are several.
         """
-        self.check_is_fitted()
-        labels = self._labels
-        are_plain = sample_weight is None and are_alike(y, labels.classes)
-        if are_plain and not labels.is_multilabel:
-            # What scikit-learn does, less its checks, which take as long as a small net predicts.
-            predicted = self.predict(X)
-            check_consistent_length(predicted, y)
-            return float(np.average(predicted == y))
-        return super().score(X, labels.likeliest(y), sample_weight)
+        predicted = self.predict(X)  # It says what is missing before a fit.
+        return self._labels.score(y, predicted, sample_weight)
 
 
 _PARAMETERS = inspect.signature(MixupClassifier.__init__).parameters.keys() - {"self", "kwargs"}

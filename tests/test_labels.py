@@ -133,11 +133,12 @@ def test_a_net_fitted_with_words_is_scored_by_rows_in_their_order(
         clf.score(iris[0], np.full((150, 2), 0.5))
 
 
+@both
 @pytest.mark.parametrize("names", [[0, 1, 2], ["a", "b", "c"], [3, 1, 2]])
 @pytest.mark.parametrize("kind", [np.asarray, list, pd.Series])
-def test_the_score_is_scikit_learns_accuracy(names, kind, iris):
+def test_the_score_is_scikit_learns_accuracy(names, kind, estimator, iris):
     X, y = iris[0], np.array(names)[iris[1]]
-    clf = MixupClassifier(max_epochs=1, random_state=0).fit(X, y)
+    clf = estimator.fit(X, y)
     y = np.roll(y, 25)
     assert clf.score(X, kind(y)) == accuracy_score(y, clf.predict(X))
     weight = np.arange(150.0)

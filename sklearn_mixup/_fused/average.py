@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
@@ -77,4 +76,4 @@ def score_out_of_bag(ensemble: Any, X: Any, y: np.ndarray) -> tuple[np.ndarray, 
     mean = np.full_like(total, np.nan)
     np.divide(total, n_votes, out=mean, where=n_votes > 0)
     labels = ensemble._labels
-    return mean, accuracy_score(labels.likeliest(y[scored]), labels.decide(mean[scored]))
+    return mean, labels.score(y[scored], labels.decide(mean[scored]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import accuracy_score
 from skorch.dataset import Dataset
 from torch import Tensor
 from torch.utils.data import TensorDataset
@@ -13,14 +14,9 @@ from torch.utils.data import TensorDataset
 from sklearn_mixup._net.checks import check_y, default_dtype
 from sklearn_mixup.minibatches import peel
 
-
-def are_alike(y: Any, classes: Any) -> bool:
-    """Whether targets and classes are arrays of whole numbers, or both of words: none is amiss."""
-    kinds = [
-        part.dtype.kind if type(part) is np.ndarray and part.ndim == 1 else "?"
-        for part in (y, classes)
-    ]
-    return kinds == ["U", "U"] or all(kind in "biu" for kind in kinds)
+# Whole numbers alone, or words alone, need none of scikit-learn's checks before they are compared:
+# these take as long as a small net predicts.
+_ALIKE = ({"i"}, {"U"})
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,16 @@ class Labels:
         codes = probabilities.argmax(axis=1)
         return codes if self.classes is None else self.classes[codes]
 
-    def likeliest(self, y: Any) -> np.ndarray:
+    def score(self, y: Any, predicted: np.ndarray, sample_weight: Any = None) -> float:
+        """Compute the accuracy of labels; rows of probabilities stand for their likeliest class."""
+        parts = [part for part in (y, predicted) if type(part) is np.ndarray and part.ndim == 1]
+        kinds = {"i" if part.dtype.kind in "biu" else part.dtype.kind for part in parts}
+        are_plain = len(parts) == 2 and kinds in _ALIKE and len(y) == len(predicted)
+        if sample_weight is None and are_plain:
+            return float((y == predicted).mean())
+        return float(accuracy_score(self._likeliest(y), predicted, sample_weight=sample_weight))
+
+    def _likeliest(self, y: Any) -> np.ndarray:
         """Check targets; take the likeliest class of rows of probabilities, leave labels alone."""
         if self.is_multilabel or self.classes is None:
             return y
