@@ -194,23 +194,6 @@ class Minibatches:
             return self.n_visits // self.batch_size
         return -(-self.n_visits // self.batch_size) - self.joins
 
-    def _passes(self, n_passes: int) -> Tensor:
-        """Draw the visits of some passes over the rows."""
-        n_rows, n_visits = self.n_rows, n_passes * self.n_rows
-        if not self.shuffle:
-            places = torch.arange(n_visits, device=self.device) % n_rows
-        else:
-            places = self._draw_words(n_visits).view(n_passes, n_rows)
-            places = sort_words(places).flatten()
-        return places if self.order is None else self.order.index_select(0, places)
-
-    def _draw_words(self, n_words: int) -> Tensor:
-        """Draw random numbers of 64 bits, to sort by."""
-        if isinstance(self.rng, Stream):
-            return draw_words([self.rng], n_words)[0]
-        words = torch.empty(n_words, dtype=torch.int64, device=self.device)
-        return words.random_(-(2**63), None, generator=self.rng)
-
     def draw_visits(self) -> Tensor | None:
         """Draw the rows of the next epoch in the order of their visit; None is as stored."""
         visits = self._draw_all()
@@ -224,11 +207,12 @@ class Minibatches:
     def _draw_all(self) -> Tensor | None:
         """Draw the visits of the next epoch, of all processes."""
         if self._n_drawn == self.n_rows:
-            return self._passes(1) if self.shuffle else self.order
+            return draw_passes([self])[0] if self.shuffle else self.order
         ahead = torch.empty(0, dtype=torch.int64, device=self.device)
         ahead = ahead if self._ahead is None else self._ahead
         if (n_missing := self._n_drawn - len(ahead)) > 0:
-            ahead = torch.cat([ahead, self._passes(-(-n_missing // self.n_rows))])
+            passes = draw_passes([self] * -(-n_missing // self.n_rows))
+            ahead = torch.cat([ahead, passes.flatten()])
         self._ahead = ahead[self._n_drawn :]
         return ahead[: self._n_drawn]
 
@@ -284,7 +268,7 @@ class Minibatches:
     def epochs(self, n_epochs: int) -> tuple[Rows, Rows]:
         """Gather and transform the rows of the next epochs: as one by one, in fewer operations."""
         ((start, stop),) = self.chunks()
-        visits = self._passes(n_epochs).view(n_epochs, self.n_rows)[:, start:stop].flatten()
+        visits = draw_passes([self] * n_epochs)[:, start:stop].flatten()
         X, y = self.gather(visits, 0, len(visits))
         return (X, y) if self.transform is None else self.transform(X, y, n_epochs=n_epochs)
 
@@ -295,27 +279,46 @@ class Minibatches:
         return (X, y) if self.transform is None else self.transform(X, y)
 
 
+def draw_passes(each: Sequence[Minibatches]) -> Tensor:
+    """Draw the visits of a pass over the rows of each, which have as many: shape (n, n_rows).
+
+    Minibatches that are there several times go on to their next pass.
+    """
+    first, n_rows = each[0], each[0].n_rows
+    if not first.shuffle:
+        places = torch.arange(n_rows, device=first.device).expand(len(each), -1)
+    elif isinstance(first.rng, Stream):
+        streams = [rows.rng for rows in each if isinstance(rows.rng, Stream)]
+        places = sort_words(draw_words(streams, n_rows))
+    else:
+        words = torch.empty(len(each), n_rows, dtype=torch.int64, device=first.device)
+        places = sort_words(words.random_(-(2**63), None, generator=first.rng))
+    if first.order is not None and all(rows is first for rows in each):
+        return first.order.index_select(0, places.flatten()).view_as(places)
+    orders = [rows.order for rows in each if rows.order is not None]
+    return torch.stack(orders).gather(1, places) if orders else places
+
+
 def count_joined(n_rows: int, batch_size: int, joins: bool) -> int:
     """Tell how many rows the minibatches of a run of rows have, the last of which may be joined."""
     return n_rows if joins and n_rows == batch_size + 1 else batch_size
 
 
-def lam_of_rows(
-    streams: Sequence[Stream], n_rows: int, *, alpha: float, lam_per: str, batch_size: int
+def draw_lam_of_rows(
+    streams: Sequence[Stream],
+    n_rows: int,
+    *,
+    alphas: Sequence[float],
+    lam_per: str,
+    batch_size: int,
 ) -> Tensor:
     """Draw the weights of the rows of consecutive minibatches, one for each row or minibatch.
 
-    Each stream gives those of `n_rows`, shape (n_streams, n_rows).
+    Each stream gives those of `n_rows`, by its alpha > 0: shape (n_streams, n_rows).
     """
-    if alpha == 0:
-        return torch.ones(len(streams), n_rows, device=streams[0].device)
-    is_shared = lam_per != "sample"
-    lam = draw_lam(streams, -(-n_rows // batch_size) if is_shared else n_rows, alpha)
-    return repeat_lam(lam, n_rows, batch_size=batch_size) if is_shared else lam
-
-
-def repeat_lam(lam: Tensor, n_rows: int, *, batch_size: int) -> Tensor:
-    """Give rows the weight of their minibatch, along the last axis."""
+    if lam_per == "sample":
+        return draw_lam(streams, n_rows, alphas)
+    lam = draw_lam(streams, -(-n_rows // batch_size), alphas)
     return lam.repeat_interleave(min(batch_size, n_rows), -1)[..., :n_rows]
 
 

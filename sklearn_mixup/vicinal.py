@@ -119,15 +119,12 @@ def lam_of(uniform: Tensor, alpha: float | Tensor) -> Tensor:
     return torch.sigmoid(2 * torch.atanh(t) + laplace / alpha)
 
 
-def draw_lam(streams: Sequence[Stream], n_lams: int, alpha: float | Tensor) -> Tensor:
-    """Draw the next weights of each of some streams, shape (n_streams, n_lams).
-
-    `alpha`, > 0, is a number or broadcasts with them.
-    """
+def draw_lam(streams: Sequence[Stream], n_lams: int, alphas: Sequence[float]) -> Tensor:
+    """Draw the next weights of each of some streams by its alpha > 0: shape (n_streams, n_lams)."""
     uniforms = uniform(draw_words(streams, 4 * n_lams)).unflatten(1, (n_lams, 4))
     # The last few numbers have another kernel, which rounds otherwise: these are thrown away.
     room = pad(uniforms.movedim(2, 0), (0, -n_lams % _PADDED))
-    return lam_of(room, alpha)[:, :n_lams]
+    return lam_of(room, room.new_tensor(alphas).unsqueeze(1))[:, :n_lams]
 
 
 def sample_partner(

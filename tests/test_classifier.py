@@ -14,7 +14,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.testing import assert_close
 
-import sklearn_mixup._net.vicinal_net as net_module
+import sklearn_mixup._engine.draws as draws_module
 import sklearn_mixup.minibatches as minibatches_module
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
@@ -89,7 +89,7 @@ def test_alpha_zero_draws_nothing(iris, monkeypatch):
         raise AssertionError("something was drawn")
 
     monkeypatch.setattr(minibatches_module, "draw_lam", refuse)
-    monkeypatch.setattr(net_module, "draw_partner", refuse)
+    monkeypatch.setattr(draws_module, "draw_partner", refuse)
     classifier(alpha=0).fit(*iris)
     with pytest.raises(AssertionError, match="something was drawn"):
         classifier(alpha=0.1).fit(*iris)
@@ -176,7 +176,7 @@ def test_alpha_infinity_puts_every_row_half_way(iris, monkeypatch):
     def spy(streams, n_rows, *, batch_size):
         return torch.arange(n_rows, device=streams[0].device).flip(0).repeat(len(streams), 1)
 
-    monkeypatch.setattr(net_module, "draw_partner", spy)
+    monkeypatch.setattr(draws_module, "draw_partner", spy)
     params = {"module": Recording, "max_epochs": 1, "batch_size": -1}
     (rows,) = classifier(alpha=float("inf"), **params).fit(X, y).module_.seen
     (originals,) = classifier(alpha=0, **params).fit(X, y).module_.seen
@@ -205,7 +205,7 @@ def test_training_loss_is_the_objective_written_out(
     partner = torch.randperm(n_rows, generator=generator)
     for module, name, draw in (
         (minibatches_module, "draw_lam", lam),
-        (net_module, "draw_partner", partner),
+        (draws_module, "draw_partner", partner),
     ):
         monkeypatch.setattr(
             module, name, lambda streams, *_, draw=draw, **__: draw.to(streams[0].device)[None]

@@ -196,7 +196,7 @@ def test_lam_is_the_same_to_the_bit_whichever_streams_draw_in_the_same_call(alph
     """In float64, of which no last bit is rounded away: kernels end in numbers of another kind."""
     for n_lams in range(1, 40):
         seeds = range(n_streams)
-        alone = [draw_lam([Stream(seed, "cpu")], n_lams, alpha) for seed in seeds]
-        alphas = torch.full((n_streams, 1), alpha, dtype=torch.float64)
+        alone = [draw_lam([Stream(seed, "cpu")], n_lams, [alpha]) for seed in seeds]
+        alphas = [alpha] * n_streams
         together = draw_lam([Stream(seed, "cpu") for seed in seeds], n_lams, alphas)
         assert torch.equal(together, torch.cat(alone))

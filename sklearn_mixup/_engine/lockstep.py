@@ -36,10 +36,9 @@ from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.epoch import take_steps
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._net.session import Data
-from sklearn_mixup._net.targets import is_plain_cross_entropy
+from sklearn_mixup._net.targets import LogCoefficients, is_plain_cross_entropy
 from sklearn_mixup.minibatches import bytes_per_row, cut_rows, list_tensors, map_tensors
 from sklearn_mixup.modules import MLP
-from sklearn_mixup.vicinal import mix
 
 # Random numbers that are drawn for the dropout of a stack in one go, and numbers that are gathered
 # for it; those of a step are the least. On a CPU they should stay in the cache.
@@ -328,16 +327,14 @@ class Group:
         weight = None
         if self.weight is not None:
             weight = self.weight[start:stop].gather(1, visits).flatten()
-        partner = torch.arange(len(y), device=self.device)
-        lam = None
+        mixing = None
         if self.draws.lam is not None:
-            lam = self.draws.lam[here].flatten()
-            partner = partner + self.draws.distance[here].flatten()
-            X = map_tensors(partial(mix, partner=partner, lam=lam), X)
-        if lam is not None or weight is not None or isinstance(self.stack, StackedMLP):
-            if lam is None:
-                lam = torch.ones(len(y), device=self.device)
-            y = self.net._mix_targets(y, weight, partner, lam, batch_size)
+            partner = torch.arange(len(y), device=self.device)
+            partner += self.draws.distance[here].flatten()
+            mixing = self.draws.lam[here].flatten(), partner
+        X, y = self.net._mix(X, y, weight, mixing, batch_size)
+        if isinstance(self.stack, StackedMLP) and not isinstance(y, LogCoefficients):
+            y = self.net._mix_targets(y, None, None, batch_size)
         shape = (n_modules, n_steps, batch_size)
         return map_tensors(lambda part: part.unflatten(0, shape), (X, y))
 

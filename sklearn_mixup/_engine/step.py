@@ -31,7 +31,6 @@ from sklearn_mixup._net.settings import is_foreign, taken_by
 from sklearn_mixup._net.targets import (
     LogCoefficients,
     is_plain_cross_entropy,
-    mix_targets,
     unwrap,
 )
 from sklearn_mixup.callbacks import list_decays, only_looks
@@ -154,17 +153,8 @@ class WrittenSteps(Steps):
 
     def prepare(self, X: Any, y: Any, n_rows: int, n_epochs: int = 1) -> tuple[Any, Any]:
         """Turn targets into coefficients and their sums."""
-        net = self.net
         if not isinstance(y, LogCoefficients):
-            itself, ones = torch.arange(len(X), device=X.device), X.new_ones(len(X))
-            y = mix_targets(
-                *(net.criterion_, y, None, itself, ones),
-                batch_size=n_rows,
-                shares_lam=True,
-                n_outputs=net.n_outputs_,
-                dtype=X.dtype,
-                n_epochs=n_epochs,
-            )
+            y = self.net._mix_targets(y, None, None, n_rows, n_epochs)
         return X.flatten(1), (y.rows, y.rows.sum(-1, keepdim=True))
 
     def step(self, batch: tuple[Tensor, Any]) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._net.checks import first_output
-from sklearn_mixup._net.targets import is_plain_cross_entropy, mix_targets
+from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup._net.validation import count_numbers, cut_at_once, loss_of_rows
 from sklearn_mixup.minibatches import map_tensors
 
@@ -50,7 +50,10 @@ class StackValidation:
         self.coefficients: Tensor | None = None
         if is_plain_cross_entropy(self.net.criterion_):
             self.coefficients = pad_sequence(
-                [_coefficients(lane.net, *lane.held_out[1:]) for lane in lanes if lane.held_out],
+                [
+                    lane.net._mix_targets(*part[1:], None, len(part.y)).rows
+                    for lane, part in zip(lanes, self.held, strict=True)
+                ],
                 batch_first=True,
             )
         # What was learned in the best epoch of each, and what of that all nets share.
@@ -143,12 +146,3 @@ def _join(Xs: Sequence[Any]) -> Any:
     if isinstance(Xs[0], Mapping):
         return {name: torch.cat([X[name] for X in Xs]) for name in Xs[0]}
     return torch.cat(list(Xs))
-
-
-def _coefficients(net: Any, y: Tensor, weight: Tensor | None) -> Tensor:
-    """Prepare the targets of a net's rows for the cross-entropy."""
-    itself, ones = torch.arange(len(y), device=y.device), torch.ones(len(y), device=y.device)
-    options = {"batch_size": len(y), "shares_lam": True, "n_outputs": net.n_outputs_}
-    dtype = net._module_dtype()
-    targets = mix_targets(net.criterion_, y, weight, itself, ones, dtype=dtype, **options)
-    return targets.rows

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.session import count_rows
-from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row, lam_of_rows
+from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row, draw_lam_of_rows
 
 
 def cut_table(
@@ -65,9 +65,11 @@ def _make_floating(gan: Any, X: Tensor) -> Tensor:
 
 def _with_lam(gan: Any, X: Tensor, y: Any, *, batch_size: int) -> tuple[Tensor, Tensor]:
     """Draw the weight of every row of data; there is nothing to be done with `y`."""
-    streams = [gan._training_.lam_stream]
-    (lam,) = lam_of_rows(
-        streams, len(X), alpha=gan.alpha, lam_per=gan.lam_per, batch_size=batch_size
+    if gan.alpha == 0:
+        return X, X.new_ones(len(X))
+    streams, per = [gan._training_.lam_stream], gan.lam_per
+    (lam,) = draw_lam_of_rows(
+        streams, len(X), alphas=[gan.alpha], lam_per=per, batch_size=batch_size
     )
     return X, lam.to(X.dtype)
 

@@ -83,8 +83,7 @@ def mix_targets(
     criterion: nn.Module | None,
     y: Tensor,
     weight: Tensor | None,
-    partner: Tensor,
-    lam: Tensor,
+    mixing: tuple[Tensor, Tensor] | None,
     *,
     batch_size: int,
     shares_lam: bool,
@@ -94,13 +93,16 @@ def mix_targets(
 ) -> Any:
     """Prepare the targets of consecutive minibatches of `batch_size` rows, of equal epochs.
 
-    `shares_lam` tells whether the rows of a minibatch have one lam. `n_outputs` is the width of the
-    output; None where nobody has said what the classes are.
+    `mixing` is lam and the partners, None of rows that are not mixed. `shares_lam` tells whether
+    the rows of a minibatch have one lam. `n_outputs` is the width of the output; None where nobody
+    has said what the classes are.
     """
     criterion = unwrap(criterion)
     if is_plain_cross_entropy(criterion) and n_outputs is not None:
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
-        rows = mix(rows if weight is None else rows * weight.unsqueeze(1), partner, lam=lam)
+        rows = rows if weight is None else rows * weight.unsqueeze(1)
+        if mixing is not None:
+            rows = mix(rows, mixing[1], lam=mixing[0])
         n_rows = len(y) // n_epochs
         n_full = n_rows // batch_size * batch_size
         # The rows that are left in an epoch make a shorter minibatch.
@@ -108,6 +110,9 @@ def mix_targets(
         sizes[:, n_full:] = n_full - n_rows
         return LogCoefficients(rows / sizes.flatten(0, 1))
     y = y.to(dtype) if y.ndim > 1 else y
+    if mixing is None:
+        mixing = torch.ones(len(y), device=y.device), torch.arange(len(y), device=y.device)
+    lam, partner = mixing
     if weight is None and _is_plain_binary_cross_entropy(criterion):
         check_criterion(criterion, y)
         return mix(y, partner, lam=lam)

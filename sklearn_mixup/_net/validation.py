@@ -305,6 +305,5 @@ def loss_of_rows(net: Any, output: Any, y: Tensor, weight: Tensor | None) -> Ten
     """Compute the mean loss of rows as they are, each times its weight."""
     targets: Any = y
     if weight is not None:
-        itself, ones = torch.arange(len(y), device=y.device), torch.ones_like(weight)
-        targets = net._mix_targets(y, weight, itself, ones, len(y))
+        targets = net._mix_targets(y, weight, None, len(y))
     return net.get_loss(output, targets, X=None, training=False)

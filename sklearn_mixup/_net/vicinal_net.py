@@ -12,6 +12,7 @@ from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
+from sklearn_mixup._engine.draws import draw_mixing
 from sklearn_mixup._engine.step import find_steps
 from sklearn_mixup._net.checks import explain_shapes
 from sklearn_mixup._net.curves import read_curve
@@ -36,10 +37,9 @@ from sklearn_mixup.minibatches import (
     bytes_per_row,
     content_order,
     count_joined,
-    lam_of_rows,
     map_tensors,
 )
-from sklearn_mixup.vicinal import draw_partner, mix
+from sklearn_mixup.vicinal import mix
 
 # An epoch never gets longer than this times the table by weights that count as repeats.
 _MAX_REPEATS = 10
@@ -223,12 +223,6 @@ class VicinalNet(NetEstimator):
         """Whether this epoch mixes; skorch has opened its row of the history already."""
         return self.alpha > 0 and len(self.history) > self.erm_epochs
 
-    def _draw_lam(self, n_rows: int, batch_size: int, n_epochs: int = 1) -> Tensor:
-        """Draw the weights of the rows of consecutive minibatches, as `lam_per` has it."""
-        streams, per = [self._training_.lam_stream] * n_epochs, self.lam_per
-        lam = lam_of_rows(streams, n_rows, alpha=self.alpha, lam_per=per, batch_size=batch_size)
-        return lam.flatten()
-
     def _count_alike(self, n_epochs: int) -> int:
         """Count the epochs, of the next `n_epochs`, that mix if this one does, and not if not."""
         if self.alpha == 0 or self._mixes_now():
@@ -239,11 +233,9 @@ class VicinalNet(NetEstimator):
         self, n_rows: int, batch_size: int, n_epochs: int = 1
     ) -> tuple[Tensor, Tensor]:
         """Draw lam and the partners of the rows of consecutive minibatches, epoch after epoch."""
-        stream = self._training_.partner_stream
-        partner = draw_partner([stream] * n_epochs, n_rows, batch_size=batch_size)
-        if n_epochs > 1:
-            partner = partner + n_rows * torch.arange(n_epochs, device=partner.device)[:, None]
-        return self._draw_lam(n_rows, batch_size, n_epochs), partner.flatten()
+        lam, partner = draw_mixing([self] * n_epochs, n_rows, batch_size)
+        partner += n_rows * torch.arange(n_epochs, device=partner.device).unsqueeze(1)
+        return lam.flatten(), partner.flatten()
 
     def _vicinal_rows(
         self,
@@ -254,26 +246,35 @@ class VicinalNet(NetEstimator):
         joins: bool = False,
         n_epochs: int = 1,
     ) -> tuple[Rows, Rows]:
-        """Mix the rows of consecutive minibatches: one draw for inputs, targets and weights."""
+        """Draw lam and partners for the rows of consecutive minibatches, and mix them."""
         y, weight = y if isinstance(y, tuple) else (y, None)
         n_rows = len(y) // n_epochs
         batch_size = n_rows if batch_size is None else count_joined(n_rows, batch_size, joins)
-        if self._mixes_now():
-            lam, partner = self._draw_mixing(n_rows, batch_size, n_epochs)
+        mixing = self._draw_mixing(n_rows, batch_size, n_epochs) if self._mixes_now() else None
+        return self._mix(X, y, weight, mixing, batch_size, n_epochs)
+
+    def _mix(
+        self,
+        X: Rows,
+        y: Tensor,
+        weight: Tensor | None,
+        mixing: tuple[Tensor, Tensor] | None,
+        batch_size: int,
+        n_epochs: int = 1,
+    ) -> tuple[Rows, Any]:
+        """Mix inputs, targets and weights by one draw; neither mixed nor weighed they stay."""
+        if mixing is not None:
+            lam, partner = mixing
             X = map_tensors(partial(mix, partner=partner, lam=lam), X)
         elif weight is None:
             return X, y
-        else:
-            partner = torch.arange(len(y), device=y.device)
-            lam = torch.ones(len(y), device=y.device)
-        return X, self._mix_targets(y, weight, partner, lam, batch_size, n_epochs)
+        return X, self._mix_targets(y, weight, mixing, batch_size, n_epochs)
 
     def _mix_targets(
         self,
         y: Tensor,
         weight: Tensor | None,
-        partner: Tensor,
-        lam: Tensor,
+        mixing: tuple[Tensor, Tensor] | None,
         batch_size: int,
         n_epochs: int = 1,
     ) -> Any:
@@ -282,8 +283,7 @@ class VicinalNet(NetEstimator):
             getattr(self, "criterion_", None),  # A subclass may name its own otherwise.
             y,
             weight,
-            partner,
-            lam,
+            mixing,
             batch_size=batch_size,
             shares_lam=self.lam_per == "minibatch",
             n_outputs=getattr(self, "n_outputs_", None),

@@ -137,14 +137,14 @@ def test_a_fit_mixes_with_the_partners_that_its_kind_asks_for(
 
 @pytest.mark.parametrize("kind", [SameClassMixup, NearestMixup])
 def test_lam_is_that_of_the_recipe(clusters, monkeypatch, kind):
-    draw, drawn = MixupClassifier._draw_lam, {}
+    draw, drawn = MixupClassifier._draw_mixing, {}
 
     def spy(net, n_rows, batch_size, n_epochs):
-        lam = draw(net, n_rows, batch_size, n_epochs)
+        lam, partner = draw(net, n_rows, batch_size, n_epochs)
         drawn.setdefault(type(net), []).append(lam)
-        return lam
+        return lam, partner
 
-    monkeypatch.setattr(MixupClassifier, "_draw_lam", spy)
+    monkeypatch.setattr(MixupClassifier, "_draw_mixing", spy)
     for one in (MixupClassifier, kind):
         one(max_epochs=3, random_state=0, device="cpu").fit(*clusters)
     torch.testing.assert_close(torch.cat(drawn[kind]), torch.cat(drawn[MixupClassifier]))
