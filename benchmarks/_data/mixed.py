@@ -1,25 +1,20 @@
 """Eleven more tables, half of mixed kinds, as scikit-learn Bunches: one ``fetch_*`` for each.
 
-A loader reads the file as published, from ``tables/<data set>/`` below the data home, or downloads
-it, as those of `benchmarks._data.uci` do. All of its text is compared, through a checksum, with
-what it should say, but for line ends and blanks at them.
+A loader reads the file as published, from ``tables/<data set>/`` below the data home, as
+`benchmarks._data.published` tells.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import StringIO
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.datasets import load_diabetes
 from sklearn.utils import Bunch
 
 from benchmarks._data import mixed_files
-from benchmarks._data.fetching import checksum, damaged
 from benchmarks._data.home import DataHome, find_data_home
-from benchmarks._data.mixed_files import Facts
+from benchmarks._data.published import make_bunch
 
 
 def fetch_adult(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -52,7 +47,7 @@ def fetch_adult(data_home: DataHome = None, download_if_missing: bool = True) ->
     ImportError
         If the file has to be downloaded and pooch is not installed.
     """
-    return _fetch(mixed_files.ADULT, data_home, download_if_missing)
+    return mixed_files.ADULT.fetch(data_home, download_if_missing)
 
 
 def fetch_german_credit(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -60,7 +55,7 @@ def fetch_german_credit(data_home: DataHome = None, download_if_missing: bool = 
 
     As :func:`fetch_adult`, but ``data`` is of shape (1000, 20), 13 of them words such as A11.
     """
-    return _fetch(mixed_files.GERMAN_CREDIT, data_home, download_if_missing)
+    return mixed_files.GERMAN_CREDIT.fetch(data_home, download_if_missing)
 
 
 def fetch_credit_approval(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -68,7 +63,7 @@ def fetch_credit_approval(data_home: DataHome = None, download_if_missing: bool 
 
     As :func:`fetch_adult`, but ``data`` is of shape (690, 15), 9 of them letters, 67 values NaN.
     """
-    return _fetch(mixed_files.CREDIT_APPROVAL, data_home, download_if_missing)
+    return mixed_files.CREDIT_APPROVAL.fetch(data_home, download_if_missing)
 
 
 def fetch_horse_colic(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -77,7 +72,7 @@ def fetch_horse_colic(data_home: DataHome = None, download_if_missing: bool = Tr
     As :func:`fetch_adult`, but ``data`` is of shape (299, 21), 14 of them nominal codes, and three
     in ten values are NaN.
     """
-    return _fetch(mixed_files.HORSE_COLIC, data_home, download_if_missing)
+    return mixed_files.HORSE_COLIC.fetch(data_home, download_if_missing)
 
 
 def fetch_cmc(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -85,7 +80,7 @@ def fetch_cmc(data_home: DataHome = None, download_if_missing: bool = True) -> B
 
     As :func:`fetch_adult`, but ``data`` is of shape (1473, 9), 4 of them nominal codes.
     """
-    return _fetch(mixed_files.CMC, data_home, download_if_missing)
+    return mixed_files.CMC.fetch(data_home, download_if_missing)
 
 
 def fetch_dermatology(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -93,7 +88,7 @@ def fetch_dermatology(data_home: DataHome = None, download_if_missing: bool = Tr
 
     As :func:`fetch_adult`, but ``data`` is of shape (366, 34), numbers, with 8 ages NaN.
     """
-    return _fetch(mixed_files.DERMATOLOGY, data_home, download_if_missing)
+    return mixed_files.DERMATOLOGY.fetch(data_home, download_if_missing)
 
 
 def fetch_segment(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -101,7 +96,7 @@ def fetch_segment(data_home: DataHome = None, download_if_missing: bool = True) 
 
     As :func:`fetch_adult`, but ``data`` is of shape (2310, 19), numbers, of which one is constant.
     """
-    return _fetch(mixed_files.SEGMENT, data_home, download_if_missing)
+    return mixed_files.SEGMENT.fetch(data_home, download_if_missing)
 
 
 def fetch_magic(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -109,7 +104,7 @@ def fetch_magic(data_home: DataHome = None, download_if_missing: bool = True) ->
 
     As :func:`fetch_adult`, but ``data`` is of shape (19020, 10), numbers.
     """
-    return _fetch(mixed_files.MAGIC, data_home, download_if_missing)
+    return mixed_files.MAGIC.fetch(data_home, download_if_missing)
 
 
 def fetch_glass(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -117,7 +112,7 @@ def fetch_glass(data_home: DataHome = None, download_if_missing: bool = True) ->
 
     As :func:`fetch_adult`, but ``data`` is of shape (214, 9), numbers.
     """
-    return _fetch(mixed_files.GLASS, data_home, download_if_missing)
+    return mixed_files.GLASS.fetch(data_home, download_if_missing)
 
 
 def fetch_phoneme(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -126,7 +121,7 @@ def fetch_phoneme(data_home: DataHome = None, download_if_missing: bool = True) 
     As :func:`fetch_adult`, but ``data`` is of shape (5404, 5), numbers. The file is a copy: ELENA's
     own place is gone.
     """
-    return _fetch(mixed_files.PHONEME, data_home, download_if_missing)
+    return mixed_files.PHONEME.fetch(data_home, download_if_missing)
 
 
 def fetch_diabetes(data_home: DataHome = None, download_if_missing: bool = True) -> Bunch:
@@ -144,7 +139,7 @@ def fetch_diabetes(data_home: DataHome = None, download_if_missing: bool = True)
     bunch = load_diabetes(as_frame=True, scaled=False)
     target = (bunch.target.to_numpy() > 140).astype(np.int64)
     about = "Diabetes: Efron, Hastie, Johnstone, Tibshirani (2004); comes with scikit-learn."
-    return _bunch("diabetes", bunch.data, target, ["at most 140", "above 140"], ["sex"], [about])
+    return make_bunch("diabetes", bunch.data, target, ["at most 140", "above 140"], ["sex"], about)
 
 
 FETCHERS: dict[str, Callable[..., Bunch]] = {
@@ -160,7 +155,9 @@ FETCHERS: dict[str, Callable[..., Bunch]] = {
     "phoneme": fetch_phoneme,
     "diabetes": fetch_diabetes,
 }
-TITLES = {facts.name: facts.title for facts in mixed_files.ALL} | {"diabetes": "Diabetes > 140"}
+TITLES = {facts.name: facts.title for facts in mixed_files.DATA_SETS} | {
+    "diabetes": "Diabetes > 140"
+}
 
 
 def available(data_home: DataHome = None) -> list[str]:
@@ -170,68 +167,5 @@ def available(data_home: DataHome = None) -> list[str]:
     True
     """
     home = find_data_home(data_home)
-    here = [facts.name for facts in mixed_files.ALL if facts.archive().is_here(home)]
+    here = [facts.name for facts in mixed_files.DATA_SETS if facts.archive().is_here(home)]
     return [*here, "diabetes"]
-
-
-def _fetch(facts: Facts, data_home: DataHome, download_if_missing: bool) -> Bunch:
-    """Find or download the file, check its text, and part columns and rows."""
-    home, archive = find_data_home(data_home), facts.archive()
-    archive.fetch(home, download_if_missing)
-    path = home / archive.folder / facts.file
-    lines = path.read_bytes().decode(errors="replace").splitlines()
-    text = "\n".join(line.rstrip() for line in lines).rstrip()
-    if (found := checksum(text.encode())) != facts.sha256:
-        why = f"expected the checksum {facts.sha256} of its text, found {found}"
-        raise ValueError(damaged(path, why, archive.url))
-    options: dict[str, Any] = {"keep_default_na": False, "na_values": "?", "skipinitialspace": True}
-    options |= {"header": None, "names": facts.columns.split()}
-    table = pd.read_csv(StringIO(text), sep=facts.separator, **options)
-    table = table[table[facts.target].notna()].reset_index(drop=True)
-    target = table.pop(facts.target).to_numpy()
-    data = table.drop(columns=facts.left_out.split())
-    words = data.columns.difference(data.select_dtypes("number").columns)
-    kinds = {name: "category" if name in words else np.float64 for name in data}
-    classes = facts.class_names
-    is_words = isinstance(next(iter(classes)), str)
-    about = [
-        f"{facts.title}: {facts.citation}; {facts.publisher}.",
-        f"Source: {archive.url}; this copy: read from {path.parent}.",
-    ]
-    return _bunch(
-        facts.name,
-        data.astype(kinds),
-        target.astype(str if is_words else np.int64),
-        [classes[label] for label in sorted(classes)],
-        facts.nominal.split(),
-        about,
-        facts.note,
-    )
-
-
-def _bunch(
-    name: str,
-    data: pd.DataFrame,
-    target: np.ndarray,
-    target_names: list[str],
-    categorical_columns: list[str],
-    about: list[str],
-    note: str = "",
-) -> Bunch:
-    """Put a table together, and describe it."""
-    counts = zip(target_names, np.unique(target, return_counts=True)[1], strict=True)
-    description = (
-        *about,
-        f"{len(data)} rows, {data.shape[1]} features, {len(categorical_columns)} of them nominal.",
-        f"Rows in each class: {', '.join(f'{title} ({count})' for title, count in counts)}.",
-        note,
-    )
-    return Bunch(
-        data=data,
-        target=target,
-        feature_names=list(data.columns),
-        target_names=target_names,
-        categorical_columns=categorical_columns,
-        DESCR="\n".join(description).strip(),
-        name=name,
-    )

@@ -1,140 +1,78 @@
 """The UCI tables of the mixup paper, as published: files, columns, classes, checksums, sources."""
 
-from __future__ import annotations
+from benchmarks._data.published import BLANKS, Facts, File, one_file
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-from benchmarks._data.fetching import Archive
-
-UCI = "https://archive.ics.uci.edu/static/public"
-
-
-@dataclass(frozen=True)
-class File:
-    """One file as UCI publishes it, and what it should say."""
-
-    name: str
-    n_rows: int
-    columns: tuple[str, ...]
-    sha256: str  # of the values: float64, little-endian, row by row, words as their codes
-    class_counts: Mapping[int, int] = field(default_factory=dict)  # of the last column
-    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column -> codes' words
-    delimiter: str | None = ","  # None: blanks
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """One data set; its files are put together like the blocks of a matrix, the target last."""
-
-    name: str
-    title: str
-    zip: str
-    citation: str
-    files: tuple[tuple[File, ...], ...]
-    class_names: Mapping[int, str]
-    categorical_columns: tuple[str, ...] = ()
-    note: str = ""
-
-    def archive(self) -> Archive:
-        """Tell where the files are from, and where they go."""
-        files = tuple(file.name for row in self.files for file in row)
-        # UCI may pack its archives anew: the hash to check is that of the values.
-        return Archive(self.title, f"{UCI}/{self.zip}", f"uci/{self.name}", files)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    """Split a line of names."""
-    return tuple(text.split())
-
-
-def _one_file(**facts: Any) -> tuple[tuple[File, ...], ...]:
-    """Describe a data set that is one file."""
-    return ((File(**facts),),)
-
-
-ABALONE = DataSet(
+ABALONE = Facts(
     name="abalone",
     title="Abalone",
-    zip="1/abalone.zip",
-    citation="Nash, Sellers, Talbot, Cawthorn, Ford (1994), https://doi.org/10.24432/C55C7W",
-    files=_one_file(
-        name="abalone.data",
-        n_rows=4177,
-        columns=_names(
-            "sex length diameter height whole_weight shucked_weight viscera_weight "
-            "shell_weight rings"
-        ),
-        sha256="9a244ea5d8a2283612a63ac1bd269b2d175f181130e4c4a3d06c4f0e37afa041",
-        class_counts={
-            **{1: 1, 2: 1, 3: 15, 4: 57, 5: 115, 6: 259, 7: 391, 8: 568, 9: 689, 10: 634},
-            **{11: 487, 12: 267, 13: 203, 14: 126, 15: 103, 16: 67, 17: 58, 18: 42, 19: 32},
-            **{20: 26, 21: 14, 22: 6, 23: 9, 24: 2, 25: 1, 26: 1, 27: 2, 29: 1},
-        },
-        words={"sex": ("F", "I", "M")},
+    url="1/abalone.zip",
+    files=one_file(
+        "abalone.data",
+        "eb2de13be807e9bb9ec4128b9c89b98ab23d7739121cfd17b7dde69b46ba7bf6",
+        "sex length diameter height whole_weight shucked_weight viscera_weight shell_weight rings",
     ),
+    folder="uci",
+    target="rings",
     class_names={rings: str(rings) for rings in (*range(1, 28), 29)},
-    categorical_columns=("sex",),
+    citation="Nash, Sellers, Talbot, Cawthorn, Ford (1994), https://doi.org/10.24432/C55C7W",
+    nominal="sex",
     note="The class is the number of rings; 28 does not occur. Two rows have height 0.",
 )
 
-_ARCENE_COLUMNS = tuple(f"x{i}" for i in range(10_000))
+_ARCENE_COLUMNS = " ".join(f"x{i}" for i in range(10_000))
 _ARCENE_SHA256 = {  # of each part, the values' and the labels'
     "train": (
-        "4fac809d28bd91101cd5cfcc95a2a6ef84ece3bb04960c9b138f9422a923f375",
-        "3f95d1817d390d99be342d71b9ab1269154d22e57b3a2dd0e25a3d68846a6df5",
+        "0d2bb8d545c139c33b1496c28e148e276b5973069c7b8b531087d09f66d8dcba",
+        "41195b75a2972fa13eca4f4b2eaeaa3a4a8bbb5d15f91839d9a73f8871a38a67",
     ),
     "valid": (
-        "4a184c72d5b99ab9dac72a5b2c56372de5ebb48215f32cbcc316c77a81878e2c",
-        "9c8023a086d4583321d00e4ca6e92328fdbe5c03d1f0d24a2e57bb473db306a3",
+        "b10c67fcf7a73155fc4c9997a75aa085bb2e5d389d3eeea04e2d4621ba8822a7",
+        "81d2808d24f0a59257f3309847cb9577612b8e7c06c6beeebfa5fea5457ac5e2",
     ),
 }
 
-ARCENE = DataSet(
+ARCENE = Facts(
     name="arcene",
     title="Arcene",
-    zip="167/arcene.zip",
-    citation="Guyon, Gunn, Ben-Hur, Dror (2004), https://doi.org/10.24432/C58P55",
+    url="167/arcene.zip",
     files=tuple(
         (
-            File(f"arcene_{part}.data", 100, _ARCENE_COLUMNS, values_sha256, delimiter=None),
-            File(f"arcene_{part}.labels", 100, ("label",), labels_sha256, {-1: 56, 1: 44}),
+            File(f"arcene_{part}.data", values_sha256, _ARCENE_COLUMNS, BLANKS),
+            File(f"arcene_{part}.labels", labels_sha256, "label"),
         )
         for part, (values_sha256, labels_sha256) in _ARCENE_SHA256.items()
     ),
+    folder="uci",
+    target="label",
     class_names={-1: "normal", 1: "cancer"},
+    citation="Guyon, Gunn, Ben-Hur, Dror (2004), https://doi.org/10.24432/C58P55",
     note="UCI's training part (rows 0-99), then its validation part; the test part has no labels.",
 )
 
-_LEADS = _names("DI DII DIII AVR AVL AVF V1 V2 V3 V4 V5 V6")
-_LEAD_SHAPES = tuple(f"{kind}_{wave}" for wave in "RPT" for kind in ("ragged", "diphasic"))
-_LEAD_WIDTHS = _names("Q_width R_width S_width R'_width S'_width n_deflections")
-_LEAD_AMPLITUDES = _names("JJ Q R S R' S' P T QRSA QRSTA")
+_LEADS = ["DI", "DII", "DIII", "AVR", "AVL", "AVF", "V1", "V2", "V3", "V4", "V5", "V6"]
+_LEAD_WIDTHS = ["Q_width", "R_width", "S_width", "R'_width", "S'_width", "n_deflections"]
+_LEAD_SHAPES = [f"{kind}_{wave}" for wave in "RPT" for kind in ("ragged", "diphasic")]
+_LEAD_AMPLITUDES = ["JJ", "Q", "R", "S", "R'", "S'", "P", "T", "QRSA", "QRSTA"]
 
-ARRHYTHMIA = DataSet(
+ARRHYTHMIA = Facts(
     name="arrhythmia",
     title="Arrhythmia",
-    zip="5/arrhythmia.zip",
-    citation="Guvenir, Acar, Muderrisoglu, Quinlan (1997), https://doi.org/10.24432/C5BS32",
-    files=_one_file(
-        name="arrhythmia.data",
-        n_rows=452,
-        columns=(
-            *_names(
-                "age sex height weight QRS_duration PR_interval QT_interval T_interval "
-                "P_interval QRS_angle T_angle P_angle QRST_angle J_angle heart_rate"
-            ),
-            *(f"{lead}_{x}" for lead in _LEADS for x in (*_LEAD_WIDTHS, *_LEAD_SHAPES)),
-            *(f"{lead}_{x}_amplitude" for lead in _LEADS for x in _LEAD_AMPLITUDES),
-            "class",
+    url="5/arrhythmia.zip",
+    files=one_file(
+        "arrhythmia.data",
+        "88a322de582e716202b975026c63764a451f4ade4502af8bacdb3872f56ee2f2",
+        " ".join(
+            [
+                "age sex height weight QRS_duration PR_interval QT_interval T_interval P_interval",
+                "QRS_angle T_angle P_angle QRST_angle J_angle heart_rate",
+                *(f"{lead}_{x}" for lead in _LEADS for x in (*_LEAD_WIDTHS, *_LEAD_SHAPES)),
+                *(f"{lead}_{x}_amplitude" for lead in _LEADS for x in _LEAD_AMPLITUDES),
+                "class",
+            ]
         ),
-        sha256="41bada3c478b97414230442e9cf35d4f00bdbe72a8b5948eba6892a1e80ad835",
-        class_counts={
-            **{1: 245, 2: 44, 3: 15, 4: 15, 5: 13, 6: 25, 7: 3, 8: 2, 9: 9, 10: 50},
-            **{14: 4, 15: 5, 16: 22},
-        },
     ),
+    folder="uci",
+    target="class",
     class_names={
         1: "Normal",
         2: "Ischemic changes (coronary artery disease)",
@@ -150,70 +88,70 @@ ARRHYTHMIA = DataSet(
         15: "Atrial fibrillation or flutter",
         16: "Others",
     },
-    categorical_columns=("sex", *(f"{lead}_{shape}" for lead in _LEADS for shape in _LEAD_SHAPES)),
+    citation="Guvenir, Acar, Muderrisoglu, Quinlan (1997), https://doi.org/10.24432/C5BS32",
+    nominal=" ".join(["sex", *(f"{lead}_{shape}" for lead in _LEADS for shape in _LEAD_SHAPES)]),
     note="408 values are missing (NaN), 376 of them in J_angle. Classes 11-13 do not occur.",
 )
 
-HTRU2 = DataSet(
+HTRU2 = Facts(
     name="htru2",
     title="HTRU2",
-    zip="372/htru2.zip",
-    citation="Lyon, Stappers, Cooper, Brooke, Knowles (2016), https://doi.org/10.24432/C5DK6R",
-    files=_one_file(
-        name="HTRU_2.csv",
-        n_rows=17898,
-        # As in UCI's ARFF file. Its Readme has kurtosis before skewness, which cannot be:
-        # excess kurtosis >= skewness**2 - 2 holds for any distribution, and in all rows
-        # this way round, but the other way round in only 7 % of the DM-SNR curves.
-        columns=_names(
+    url="372/htru2.zip",
+    # As in UCI's ARFF file. Its Readme has kurtosis before skewness, which cannot be:
+    # excess kurtosis >= skewness**2 - 2 holds for any distribution, and in all rows
+    # this way round, but the other way round in only 7 % of the DM-SNR curves.
+    files=one_file(
+        "HTRU_2.csv",
+        "770932f2a324cb5f0b5ef2a33854fa8e4f47b9cd784b9f7fe60903fa63c8c294",
+        (
             "profile_mean profile_std profile_skewness profile_kurtosis "
             "dm_snr_mean dm_snr_std dm_snr_skewness dm_snr_kurtosis class"
         ),
-        sha256="bff7e0d962f5762938f833075d6bbfd3ce229cdcfb30091b4ecaa7dca4a81a74",
-        class_counts={0: 16259, 1: 1639},
     ),
+    folder="uci",
+    target="class",
     class_names={0: "noise", 1: "pulsar"},
+    citation="Lyon, Stappers, Cooper, Brooke, Knowles (2016), https://doi.org/10.24432/C5DK6R",
 )
 
-IRIS = DataSet(
+IRIS = Facts(
     name="iris",
     title="Iris",
-    zip="53/iris.zip",
-    citation="Fisher (1936), https://doi.org/10.24432/C56C76",
-    files=_one_file(
-        name="iris.data",
-        n_rows=150,
-        columns=_names("sepal_length sepal_width petal_length petal_width class"),
-        sha256="c72f9a491f9a4961f47fafb750ab987c35af8bb337e3d21628812f55b9397933",
-        class_counts={0: 50, 1: 50, 2: 50},
-        words={"class": ("Iris-setosa", "Iris-versicolor", "Iris-virginica")},
+    url="53/iris.zip",
+    files=one_file(
+        "iris.data",
+        "f5d0c11e5c78a69a20dbb80baf2b24703f59a6687595752abb397d23732647c5",
+        "sepal_length sepal_width petal_length petal_width class",
     ),
-    class_names={0: "Iris-setosa", 1: "Iris-versicolor", 2: "Iris-virginica"},
+    folder="uci",
+    target="class",
+    class_names={name: name for name in ("Iris-setosa", "Iris-versicolor", "Iris-virginica")},
+    citation="Fisher (1936), https://doi.org/10.24432/C56C76",
 )
 
-_WEBSITE_PHISHING_FEATURES = _names(
+_WEBSITE_PHISHING_FEATURES = (
     "SFH popUpWidnow SSLfinal_State Request_URL URL_of_Anchor web_traffic URL_Length "
     "age_of_domain having_IP_Address"
 )
 
-WEBSITE_PHISHING = DataSet(
+WEBSITE_PHISHING = Facts(
     name="website_phishing",
     title="Website Phishing",
-    zip="379/website+phishing.zip",
-    citation="Abdelhamid, Ayesh, Thabtah (2014), https://doi.org/10.24432/C5B301",
-    files=_one_file(
-        name="PhishingData.arff",
-        n_rows=1353,
-        columns=(*_WEBSITE_PHISHING_FEATURES, "Result"),
-        sha256="8adc4e95b182583cb505b0322596a209f8efcc919afff49c71734093e19838b4",
-        class_counts={-1: 702, 0: 103, 1: 548},
+    url="379/website+phishing.zip",
+    files=one_file(
+        "PhishingData.arff",
+        "1887adc0e9eb47367d23fede616132565cf6aaa4a1e41d5253425dc93c9147f1",
+        f"{_WEBSITE_PHISHING_FEATURES} Result",
     ),
+    folder="uci",
+    target="Result",
     class_names={-1: "phishing", 0: "suspicious", 1: "legitimate"},
-    categorical_columns=_WEBSITE_PHISHING_FEATURES,
+    citation="Abdelhamid, Ayesh, Thabtah (2014), https://doi.org/10.24432/C5B301",
+    nominal=_WEBSITE_PHISHING_FEATURES,
     note="629 rows repeat an earlier one, so a random split puts equal rows on both sides.",
 )
 
-_PHISHING_WEBSITES_FEATURES = _names(
+_PHISHING_WEBSITES_FEATURES = (
     "having_IP_Address URL_Length Shortining_Service having_At_Symbol double_slash_redirecting "
     "Prefix_Suffix having_Sub_Domain SSLfinal_State Domain_registeration_length Favicon port "
     "HTTPS_token Request_URL URL_of_Anchor Links_in_tags SFH Submitting_to_email Abnormal_URL "
@@ -221,20 +159,20 @@ _PHISHING_WEBSITES_FEATURES = _names(
     "Page_Rank Google_Index Links_pointing_to_page Statistical_report"
 )
 
-PHISHING_WEBSITES = DataSet(
+PHISHING_WEBSITES = Facts(
     name="phishing_websites",
     title="Phishing Websites",
-    zip="327/phishing+websites.zip",
-    citation="Mohammad, McCluskey, Thabtah (2012), https://doi.org/10.24432/C51W2X",
-    files=_one_file(
-        name="Training Dataset.arff",
-        n_rows=11055,
-        columns=(*_PHISHING_WEBSITES_FEATURES, "Result"),
-        sha256="063f4f87bd0f3724375b22c1f576c497e4e79ce4d55b90e09e7e1ca9c323618e",
-        class_counts={-1: 4898, 1: 6157},
+    url="327/phishing+websites.zip",
+    files=one_file(
+        "Training Dataset.arff",
+        "de14698e3299e300d6fd3bc98868efd9ada63e898d0e8d8c2c307542bd40f86f",
+        f"{_PHISHING_WEBSITES_FEATURES} Result",
     ),
+    folder="uci",
+    target="Result",
     class_names={-1: "phishing", 1: "legitimate"},
-    categorical_columns=_PHISHING_WEBSITES_FEATURES,
+    citation="Mohammad, McCluskey, Thabtah (2012), https://doi.org/10.24432/C51W2X",
+    nominal=_PHISHING_WEBSITES_FEATURES,
     note="5206 rows repeat an earlier one, so a random split puts equal rows on both sides.",
 )
 

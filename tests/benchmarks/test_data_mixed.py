@@ -10,16 +10,21 @@ import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.utils import Bunch
 
-from benchmarks._data import mixed, mixed_files, uci_files
+from benchmarks._data import mixed, mixed_files, published
 from benchmarks._data.mixed import FETCHERS, available
 from benchmarks._data.tables import load_table
 from tests.real_data import DATA_HOME, find_or_skip
 
-FACTS = {facts.name: facts for facts in mixed_files.ALL}
+FACTS = {facts.name: facts for facts in mixed_files.DATA_SETS}
+
+
+def file_of(name: str) -> str:
+    (file,) = FACTS[name].archive().files
+    return f"tables/{name}/{file}"
 
 
 def find(name: str):
-    return find_or_skip(f"tables/{name}/{FACTS[name].file}")
+    return find_or_skip(file_of(name))
 
 
 @functools.cache
@@ -35,7 +40,7 @@ def home_with(tmp_path):
     """Copy the file of a data set to a data home of its own."""
 
     def copy(name: str):
-        file = tmp_path / "tables" / name / FACTS[name].file
+        file = tmp_path / file_of(name)
         file.parent.mkdir(parents=True)
         shutil.copyfile(find(name), file)
         return tmp_path, file
@@ -169,11 +174,11 @@ def test_missing_file_says_which_where_and_whence(tmp_path, name):
     with pytest.raises(FileNotFoundError) as raised:
         FETCHERS[name](tmp_path, download_if_missing=False)
     message = str(raised.value)
-    assert str(tmp_path / "tables" / name / FACTS[name].file) in message
+    assert str(tmp_path / file_of(name)) in message
     assert "download_if_missing is False" in message
     archive = FACTS[name].archive()
     assert f"{'Copy' if name == 'phoneme' else 'Unpack'} {archive.url} in" in message
-    assert f"it as 'tables/{name}/{FACTS[name].file}'" in message
+    assert f"it as '{file_of(name)}'" in message
 
 
 def test_available_lists_what_loads_without_a_network(home_with, tmp_path):
@@ -189,7 +194,7 @@ def test_archive_of_uci_is_downloaded_and_unpacked(serve, monkeypatch, tmp_path)
     served.mkdir(parents=True)
     with zipfile.ZipFile(served / "glass+identification.zip", "w") as zipped:
         zipped.write(find("glass"), "glass.data")
-    monkeypatch.setattr(uci_files, "UCI", serve(tmp_path / "served"))
+    monkeypatch.setattr(published, "UCI", serve(tmp_path / "served"))
     assert_same(mixed.fetch_glass(tmp_path / "home"), load("glass"))
 
 
