@@ -116,6 +116,11 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         1 prints a row of losses for each epoch.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU.
+    engine : {"torch", "numba"}, default="torch"
+        What takes the steps of the default module with Adam on a CPU, where nobody watches them:
+        torch, or code that numba compiles, which takes half the time and leaves other threads
+        alone. Results differ by rounding. The first fit of a number of layers compiles for some
+        seconds; that is kept for later. All other steps are torch's. See the user guide.
     compile : bool, default=False
         Whether to compile the module with ``torch.compile``.
     use_caching : bool or "auto", default="auto"
@@ -161,6 +166,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     slow_because_ : str or None
         What made the last training take each step through skorch's own methods, which takes about
         twice as long for a small network; None if nothing did. See the user guide.
+    engine_ : {"torch", "numba"}
+        What took the steps of the last training.
 
     Notes
     -----
@@ -225,6 +232,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "random_state": ["random_state"],
+        "engine": [StrOptions({"torch", "numba"})],
         "lr": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
@@ -272,6 +280,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         warm_start: bool = False,
         verbose: int = 0,
         device: Any = "auto",
+        engine: str = "torch",
         compile: bool = False,
         use_caching: Any = "auto",
         torch_load_kwargs: Any = None,

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_GOLDEN = 0x9E3779B97F4A7C15
+GOLDEN = 0x9E3779B97F4A7C15
 # Shifts of the finalizer, each with the odd number to multiply by afterwards.
-_ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
+ROUNDS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 # Words of one stream that are computed in one go at least: a few take as long as a thousand.
 _AHEAD = 1024
 # Words of a row that a CPU sorts sooner alone.
@@ -33,7 +33,7 @@ def _signed(number: int) -> int:
 
 def _finalize(words: Tensor, shifted: Tensor) -> Tensor:
     """Stir the bits of words of int64, in place; `shifted` is room for as many."""
-    for n_bits, factor in _ROUNDS:
+    for n_bits, factor in ROUNDS:
         torch.bitwise_right_shift(words, n_bits, out=shifted)
         # It shifts in the sign; the mask makes zeros of it.
         words.bitwise_xor_(shifted.bitwise_and_(2 ** (64 - n_bits) - 1))
@@ -44,8 +44,8 @@ def _finalize(words: Tensor, shifted: Tensor) -> Tensor:
 
 def word_at(key: int, place: int) -> int:
     """Compute one word of a stream on the host."""
-    word = (key + (place + 1) * _GOLDEN) % 2**64
-    for n_bits, factor in _ROUNDS:
+    word = (key + (place + 1) * GOLDEN) % 2**64
+    for n_bits, factor in ROUNDS:
         word = ((word ^ (word >> n_bits)) * factor) % 2**64
     return _signed(word)
 
@@ -61,7 +61,7 @@ def words_at(
     if room is None:
         room = [keys.new_empty((*keys.shape, n_words)) for _ in range(2)]
     words, shifted = room
-    torch.add(keys.unsqueeze(-1), places.mul_(_signed(_GOLDEN)), out=words)
+    torch.add(keys.unsqueeze(-1), places.mul_(_signed(GOLDEN)), out=words)
     return _finalize(words, shifted)
 
 
@@ -96,7 +96,7 @@ class Stream:
 
     def take(self, n_words: int) -> int:
         """Take the next words; return the key of a stream that begins with them."""
-        key = _signed(self.key + self.place * _GOLDEN)
+        key = _signed(self.key + self.place * GOLDEN)
         self.place += int(n_words)  # NumPy's whole numbers would overflow
         return key
 

@@ -31,6 +31,7 @@ LAYOUT = (
     ),
     (
         "_engine/capture",
+        "_engine/kernel",
         "_net/loading",
         "_net/memory",
         "_net/prediction",
@@ -50,7 +51,8 @@ LAYOUT = (
         "_engine/update",
     ),
     ("_net/session", "_gan/parts", "_engine/draws", "_engine/stack_optimizer", "_engine/step"),
-    ("_net/iterators",),
+    ("_engine/compiled",),
+    ("_engine/road", "_net/iterators"),
     ("_net/forward",),
     ("_net/estimator", "_gan/minibatches", "_gan/samples", "_gan/steps"),
     ("_net/labels", "_net/vicinal_net"),
@@ -79,6 +81,8 @@ BENCHMARKS = ("_nets", "_data", "_lab", "an experiment", "registry", "report", "
 TORCH_ONLY = {"_one_pass", "_streams", "vicinal", "augmentation", "modules"}
 # What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
 DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
+# A file that nothing imports as it is loaded may need more.
+EXTRAS = {"_engine/kernel": {"numba"}}
 # Private modules and names of others that we lean on, and why.
 PRIVATE = {
     "sklearn.utils._param_validation": "constraints as data, with scikit-learn's own messages",
@@ -193,6 +197,7 @@ def find_foreign_imports(root):
             if name.partition(".")[0] in {"tests", "benchmarks"}:
                 yield f"{path.name}:{node.lineno} imports {name}"
         allowed = {"torch"} if file in TORCH_ONLY else DEPENDENCIES
+        allowed = allowed | EXTRAS.get(file, set())
         for name in sorted(imports_at_load(path) - allowed - {"tests", "benchmarks"}):
             yield f"{path.name} imports {name} as it is loaded"
 

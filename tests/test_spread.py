@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,6 +42,8 @@ def test_the_estimate_is_near_what_was_measured(n_stacks, n_threads, seconds):
         (Kind(1, n_flops=1e10, bytes_of_state=2**27), 16, (1, 16)),
         (Kind(4, n_flops=1e5), 16, (1, 1)),
         (Kind(100, on_host=False), 16, (1, 1)),
+        (replace(SMALL, is_compiled=True), 16, (16, 1)),
+        (replace(SMALL, is_compiled=True, n_nets=3), 16, (3, 1)),
     ],
 )
 def test_stacks_and_threads_go_by_the_size_and_the_number_of_the_nets(kind, n_workers, expected):

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.capture import FEWEST, RECORDERS, ChunkedSteps
+from sklearn_mixup._engine.compiled import Kernel, is_compilable, kernel_of
 from sklearn_mixup._engine.draws import Draws
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._engine.stack import (
@@ -44,6 +45,18 @@ from sklearn_mixup.modules import MLP
 # for it; those of a step are the least. On a CPU they should stay in the cache.
 _NUMBERS_AHEAD = {"cpu": 2**18, "cuda": 2**27}
 _NUMBERS_GATHERED = {"cpu": 2**18, "cuda": 2**24}
+
+
+class _Steps(NamedTuple):
+    """Steps of nets `start` to `stop` from place `first` of the epoch on, for compiled code."""
+
+    start: int
+    stop: int
+    # Shape (n_modules, n_steps, batch_size, ...).
+    rows: Any
+    first: int
+    # For each of the optimizers, the place in the epoch of each step.
+    places: Sequence[Sequence[int]]
 
 
 # Of nets `start` to `stop` the rows of a minibatch of each, and random bits.
@@ -137,6 +150,14 @@ class Group:
         self.optimizers = [
             self._make_optimizer(*ends) for ends in itertools.pairwise([*starts, len(lanes)])
         ]
+        updates = [optimizer.take_step for optimizer in self.optimizers]
+        # Whether compiled code takes the steps.
+        self.compiles = isinstance(self.stack, StackedMLP) and is_compilable(net, updates)
+        self.kernels: list[Kernel] = []
+        if self.compiles:
+            self.kernels = [kernel_of(self.stack, optimizer) for optimizer in self.optimizers]
+        for lane in lanes:
+            lane.net.engine_ = "numba" if self.compiles else "torch"
         self.chunked: ChunkedSteps | None = None
         n_steps = net.max_epochs * len(self.n_active)
         takes_tensors = all(optimizer.takes_tensors for optimizer in self.optimizers)
@@ -363,14 +384,21 @@ class Group:
             n_drawn = min(self.n_ahead, first + n_steps - k)
             yield from self.masks.draw(start, stop, k, n_drawn, n_numbers).unbind(1)
 
-    def minibatches(self) -> Iterator[_Minibatches | _Run]:
+    def minibatches(self) -> Iterator[_Minibatches | _Run | _Steps]:
         """Draw, gather and mix chunk after chunk; yield a minibatch of each net at once."""
         self._draw()
         yield from self._full_minibatches(self.n_epochs_done)
-        yield self._last_minibatches(self.n_epochs_done)
+        if self.masks is not None:  # Another length of minibatches, so other streams.
+            self.masks.begin(2 * self.n_epochs_done + 1)
+        if self.compiles:
+            yield from self._last_steps()
+        else:
+            yield self._last_minibatches()
 
-    def take(self, minibatches: _Minibatches | _Run) -> list[tuple[int, Tensor]]:
+    def take(self, minibatches: _Minibatches | _Run | _Steps) -> list[tuple[int, Tensor]]:
         """Take a step of each net; list the losses, shape (n_steps, n_modules), and whose."""
+        if isinstance(minibatches, _Steps):
+            return self._take_compiled(minibatches)
         if isinstance(minibatches, _Run):
             assert self.chunked is not None
             return [(0, self.chunked.take(*minibatches[:2], n_in_all=minibatches.n_in_all))]
@@ -389,7 +417,7 @@ class Group:
                 step = self.n_epochs_done * len(lane.minibatches) + place
                 optimizer.step(lane.factor(step))
 
-    def _full_minibatches(self, epoch: int) -> Iterator[_Minibatches | _Run]:
+    def _full_minibatches(self, epoch: int) -> Iterator[_Minibatches | _Run | _Steps]:
         """Yield the full minibatches, or runs of them whose steps are replayed."""
         if self.masks is not None:
             self.masks.begin(2 * epoch)
@@ -397,6 +425,10 @@ class Group:
             active = self.n_active[first : first + self.n_gathered]
             start = first * self.batch_size
             rows = self._gather(0, active[0], start, len(active), self.batch_size)
+            if self.compiles:
+                yield from self._full_steps(first, active, rows)
+                self.progress(sum(active))
+                continue
             n_eager = len(active)
             if self.chunked is not None:
                 # Optimizers make their states in the first step.
@@ -456,10 +488,8 @@ class Group:
             tables.append(factors.view(n_epochs, n_steps).T)
         return pad_sequence(tables).permute(1, 2, 0)
 
-    def _last_minibatches(self, epoch: int) -> _Minibatches:
+    def _last_minibatches(self) -> _Minibatches:
         """Make the last minibatches of the nets that have a shorter one."""
-        if self.masks is not None:  # Another length of minibatches, so other streams.
-            self.masks.begin(2 * epoch + 1)
         starts = [optimizer.start for optimizer in self.optimizers]
         places = [
             len(self.lanes[i].minibatches) - 1 if self.n_last[i] > 0 else None for i in starts
@@ -476,6 +506,59 @@ class Group:
                 (bits,) = self._draw_bits(start, stop, 0, 1, rows[0])
                 yield start, stop, map_tensors(lambda part: part[:, 0], rows), bits
                 self.progress(stop - start)
+
+    # -- compiled ---------------------------------------------------------------------------
+
+    def _full_steps(self, first: int, active: Sequence[int], rows: Any) -> Iterator[_Steps]:
+        """Yield the steps from place `first` on, of `active` nets each."""
+        k = 0
+        for stop, run in itertools.groupby(active):
+            n_steps = len(list(run))
+            here = slice(stop), slice(k, k + n_steps)
+            chosen = map_tensors(operator.itemgetter(here), rows)
+            places = range(first + k, first + k + n_steps)
+            each = [places if optimizer.start < stop else () for optimizer in self.optimizers]
+            yield _Steps(0, stop, chosen, first + k, each)
+            k += n_steps
+
+    def _last_steps(self) -> Iterator[_Steps]:
+        """Gather the last minibatches, those of one length at a time."""
+        for start, stop in self.cohorts:
+            if (n_rows := self.n_last[start]) > 0:
+                rows = self._gather(start, stop, self.lanes[start].n_visits - n_rows, 1, n_rows)
+                place = len(self.lanes[start].minibatches) - 1
+                here = [optimizer.start <= start < optimizer.stop for optimizer in self.optimizers]
+                yield _Steps(start, stop, rows, 0, [(place,) if takes else () for takes in here])
+                self.progress(stop - start)
+
+    def _take_compiled(self, steps: _Steps) -> list[tuple[int, Tensor]]:
+        """Take steps by compiled code; list the losses, and whose they are."""
+        X, targets = steps.rows
+        losses = []
+        for optimizer, kernel, places in zip(
+            self.optimizers, self.kernels, steps.places, strict=True
+        ):
+            if not places:
+                continue
+            start, stop = max(steps.start, optimizer.start), min(steps.stop, optimizer.stop)
+            here = slice(start - steps.start, stop - steps.start)
+            own = slice(start - optimizer.start, stop - optimizer.start)
+            lane = self.lanes[optimizer.start]
+            n_before = self.n_epochs_done * len(lane.minibatches)
+            factors = [lane.factor(n_before + place) for place in places]
+            lr = torch.tensor([lane.lr for lane in self.lanes[start:stop]], dtype=torch.float64)
+            found = kernel.take(
+                *(own.start, own.stop, X[here], targets.rows[here]),
+                lr[:, None] * torch.tensor(factors, dtype=torch.float64),
+                torch.tensor([float(lane.weight_decay) for lane in self.lanes[start:stop]]),
+                dropout=self.masks,
+                modules=slice(start, stop),
+                first=steps.first,
+            )
+            if stop == optimizer.stop:  # The others' last minibatches are of the same step.
+                kernel.count(len(places))
+            losses.append((start, found))
+        return losses
 
 
 def _power_of_two(n: int) -> int:

@@ -236,7 +236,7 @@ class StackedMLP(_Stack):
     def __init__(self, modules: Sequence[MLP]) -> None:
         super().__init__(modules)
         n_hidden = len(modules[0].hidden)
-        layers = [*(f"hidden.{i}" for i in range(n_hidden)), "output"]
+        self.layers = layers = [*(f"hidden.{i}" for i in range(n_hidden)), "output"]
         # In memory the short side is the first: the gradient of the first layer of a table is
         # computed three times faster then. What an optimizer holds is laid out likewise.
         for tensors, name in itertools.product((self.params, self.grads), layers):

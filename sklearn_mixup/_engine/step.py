@@ -1,4 +1,4 @@
-"""The steps of a net that nobody watches: loss, gradient and update; and who does watch.
+"""The steps of a net that nobody watches: loss, gradient and update.
 
 They work on the module's own parameters and the optimizer's own state, as these are when the steps
 are made: anew after each epoch in whose end a callback may have changed anything.
@@ -6,43 +6,32 @@ are made: anew after each epoch in whose end a callback may have changed anythin
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from operator import itemgetter, methodcaller
 from typing import Any
 
 import torch
-from torch import Tensor, amp, nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sklearn_mixup._engine.capture import RECORDERS, ChunkedSteps
+from sklearn_mixup._engine.capture import ChunkedSteps
 from sklearn_mixup._engine.stack import (
     describe,
-    has_hooks,
     host_random_states,
-    is_plain_mlp,
     mlp_backward,
     view_layers,
 )
-from sklearn_mixup._engine.update import RatesOnDevice, Update, takes_rate_from_device
-from sklearn_mixup._net.epoch import why_closure, why_watched
-from sklearn_mixup._net.settings import is_foreign, taken_by
+from sklearn_mixup._engine.update import RatesOnDevice, Update
+from sklearn_mixup._net.settings import is_foreign
 from sklearn_mixup._net.targets import (
     LogCoefficients,
-    is_plain_cross_entropy,
-    unwrap,
 )
 from sklearn_mixup.callbacks import list_decays, only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 
 # So many rows, of numbers of 4 bytes or more, end with a cache line.
 _ALIGNED_ROWS = 16
-# What takes part in a step: a subclass may have its own.
-_STEP_METHODS = (
-    *("run_single_epoch", "train_step", "train_step_single", "infer", "get_loss"),
-    *("_zero_grad_optimizer", "on_grad_computed"),
-)
 
 
 class Steps:
@@ -53,8 +42,8 @@ class Steps:
         self.iterator = iterator
         self.decays = list_decays(net)
         self.updates = [Update(getattr(net, name + "_")) for name in net._optimizers]
-        # Of epochs to come, the minibatches that have been made; and those that have not been.
-        self.ahead: Iterator[Any] = iter(())
+        # Of epochs to come, the minibatches of those that have been made; and those that have not.
+        self.ahead: Iterator[Iterable[Any]] = iter(())
         self.n_ahead, self.n_unmade = 0, net._training_.n_planned
 
     @property
@@ -72,31 +61,40 @@ class Steps:
         """Bring rows of minibatches of `n_rows` into the form that `take` takes."""
         return X, y
 
-    def minibatches(self) -> Iterator[tuple[Any, Any]]:
+    def minibatches(self) -> Iterator[Any]:
         """Yield the minibatches of an epoch, in the form that `take` takes."""
         if self.n_ahead == 0:
             self.n_ahead = self._make_ahead()
         if self.n_ahead > 0:
             self.n_ahead -= 1
-            yield from itertools.islice(self.ahead, len(self.iterator))
+            yield from next(self.ahead)
             return
         for X, y, n_rows in self.runs(self.iterator):
-            yield from cut_rows(methodcaller("split", n_rows), (X, y))
+            yield from self.cut((X, y), n_rows)
             del X, y  # or the next run would be made beside this one
+
+    def cut(self, rows: tuple[Any, Any], n_rows: int) -> Iterable[Any]:
+        """Cut a run of minibatches of `n_rows`, the last of which may be shorter."""
+        return cut_rows(methodcaller("split", n_rows), rows)
+
+    def cut_epochs(self, rows: tuple[Any, Any], n_epochs: int) -> Iterator[Iterable[Any]]:
+        """Cut epochs, of one run of minibatches each."""
+        sizes = self.iterator.sizes
+        pieces = cut_rows(partial(_cut_epochs, sizes=sizes, n_epochs=n_epochs), rows)
+        return (pieces[k : k + len(sizes)] for k in range(0, len(pieces), len(sizes)))
 
     def _make_ahead(self) -> int:
         """Make the minibatches of some small epochs, if nobody acts between them; count those."""
         net, iterator = self.net, self.iterator
         n_epochs = 1
-        if self.n_unmade > 1 and _is_left_alone(net):
+        if self.n_unmade > 1 and is_left_alone(net):
             n_epochs = net._count_alike(iterator.count_ahead(self.n_unmade))
         self.n_unmade -= n_epochs
         if n_epochs == 1:
             return 0
         self.ahead = iter(())  # or those before would lie beside these
         rows = self.prepare(*iterator.epochs(n_epochs), iterator.batch_size, n_epochs)
-        cut = partial(_cut_epochs, sizes=iterator.sizes, n_epochs=n_epochs)
-        self.ahead = iter(cut_rows(cut, rows))
+        self.ahead = self.cut_epochs(rows, n_epochs)
         return n_epochs
 
     def close(self) -> None:
@@ -198,7 +196,7 @@ class ReplayedSteps(Steps):
     def minibatches(self) -> Iterator[tuple[Any, Any]]:
         """Yield the minibatches of an epoch; what `take` takes of them has been loaded by then."""
         # Full ones, of all epochs that this will take: the next are others', if a callback acts.
-        n_epochs = self.net._training_.n_epochs if _is_left_alone(self.net) else 1
+        n_epochs = self.net._training_.n_epochs if is_left_alone(self.net) else 1
         self.n_steps = self.iterator.n_visits // self.iterator.batch_size * (n_epochs or 1)
         for X, y, n_rows in self.runs(self.iterator):
             n_full = len(list_tensors(X)[0]) // n_rows
@@ -257,78 +255,7 @@ class ReplayedSteps(Steps):
         return host_random_states(), describe(self.net.module_), self.net.module_.training
 
 
-def make_steps(net: Any, iterator: Minibatches) -> Steps:
-    """Make the fastest steps that a net can take on these minibatches."""
-    kind = WrittenSteps if _can_be_written(net, iterator.X) else Steps
-    steps = kind(net, iterator)
-    return ReplayedSteps(net, steps) if _can_be_replayed(net, steps) else steps
-
-
-def _can_be_replayed(net: Any, steps: Steps) -> bool:
-    """Whether nothing is known that would keep a device from replaying the steps of a net."""
-    parts = [getattr(net, name + "_") for name in net._modules + net._criteria]
-    return (
-        net._training_.device.type in RECORDERS
-        and not any(isinstance(part, nn.Module) and has_hooks(part) for part in parts)
-        and all(takes_rate_from_device(update.optimizer) for update in steps.updates)
-    )
-
-
-def _can_be_written(net: Any, X: Any) -> bool:
-    """Whether the gradient of a net is the one that is written out."""
-    module, criterion, kind = net.module_, net.criterion_, net._training_.device.type
-    return (
-        is_plain_mlp(module)
-        and is_plain_cross_entropy(criterion)
-        and not has_hooks(criterion)
-        and net._optimizers == ["optimizer"]
-        and isinstance(X, Tensor)
-        # What does not fit is left to the module, which says so.
-        and X.dtype == net._module_dtype()
-        and X.shape[1:].numel() == [*module.hidden, module.output][0].in_features
-        and module.output.out_features == getattr(net, "n_outputs_", None)
-        and not (amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind))
-    )
-
-
-# -- which road an epoch takes ---------------------------------------------------------------
-
-
-def find_steps(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> Steps | None:
-    """Find what takes the steps of an epoch of training; None if the net's own methods have to."""
-    training = net._training_
-    if training.steps is None or not _is_left_alone(net):
-        net.slow_because_ = _why_slow(net, iterator, step_fn, fit_params)
-        if net.slow_because_ is not None:
-            return None
-        if training.steps is not None:
-            training.steps.close()
-        training.steps = make_steps(net, iterator)
-    training.steps.iterator = iterator
-    return training.steps
-
-
-def _why_slow(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> str | None:
-    """Say what keeps the steps of an epoch to skorch's own; None if nothing does."""
-    if (reason := why_watched(net, training=True) or why_closure(net)) is not None:
-        return reason
-    for method in _STEP_METHODS:
-        if is_foreign(getattr(net, method)):
-            return f"{type(net).__name__} has a method {method!r} of its own"
-    if step_fn != net.train_step:
-        return f"run_single_epoch is given {step_fn} to take a step"
-    if taken := taken_by(unwrap(net.module_).forward, fit_params):
-        return f"the module takes {', '.join(taken)} of fit"
-    if getattr(net, "accelerator", None) is not None:
-        return "accelerate takes the steps"
-    if net.compile:
-        return "compile=True compiles the step of a module"
-    if type(iterator) is not Minibatches:
-        return f"minibatches come from a loader of rows, {type(iterator).__name__}"
-    return None
-
-
-def _is_left_alone(net: Any) -> bool:
+def is_left_alone(net: Any) -> bool:
     """Whether nobody can have changed a part of the net since its last epoch."""
     callbacks = (callback for _, callback in net.callbacks_)
     return not is_foreign(type(net)) and all(map(only_looks, callbacks))

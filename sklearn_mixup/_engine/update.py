@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import optimizer as torch_optimizer
 
+# What Adam holds of each parameter.
+_AVERAGES = "exp_avg", "exp_avg_sq"
 # Steps a list of parameters by their gradients.
 _Kernel = Callable[[Sequence[Any]], None]
 
@@ -35,6 +37,16 @@ class Update:
         self.known: list[nn.Parameter] = []
         self.moves: list[bool] = []
         self.kernel: _Kernel | None = None
+        self._look_for_kernel()
+
+    def begin(self) -> None:
+        """Make what a plain optimizer holds before its first step, as that step would."""
+        self.has_begun = True
+        for param in self.params:
+            if not self.optimizer.state.get(param):
+                averages = {key: torch.zeros_like(param.detach()) for key in _AVERAGES}
+                count = torch.zeros((), dtype=torch.float32, device=param.device)
+                self.optimizer.state[param] = {"step": count, **averages}
         self._look_for_kernel()
 
     def _look_for_kernel(self) -> None:

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 from sklearn_mixup._engine.lane import Lane, Shared, initialize
-from sklearn_mixup._engine.stack import apply
+from sklearn_mixup._engine.stack import apply, is_plain_mlp
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup.minibatches import bytes_per_row, map_tensors
 
@@ -49,6 +49,8 @@ class Kind:
         Memory that there is.
     on_host : bool
         Whether they are trained on a CPU.
+    is_compiled : bool
+        Whether compiled code takes the steps, which holds no lock, and uses one thread.
     """
 
     n_nets: int
@@ -57,6 +59,7 @@ class Kind:
     n_bytes: int = 1
     free_bytes: int = 2**32
     on_host: bool = True
+    is_compiled: bool = False
 
     def most(self, n_stacks: int, n_threads: int) -> int:
         """Tell how many of them fit into a stack, of so many at a time by so many threads each."""
@@ -92,6 +95,8 @@ def spread(n_workers: int, kind: Kind, size: int | None = None) -> tuple[int, in
     """
     if not kind.on_host:  # All of them would wait for one device.
         return 1, 1
+    if kind.is_compiled:
+        return min(n_workers, kind.n_nets), 1
     choices = [
         (n_stacks, n_threads)
         for n_stacks in range(min(n_workers, kind.n_nets), 0, -1)
@@ -124,6 +129,7 @@ def measure(jobs: Sequence[Any]) -> Kind:
         n_bytes=n_bytes + 64 * lane.n_visits,
         free_bytes=_free_bytes(device),
         on_host=on_host,
+        is_compiled=lane.net.engine == "numba" and is_plain_mlp(lane.net.module_),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -78,6 +79,11 @@ def check_settings(net: Any) -> None:
         )
     if settings.get("hidden_sizes") is not None:
         _check_hidden_sizes(net)
+    if settings.get("engine") == "numba" and importlib.util.find_spec("numba") is None:
+        raise ImportError(
+            "engine='numba' needs numba, which is not installed. Install it, as with "
+            "`pip install sklearn-mixup[numba]`, or use engine='torch'."
+        )
 
 
 def _check_parts(net: Any) -> None:

@@ -13,7 +13,7 @@ from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._engine.draws import draw_mixing
-from sklearn_mixup._engine.step import find_steps
+from sklearn_mixup._engine.road import find_steps
 from sklearn_mixup._net.checks import explain_shapes
 from sklearn_mixup._net.curves import read_curve
 from sklearn_mixup._net.epoch import why_watched
@@ -68,6 +68,7 @@ class VicinalNet(NetEstimator):
 
     _training_type = _WeightedTraining
     slow_because_: str | None = None
+    engine_: str = "torch"
 
     def _apply_dropout(self) -> None:
         """Set p of every dropout layer to `dropout`."""
@@ -96,6 +97,7 @@ class VicinalNet(NetEstimator):
         """Bring the module and the callbacks up to date with the parameters."""
         self._apply_dropout()
         self.slow_because_ = None
+        self.engine_ = "torch"
         if self._training_.watch is not None:  # which writes the loss; accuracy is not asked for
             given = ("valid_loss", "valid_acc")
             self.callbacks_ = [named for named in self.callbacks_ if named[0] not in given]

@@ -41,6 +41,7 @@ _OWN = (
     "class_weight",
     "classes",
     "device",
+    "engine",
     "random_state",
     "train_split",
     "warm_start",
@@ -95,6 +96,8 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         1 shows the progress of training.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU.
+    engine : {"torch", "numba"}, default="torch"
+        As of :class:`MixupClassifier`: with numba a fit on a CPU takes about half the time.
 
     Attributes
     ----------
@@ -162,6 +165,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
+        "engine": [StrOptions({"torch", "numba"})],
     }
 
     def __init__(
@@ -176,6 +180,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         n_jobs: int | None = None,
         verbose: int = 0,
         device: Any = "auto",
+        engine: str = "torch",
     ) -> None:
         self.n_estimators = n_estimators
         self.settings = settings
@@ -186,6 +191,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.device = device
+        self.engine = engine
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -260,6 +266,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
                 rng,
                 max_epochs=self.max_epochs,
                 device=self.device,
+                engine=self.engine,
             ),
             tables,
             deal_folds(rows.codes, n_estimators, rng),

@@ -1,0 +1,222 @@
+"""Steps of MLPs on a CPU by compiled code, which takes many of them at a time.
+
+The kernel reads and writes the tensors of a net or a stack, and of its optimizer, where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from operator import methodcaller
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from sklearn_mixup._engine.stack import DropoutMasks
+from sklearn_mixup._engine.stack_optimizer import StackOptimizer
+from sklearn_mixup._engine.step import WrittenSteps
+from sklearn_mixup._engine.update import Update, decays_apart
+from sklearn_mixup.minibatches import Minibatches, cut_rows
+
+_DTYPES = torch.float32, torch.float64
+_NO_KEYS = np.zeros(0, np.int64)
+
+
+def is_compilable(net: Any, updates: Sequence[Update]) -> bool:
+    """Whether compiled code takes the steps of MLPs whose parameters these optimizers move."""
+    params = [param for update in updates for param in update.params]
+    return (
+        getattr(net, "engine", "torch") == "numba"
+        and all(update.is_plain for update in updates)
+        and all(p.device.type == "cpu" and p.dtype in _DTYPES for p in params)
+    )
+
+
+class Kernel:
+    """The compiled steps of MLPs of one shape that one Adam moves.
+
+    Parameters
+    ----------
+    weights : list of Tensor of shape (n_modules, n_out, n_in)
+        Of each layer.
+    biases : list of Tensor of shape (n_modules, n_out)
+    update : Update
+        Of Adam or AdamW.
+    params : list of Parameter
+        What it moves: the weights of all layers, then the biases.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        update: Update,
+        params: Sequence[Tensor],
+    ) -> None:
+        from sklearn_mixup._engine.kernel import train
+
+        self.train: Any = train
+        update.begin()
+        optimizer = update.optimizer
+        self.turned = tuple(not weight.is_contiguous() for weight in weights)
+        states = [optimizer.state[param] for param in params]
+        self.counts = [state["step"] for state in states]
+        self.n_taken = int(self.counts[0])
+        n_layers = len(weights)
+        self.tensors: list[tuple[np.ndarray, ...]] = []
+        for start, own in ((0, weights), (n_layers, biases)):
+            held = states[start : start + n_layers]
+            averages, squares = (
+                [_held(state, key, like) for state, like in zip(held, own, strict=True)]
+                for key in ("exp_avg", "exp_avg_sq")
+            )
+            for parts in (own, averages, squares):
+                if own is weights:
+                    pairs = zip(parts, self.turned, strict=True)
+                    parts = [part.mT if turned else part for part, turned in pairs]
+                self.tensors.append(tuple(part.detach().numpy() for part in parts))
+        (group,) = optimizer.param_groups
+        self.betas = tuple(float(beta) for beta in group["betas"])
+        self.eps = float(group["eps"])
+        self.decays_apart = decays_apart(optimizer)
+
+    def take(
+        self,
+        start: int,
+        stop: int,
+        X: Tensor,
+        coefficients: Tensor,
+        rates: Tensor,
+        decays: Tensor,
+        *,
+        masks: Tensor | None = None,
+        dropout: DropoutMasks | None = None,
+        modules: slice = slice(1),
+        first: int = 0,
+    ) -> Tensor:
+        """Take steps of the modules `start` to `stop`; return the losses, (n_steps, n_modules).
+
+        Parameters
+        ----------
+        X, coefficients : Tensor of shape (n_modules, n_steps, batch_size, ...)
+            Inputs, and coefficients of the logarithms of the probabilities.
+        rates : Tensor of shape (n_modules, n_steps)
+            Learning rates.
+        decays : Tensor of shape (n_modules,)
+            Weight decays.
+        masks : Tensor of shape (n_modules, n_steps, n_dropped), default=None
+            What the outputs of the hidden layers are multiplied with.
+        dropout : DropoutMasks, default=None
+            What draws masks instead, as `modules` of it, from the step `first` of the epoch on.
+        """
+        n_modules, n_steps = X.shape[:2]
+        keys, most, scale = _NO_KEYS, np.zeros((1, 1), np.int16), X.new_zeros(1, 1).numpy()
+        if dropout is not None:
+            keys, most, scale = (
+                part[modules].numpy() for part in (dropout.epoch_keys, dropout.most, dropout.scale)
+            )
+        if masks is None:
+            masks = X.new_empty(n_modules, n_steps, 0)
+        losses = X.new_empty(n_steps, n_modules)
+        tensors = [tuple(part[start:stop] for part in parts) for parts in self.tensors]
+        self.train(
+            *(x.contiguous().numpy() for x in (X.flatten(3), coefficients, masks)),
+            *(keys, first, most, scale),
+            *tensors,
+            self.turned,
+            *(x.double().contiguous().numpy() for x in (rates, decays)),
+            *(self.decays_apart, self.betas, self.eps),
+            self.n_taken,
+            losses.numpy(),
+        )
+        return losses
+
+    def count(self, n_steps: int) -> None:
+        """Let the optimizer know how many steps all modules have taken."""
+        for count in self.counts:
+            count += n_steps
+        self.n_taken += n_steps
+
+
+def kernel_of(stack: Any, optimizer: StackOptimizer) -> Kernel:
+    """Make the kernel of the MLPs of a stack that an optimizer moves."""
+    here = slice(optimizer.start, optimizer.stop)
+    weights, biases = (
+        [stack.params[f"{layer}.{kind}"][here] for layer in stack.layers]
+        for kind in ("weight", "bias")
+    )
+    params = [
+        optimizer.params[f"{layer}.{kind}"] for kind in ("weight", "bias") for layer in stack.layers
+    ]
+    return Kernel(weights, biases, optimizer.take_step, params)
+
+
+def _held(state: dict[str, Any], key: str, like: Tensor) -> Tensor:
+    """Get what an optimizer holds of a parameter, laid out in memory as the parameter is."""
+    held = state[key].view(like.shape)
+    if held.stride() != like.stride():  # it was loaded
+        state[key] = torch.empty_like(like).copy_(held).view(state[key].shape)
+        held = state[key].view(like.shape)
+    return held
+
+
+class CompiledSteps(WrittenSteps):
+    """The steps of one MLP by compiled code.
+
+    What it takes at a time is a run of minibatches of one size, with an axis of theirs in front.
+    """
+
+    def __init__(self, net: Any, iterator: Minibatches) -> None:
+        super().__init__(net, iterator)
+        layers = [*net.module_.hidden, net.module_.output]
+        params = [layer.weight for layer in layers] + [layer.bias for layer in layers]
+        stacked = [param.detach().unsqueeze(0) for param in params]
+        (update,) = self.updates
+        (self.group,) = update.optimizer.param_groups
+        self.kernel = Kernel(stacked[: len(layers)], stacked[len(layers) :], update, params)
+
+    def cut(self, rows: Any, n_rows: int) -> Iterable[Any]:
+        """Cut rows into runs of minibatches of one size: whole ones, and a shorter one."""
+        X, targets = rows
+        n_whole = len(X) // n_rows
+        for start, n in ((0, n_whole), (n_whole * n_rows, 1)):
+            stop = min(start + n * n_rows, len(X))
+            if start < stop:
+                yield tuple(x[start:stop].unflatten(0, (n, -1)) for x in (X, *targets))
+
+    def cut_epochs(self, rows: Any, n_epochs: int) -> Iterator[Iterable[Any]]:
+        """Cut epochs, of one run of minibatches each."""
+        n_rows = len(rows[0]) // n_epochs
+        epochs = cut_rows(methodcaller("split", n_rows), rows)
+        return (self.cut(epoch, self.iterator.batch_size) for epoch in epochs)
+
+    def take(self, batch: Any) -> list[Tensor]:
+        """Take the steps of a run; list their losses."""
+        X, coefficients, _ = batch
+        losses = self.kernel.take(
+            *(0, 1, X[None], coefficients[None]),
+            torch.tensor([[self._next_rate() for _ in X]], dtype=torch.float64),
+            torch.tensor([self.group["weight_decay"]], dtype=torch.float64),
+            masks=self._draw_masks(X),
+        )
+        self.kernel.count(len(X))
+        return [*losses[:, 0].unbind()]
+
+    def _next_rate(self) -> float:
+        """Tell the learning rate of the next step."""
+        for decay in self.decays:
+            decay.on_batch_begin(self.net, training=True)
+        return float(self.group["lr"])
+
+    def _draw_masks(self, X: Tensor) -> Tensor | None:
+        """Draw the masks of the steps of a run as the layers would, shape (1, n_steps, n)."""
+        if self.p_dropout == 0:
+            return None
+        n_steps, n_rows = X.shape[:2]
+        masks = X.new_ones(1, n_steps, n_rows * sum(self.widths))
+        for step in masks[0]:
+            for part in step.split([n_rows * width for width in self.widths]):
+                F.dropout(part, self.p_dropout, inplace=True)
+        return masks
