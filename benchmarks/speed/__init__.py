@@ -4,6 +4,7 @@ One fit on Abalone (all 4177 rows; without its files, on random numbers of the s
 minibatches of 16, 10 epochs, two hidden layers of 128 and one thread, of
 
 - mixup: `MixupClassifier` with alpha = 0.2, and ERM: the same with alpha = 0;
+- numba: the same with ``engine="numba"``;
 - bare loop: a hand-written PyTorch loop that draws and mixes minibatch by minibatch, as the code
   released with the paper does, on resident tensors, with the same fused Adam;
 - skorch: `NeuralNetClassifier` on the same module and optimizer, with that mixing in its step;
