@@ -16,17 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sklearn_mixup._engine.capture import ChunkedSteps
-from sklearn_mixup._engine.stack import (
-    describe,
-    host_random_states,
-    mlp_backward,
-    view_layers,
-)
+from sklearn_mixup._engine.stack import describe, host_random_states, mlp_backward, view_layers
 from sklearn_mixup._engine.update import RatesOnDevice, Update
 from sklearn_mixup._net.settings import is_foreign
-from sklearn_mixup._net.targets import (
-    LogCoefficients,
-)
+from sklearn_mixup._net.targets import LogCoefficients
 from sklearn_mixup.callbacks import list_decays, only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 
