@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from sklearn_mixup._gan.checks import check_hooks, check_modules, learn_rows, read_rows
 from sklearn_mixup._gan.minibatches import Rounds, cut_table, join_minibatches
 from sklearn_mixup._gan.parts import (
+    PARTS,
     follow_generator,
     go_on_averaging,
     make_networks,
@@ -349,6 +350,7 @@ class MixupGAN(NetEstimator):
     def initialize_optimizer(self) -> Any:
         """Make an optimizer for each module."""
         make_optimizers(self)
+        self._register_virtual_param("lr", _set_lr)
         return self
 
     def load_params(self, *args: Any, f_generator: Any = None, **kwargs: Any) -> None:
@@ -615,6 +617,15 @@ class MixupGAN(NetEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """Not available: a GAN has nothing to predict."""
         raise NotImplementedError
+
+
+def _set_lr(gan: Any, param: str, value: float) -> None:
+    """Set the learning rate of both optimizers, where it is not one of their own."""
+    gan.lr = value
+    for part in PARTS:
+        if f"optimizer_{part}__lr" not in vars(gan):
+            for group in getattr(gan, f"optimizer_{part}_").param_groups:
+                group["lr"] = value
 
 
 _PARAMETERS = inspect.signature(MixupGAN.__init__).parameters.keys() - {"self", "kwargs"}

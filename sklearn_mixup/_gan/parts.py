@@ -51,13 +51,3 @@ def make_optimizers(gan: Any) -> None:
         parameters = getattr(gan, part + "_").named_parameters()
         args, kwargs = gan.get_params_for_optimizer(name, parameters)
         setattr(gan, name + "_", getattr(gan, name)(*args, **kwargs))
-    gan._register_virtual_param("lr", _set_lr)
-
-
-def _set_lr(gan: Any, param: str, value: float) -> None:
-    """Set the learning rate of both optimizers, where it is not one of their own."""
-    gan.lr = value
-    for part in PARTS:
-        if f"optimizer_{part}__lr" not in vars(gan):
-            for group in getattr(gan, f"optimizer_{part}_").param_groups:
-                group["lr"] = value
