@@ -108,6 +108,25 @@ def test_a_stack_ends_as_by_torch(params, table):
         assert_same(one, other)
 
 
+def test_a_net_that_takes_no_step_has_an_optimizer_that_holds_nothing(table):
+    (net,) = fit_fused([make_net(max_epochs=0)], *([part] for part in table))
+    assert not net.optimizer_.state
+    assert not make_net(max_epochs=0).fit(*table).optimizer_.state
+
+
+def test_a_compiled_stack_that_is_interrupted_keeps_its_last_whole_epoch(table):
+    def stop(net):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+    net, expected = make_net(), make_net().fit(*table)
+    with pytest.raises(KeyboardInterrupt):
+        fit_fused([net], *([part] for part in table), on_epoch_end=stop)
+    found = [row["train_loss"] for row in net.history]
+    assert found == pytest.approx([row["train_loss"] for row in expected.history[:3]], rel=1e-4)
+    assert all(state["step"] == 15 for state in net.optimizer_.state.values())
+
+
 @pytest.mark.usefixtures("float64")
 @pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW])
 def test_nets_of_a_stack_have_their_own_rates_decays_and_dropout(optimizer, table):

@@ -154,8 +154,6 @@ class Group:
         # Whether compiled code takes the steps.
         self.compiles = isinstance(self.stack, StackedMLP) and is_compilable(net, updates)
         self.kernels: list[Kernel] = []
-        if self.compiles:
-            self.kernels = [kernel_of(self.stack, optimizer) for optimizer in self.optimizers]
         for lane in lanes:
             lane.net.engine_ = "numba" if self.compiles else "torch"
         self.chunked: ChunkedSteps | None = None
@@ -533,6 +531,8 @@ class Group:
 
     def _take_compiled(self, steps: _Steps) -> list[tuple[int, Tensor]]:
         """Take steps by compiled code; list the losses, and whose they are."""
+        if not self.kernels:
+            self.kernels = [kernel_of(self.stack, optimizer) for optimizer in self.optimizers]
         X, targets = steps.rows
         losses = []
         for optimizer, kernel, places in zip(
