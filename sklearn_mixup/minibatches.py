@@ -18,7 +18,6 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklearn_mixup._streams import Stream, draw_words, sort_words
-from sklearn_mixup.vicinal import draw_lam
 
 __all__ = ["Minibatches"]
 
@@ -302,24 +301,6 @@ def draw_passes(each: Sequence[Minibatches]) -> Tensor:
 def count_joined(n_rows: int, batch_size: int, joins: bool) -> int:
     """Tell how many rows the minibatches of a run of rows have, the last of which may be joined."""
     return n_rows if joins and n_rows == batch_size + 1 else batch_size
-
-
-def draw_lam_of_rows(
-    streams: Sequence[Stream],
-    n_rows: int,
-    *,
-    alphas: Sequence[float],
-    lam_per: str,
-    batch_size: int,
-) -> Tensor:
-    """Draw the weights of the rows of consecutive minibatches, one for each row or minibatch.
-
-    Each stream gives those of `n_rows`, by its alpha > 0: shape (n_streams, n_rows).
-    """
-    if lam_per == "sample":
-        return draw_lam(streams, n_rows, alphas)
-    lam = draw_lam(streams, -(-n_rows // batch_size), alphas)
-    return lam.repeat_interleave(min(batch_size, n_rows), -1)[..., :n_rows]
 
 
 def _gather(visits: Tensor | None, start: int, stop: int, tensor: Tensor) -> Tensor:

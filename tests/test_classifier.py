@@ -15,7 +15,6 @@ from torch import nn
 from torch.testing import assert_close
 
 import sklearn_mixup._engine.draws as draws_module
-import sklearn_mixup.minibatches as minibatches_module
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup.modules import MLP
 from tests.recording import HostReads, Recording
@@ -88,7 +87,7 @@ def test_alpha_zero_draws_nothing(iris, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("something was drawn")
 
-    monkeypatch.setattr(minibatches_module, "draw_lam", refuse)
+    monkeypatch.setattr(draws_module, "draw_lam", refuse)
     monkeypatch.setattr(draws_module, "draw_partner", refuse)
     classifier(alpha=0).fit(*iris)
     with pytest.raises(AssertionError, match="something was drawn"):
@@ -165,7 +164,7 @@ def test_lam_is_drawn_per_minibatch_or_per_sample(iris, lam_per, monkeypatch):
         sizes.extend([n_lams] * len(streams))
         return torch.full(shape, 0.5, dtype=torch.float64, device=streams[0].device)
 
-    monkeypatch.setattr(minibatches_module, "draw_lam", spy)
+    monkeypatch.setattr(draws_module, "draw_lam", spy)
     classifier(lam_per=lam_per, batch_size=16, max_epochs=2).fit(*iris)
     assert sizes == ([10, 10] if lam_per == "minibatch" else [150, 150])
 
@@ -204,7 +203,7 @@ def test_training_loss_is_the_objective_written_out(
     lam = torch.rand(n_draws, generator=generator, dtype=torch.float64)
     partner = torch.randperm(n_rows, generator=generator)
     for module, name, draw in (
-        (minibatches_module, "draw_lam", lam),
+        (draws_module, "draw_lam", lam),
         (draws_module, "draw_partner", partner),
     ):
         monkeypatch.setattr(

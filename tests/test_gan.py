@@ -30,7 +30,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-import sklearn_mixup.minibatches as minibatches_module
+import sklearn_mixup._engine.draws as draws_module
 from sklearn_mixup import MixupGAN
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import sample_lam
@@ -249,7 +249,7 @@ def test_alpha_zero_draws_no_lam(X, monkeypatch):
     def refuse(*args):
         raise AssertionError("something was drawn")
 
-    monkeypatch.setattr(minibatches_module, "draw_lam", refuse)
+    monkeypatch.setattr(draws_module, "draw_lam", refuse)
     quick(alpha=0).fit(X)
     with pytest.raises(AssertionError, match="something was drawn"):
         quick(alpha=0.1).fit(X)

@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.capture import FEWEST, RECORDERS, ChunkedSteps
 from sklearn_mixup._engine.compiled import Kernel, is_compilable, kernel_of
-from sklearn_mixup._engine.draws import Draws
+from sklearn_mixup._engine.draws import Draws, mix_rows
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._engine.stack import (
     DropoutMasks,
@@ -37,7 +37,7 @@ from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.epoch import take_steps
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._net.session import Data
-from sklearn_mixup._net.targets import LogCoefficients, is_plain_cross_entropy
+from sklearn_mixup._net.targets import LogCoefficients, is_plain_cross_entropy, mix_targets
 from sklearn_mixup.minibatches import bytes_per_row, cut_rows, list_tensors, map_tensors
 from sklearn_mixup.modules import MLP
 
@@ -351,9 +351,9 @@ class Group:
             partner = torch.arange(len(y), device=self.device)
             partner += self.draws.distance[here].flatten()
             mixing = self.draws.lam[here].flatten(), partner
-        X, y = self.net._mix(X, y, weight, mixing, batch_size)
+        X, y = mix_rows(self.net, X, y, weight, mixing, batch_size)
         if isinstance(self.stack, StackedMLP) and not isinstance(y, LogCoefficients):
-            y = self.net._mix_targets(y, None, None, batch_size)
+            y = mix_targets(self.net, y, None, None, batch_size)
         shape = (n_modules, n_steps, batch_size)
         return map_tensors(lambda part: part.unflatten(0, shape), (X, y))
 

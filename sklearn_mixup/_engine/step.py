@@ -19,7 +19,7 @@ from sklearn_mixup._engine.capture import ChunkedSteps
 from sklearn_mixup._engine.stack import describe, host_random_states, mlp_backward, view_layers
 from sklearn_mixup._engine.update import RatesOnDevice, Update
 from sklearn_mixup._net.settings import is_foreign
-from sklearn_mixup._net.targets import LogCoefficients
+from sklearn_mixup._net.targets import LogCoefficients, mix_targets
 from sklearn_mixup.callbacks import list_decays, only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 
@@ -145,7 +145,7 @@ class WrittenSteps(Steps):
     def prepare(self, X: Any, y: Any, n_rows: int, n_epochs: int = 1) -> tuple[Any, Any]:
         """Turn targets into coefficients and their sums."""
         if not isinstance(y, LogCoefficients):
-            y = self.net._mix_targets(y, None, None, n_rows, n_epochs)
+            y = mix_targets(self.net, y, None, None, n_rows, n_epochs)
         return X.flatten(1), (y.rows, y.rows.sum(-1, keepdim=True))
 
     def step(self, batch: tuple[Tensor, Any]) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._net.checks import first_output
-from sklearn_mixup._net.targets import is_plain_cross_entropy
+from sklearn_mixup._net.targets import is_plain_cross_entropy, mix_targets
 from sklearn_mixup._net.validation import count_numbers, cut_at_once, loss_of_rows
 from sklearn_mixup.minibatches import map_tensors
 
@@ -51,7 +51,7 @@ class StackValidation:
         if is_plain_cross_entropy(self.net.criterion_):
             self.coefficients = pad_sequence(
                 [
-                    lane.net._mix_targets(*part[1:], None, len(part.y)).rows
+                    mix_targets(lane.net, *part[1:], None, len(part.y)).rows
                     for lane, part in zip(lanes, self.held, strict=True)
                 ],
                 batch_first=True,

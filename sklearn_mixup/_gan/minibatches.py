@@ -11,9 +11,10 @@ import torch
 from skorch.dataset import unpack_data
 from torch import Tensor
 
+from sklearn_mixup._engine.draws import draw_lam_of_rows
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.session import count_rows
-from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row, draw_lam_of_rows
+from sklearn_mixup.minibatches import Minibatches, Rows, augmented, bytes_per_row
 
 
 def cut_table(
@@ -67,10 +68,7 @@ def _with_lam(gan: Any, X: Tensor, y: Any, *, batch_size: int) -> tuple[Tensor, 
     """Draw the weight of every row of data; there is nothing to be done with `y`."""
     if gan.alpha == 0:
         return X, X.new_ones(len(X))
-    streams, per = [gan._training_.lam_stream], gan.lam_per
-    (lam,) = draw_lam_of_rows(
-        streams, len(X), alphas=[gan.alpha], lam_per=per, batch_size=batch_size
-    )
+    (lam,) = draw_lam_of_rows([gan], len(X), batch_size)
     return X, lam.to(X.dtype)
 
 

@@ -97,19 +97,23 @@ def run_epochs(
 
     `datasets` and `iterators` are those to train on and to validate on, which may be None.
     """
-    training = net._training_
+    n_epochs, watch = net._training_.n_planned, net._training_.watch
     told = dict(zip(("dataset_train", "dataset_valid"), datasets, strict=True))
     minibatches, held_out = iterators
-    for _ in range(training.n_planned):
-        if training.watch is not None and training.watch.has_ended:
+    for _ in range(n_epochs):
+        if watch is not None and watch.has_ended:
             return
         net.notify("on_epoch_begin", **told)
         net.run_single_epoch(
             minibatches, training=True, prefix="train", step_fn=net.train_step, **fit_params
         )
-        net.run_single_epoch(
-            held_out, training=False, prefix="valid", step_fn=net.validation_step, **fit_params
-        )
+        # A watch looks in one go, unless somebody asks for the steps.
+        if watch is None or is_foreign(net.run_single_epoch) or why_watched(net, training=False):
+            net.run_single_epoch(
+                held_out, training=False, prefix="valid", step_fn=net.validation_step, **fit_params
+            )
+        if watch is not None:
+            watch.look(net)
         net.notify("on_epoch_end", **told)
 
 
@@ -117,8 +121,6 @@ def run_epoch(
     net: Any, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
 ) -> None:
     """Compute an epoch, and see that it came to something if it is one of training."""
-    if iterator is None:
-        return
     session = net._training_ if training else None
     losses: list[list[float]] = []
     steps = None if session is None else net._find_steps(iterator, step_fn, fit_params)

@@ -80,24 +80,19 @@ def check_criterion(criterion: Any, y: Tensor) -> None:
 
 
 def mix_targets(
-    criterion: nn.Module | None,
+    net: Any,
     y: Tensor,
     weight: Tensor | None,
     mixing: tuple[Tensor, Tensor] | None,
-    *,
     batch_size: int,
-    shares_lam: bool,
-    n_outputs: int | None,
-    dtype: torch.dtype,
     n_epochs: int = 1,
 ) -> Any:
-    """Prepare the targets of consecutive minibatches of `batch_size` rows, of equal epochs.
+    """Prepare the targets of consecutive minibatches of `batch_size` rows for a net's `get_loss`.
 
-    `mixing` is lam and the partners, None of rows that are not mixed. `shares_lam` tells whether
-    the rows of a minibatch have one lam. `n_outputs` is the width of the output; None where nobody
-    has said what the classes are.
+    `mixing` is lam and the partners, None of rows that are not mixed. Epochs have as many rows.
     """
-    criterion = unwrap(criterion)
+    criterion = unwrap(getattr(net, "criterion_", None))  # A subclass may name its own otherwise.
+    n_outputs, dtype = getattr(net, "n_outputs_", None), net._module_dtype()
     if is_plain_cross_entropy(criterion) and n_outputs is not None:
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
         rows = rows if weight is None else rows * weight.unsqueeze(1)
@@ -118,7 +113,7 @@ def mix_targets(
         return mix(y, partner, lam=lam)
     place = torch.arange(len(y), device=y.device)
     start = place - place % (len(y) // n_epochs) % batch_size
-    if weight is None and shares_lam:
+    if weight is None and net.lam_per == "minibatch":
         return SharedTargets(y, partner - start, lam)
     return MixedTargets(y, partner - start, lam, torch.ones_like(lam) if weight is None else weight)
 

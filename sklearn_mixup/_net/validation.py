@@ -19,6 +19,7 @@ from torch.utils.data import IterableDataset, Subset
 from sklearn_mixup._net.checks import check_inputs, check_sample_weight, check_y
 from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.last_good import LastGood
+from sklearn_mixup._net.targets import mix_targets
 from sklearn_mixup.minibatches import Minibatches, Rows, map_tensors
 
 # Numbers that a layer puts out for the rows that are looked at together, about.
@@ -305,5 +306,5 @@ def loss_of_rows(net: Any, output: Any, y: Tensor, weight: Tensor | None) -> Ten
     """Compute the mean loss of rows as they are, each times its weight."""
     targets: Any = y
     if weight is not None:
-        targets = net._mix_targets(y, weight, None, len(y))
+        targets = mix_targets(net, y, weight, None, len(y))
     return net.get_loss(output, targets, X=None, training=False)

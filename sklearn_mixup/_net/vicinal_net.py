@@ -12,11 +12,10 @@ from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from sklearn_mixup._engine.draws import draw_mixing
+from sklearn_mixup._engine.draws import draw_mixing, mix_rows
 from sklearn_mixup._engine.road import find_steps
 from sklearn_mixup._net.checks import explain_shapes
 from sklearn_mixup._net.curves import read_curve
-from sklearn_mixup._net.epoch import why_watched
 from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.iterators import normalises_batches
 from sklearn_mixup._net.loading import MappedLoader
@@ -26,7 +25,6 @@ from sklearn_mixup._net.targets import (
     UNMIXED,
     LogCoefficients,
     log_coefficient_loss,
-    mix_targets,
     two_term_loss,
     unwrap,
 )
@@ -37,9 +35,7 @@ from sklearn_mixup.minibatches import (
     bytes_per_row,
     content_order,
     count_joined,
-    map_tensors,
 )
-from sklearn_mixup.vicinal import mix
 
 # An epoch never gets longer than this times the table by weights that count as repeats.
 _MAX_REPEATS = 10
@@ -116,16 +112,6 @@ class VicinalNet(NetEstimator):
         if watch is not None and dataset is watch.dataset:
             watch.open(self, iterator)
         return iterator
-
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
-        """Compute an epoch; that of validation in one go, unless somebody asks for its steps."""
-        watch = None if training or self._training_ is None else self._training_.watch
-        if watch is None or why_watched(self, training=False) is not None:
-            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        if watch is not None:
-            watch.look(self)
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -253,45 +239,7 @@ class VicinalNet(NetEstimator):
         n_rows = len(y) // n_epochs
         batch_size = n_rows if batch_size is None else count_joined(n_rows, batch_size, joins)
         mixing = self._draw_mixing(n_rows, batch_size, n_epochs) if self._mixes_now() else None
-        return self._mix(X, y, weight, mixing, batch_size, n_epochs)
-
-    def _mix(
-        self,
-        X: Rows,
-        y: Tensor,
-        weight: Tensor | None,
-        mixing: tuple[Tensor, Tensor] | None,
-        batch_size: int,
-        n_epochs: int = 1,
-    ) -> tuple[Rows, Any]:
-        """Mix inputs, targets and weights by one draw; neither mixed nor weighed they stay."""
-        if mixing is not None:
-            lam, partner = mixing
-            X = map_tensors(partial(mix, partner=partner, lam=lam), X)
-        elif weight is None:
-            return X, y
-        return X, self._mix_targets(y, weight, mixing, batch_size, n_epochs)
-
-    def _mix_targets(
-        self,
-        y: Tensor,
-        weight: Tensor | None,
-        mixing: tuple[Tensor, Tensor] | None,
-        batch_size: int,
-        n_epochs: int = 1,
-    ) -> Any:
-        """Prepare the targets of consecutive minibatches for `get_loss`."""
-        return mix_targets(
-            getattr(self, "criterion_", None),  # A subclass may name its own otherwise.
-            y,
-            weight,
-            mixing,
-            batch_size=batch_size,
-            shares_lam=self.lam_per == "minibatch",
-            n_outputs=getattr(self, "n_outputs_", None),
-            dtype=self._module_dtype(),
-            n_epochs=n_epochs,
-        )
+        return mix_rows(self, X, y, weight, mixing, batch_size, n_epochs)
 
     # -- a step ----------------------------------------------------------------
 
