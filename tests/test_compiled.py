@@ -2,6 +2,8 @@
 
 import importlib.util
 import pickle
+import subprocess
+import sys
 from functools import partial
 
 import numpy as np
@@ -214,6 +216,18 @@ def test_products_are_numpys(shape):
         found = out.copy()
         product(A, other, found)
         np.testing.assert_allclose(found, out + A @ B, rtol=0, atol=1e-13)
+
+
+@pytest.mark.slow
+def test_a_machine_without_a_folder_to_write_to_compiles_anew_each_time():
+    code = (
+        "from numba.core import caching\n"
+        "for kind in (caching.CompileResultCacheImpl, caching.CodeLibraryCacheImpl):\n"
+        "    kind._locator_classes = []\n"
+        "import sklearn_mixup._engine.kernel as kernel\n"
+        "assert type(kernel.train._cache).__name__ == 'NullCache'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_no_lock_is_held_while_steps_are_taken():

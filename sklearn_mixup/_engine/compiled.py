@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from operator import methodcaller
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -140,17 +140,86 @@ class Kernel:
         self.n_taken += n_steps
 
 
-def kernel_of(stack: Any, optimizer: StackOptimizer) -> Kernel:
-    """Make the kernel of the MLPs of a stack that an optimizer moves."""
-    here = slice(optimizer.start, optimizer.stop)
-    weights, biases = (
-        [stack.params[f"{layer}.{kind}"][here] for layer in stack.layers]
-        for kind in ("weight", "bias")
-    )
-    params = [
-        optimizer.params[f"{layer}.{kind}"] for kind in ("weight", "bias") for layer in stack.layers
-    ]
-    return Kernel(weights, biases, optimizer.take_step, params)
+class StackSteps(NamedTuple):
+    """Steps of nets `start` to `stop` from place `first` of the epoch on, for compiled code."""
+
+    start: int
+    stop: int
+    # Shape (n_modules, n_steps, batch_size, ...).
+    rows: Any
+    first: int
+    # For each of the optimizers, the place in the epoch of each step.
+    places: Sequence[Sequence[int]]
+
+
+class StackKernels:
+    """The kernels of a stack of MLPs, one for each of its optimizers.
+
+    Parameters
+    ----------
+    stack : StackedMLP
+    optimizers : list of StackOptimizer
+    lanes : list of Lane
+        The nets.
+    masks : DropoutMasks or None
+    """
+
+    def __init__(
+        self,
+        stack: Any,
+        optimizers: Sequence[StackOptimizer],
+        lanes: Sequence[Any],
+        masks: DropoutMasks | None,
+    ) -> None:
+        self.optimizers = optimizers
+        self.lanes = lanes
+        self.masks = masks
+        self.kernels = [self._make(stack, optimizer) for optimizer in optimizers]
+
+    @staticmethod
+    def _make(stack: Any, optimizer: StackOptimizer) -> Kernel:
+        """Make the kernel of the nets that an optimizer moves."""
+        here = slice(optimizer.start, optimizer.stop)
+        weights, biases = (
+            [stack.params[f"{layer}.{kind}"][here] for layer in stack.layers]
+            for kind in ("weight", "bias")
+        )
+        params = [
+            optimizer.params[f"{layer}.{kind}"]
+            for kind in ("weight", "bias")
+            for layer in stack.layers
+        ]
+        return Kernel(weights, biases, optimizer.take_step, params)
+
+    def take(self, steps: StackSteps, n_epochs_done: int) -> list[tuple[int, Tensor]]:
+        """Take steps; list the losses, shape (n_steps, n_modules), and whose they are."""
+        X, targets = steps.rows
+        losses = []
+        for optimizer, kernel, places in zip(
+            self.optimizers, self.kernels, steps.places, strict=True
+        ):
+            if not places:
+                continue
+            start, stop = max(steps.start, optimizer.start), min(steps.stop, optimizer.stop)
+            here = slice(start - steps.start, stop - steps.start)
+            lanes = self.lanes[start:stop]
+            n_before = n_epochs_done * len(lanes[0].minibatches)
+            factors = [lanes[0].factor(n_before + place) for place in places]
+            lr, decays = (
+                torch.tensor(values, dtype=torch.float64)
+                for values in ([lane.lr for lane in lanes], [lane.weight_decay for lane in lanes])
+            )
+            found = kernel.take(
+                *(start - optimizer.start, stop - optimizer.start, X[here], targets.rows[here]),
+                *(lr[:, None] * torch.tensor(factors, dtype=torch.float64), decays),
+                dropout=self.masks,
+                modules=slice(start, stop),
+                first=steps.first,
+            )
+            if stop == optimizer.stop:  # The others' last minibatches are of the same step.
+                kernel.count(len(places))
+            losses.append((start, found))
+        return losses
 
 
 def _held(state: dict[str, Any], key: str, like: Tensor) -> Tensor:

@@ -27,10 +27,20 @@ _GOLDEN = np.uint64(GOLDEN)
 _SHIFTS = tuple(np.uint64(n_bits) for n_bits, _ in ROUNDS)
 _FACTORS = tuple(np.uint64(factor) for _, factor in ROUNDS)
 
-# Sums may be taken in any order, but NaN and infinity are what they are: they tell of divergence.
-_compiled = njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"}
-)
+
+def _compiled(function: Any) -> Any:
+    """Let numba compile a function, and keep what comes of it where it finds a place."""
+    # Sums may be taken in any order, but NaN and infinity are what they are: they tell of
+    # divergence.
+    options: dict[str, Any] = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": {"contract", "reassoc", "nsz", "arcp"},
+    }
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # no folder that may be written to
+        return njit(**options)(function)
 
 
 @_compiled

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.capture import FEWEST, RECORDERS, ChunkedSteps
-from sklearn_mixup._engine.compiled import Kernel, is_compilable, kernel_of
+from sklearn_mixup._engine.compiled import StackKernels, StackSteps, is_compilable
 from sklearn_mixup._engine.draws import Draws, mix_rows
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._engine.stack import (
@@ -45,18 +45,6 @@ from sklearn_mixup.modules import MLP
 # for it; those of a step are the least. On a CPU they should stay in the cache.
 _NUMBERS_AHEAD = {"cpu": 2**18, "cuda": 2**27}
 _NUMBERS_GATHERED = {"cpu": 2**18, "cuda": 2**24}
-
-
-class _Steps(NamedTuple):
-    """Steps of nets `start` to `stop` from place `first` of the epoch on, for compiled code."""
-
-    start: int
-    stop: int
-    # Shape (n_modules, n_steps, batch_size, ...).
-    rows: Any
-    first: int
-    # For each of the optimizers, the place in the epoch of each step.
-    places: Sequence[Sequence[int]]
 
 
 # Of nets `start` to `stop` the rows of a minibatch of each, and random bits.
@@ -153,7 +141,7 @@ class Group:
         updates = [optimizer.take_step for optimizer in self.optimizers]
         # Whether compiled code takes the steps.
         self.compiles = isinstance(self.stack, StackedMLP) and is_compilable(net, updates)
-        self.kernels: list[Kernel] = []
+        self.kernels: StackKernels | None = None
         for lane in lanes:
             lane.net.engine_ = "numba" if self.compiles else "torch"
         self.chunked: ChunkedSteps | None = None
@@ -382,7 +370,7 @@ class Group:
             n_drawn = min(self.n_ahead, first + n_steps - k)
             yield from self.masks.draw(start, stop, k, n_drawn, n_numbers).unbind(1)
 
-    def minibatches(self) -> Iterator[_Minibatches | _Run | _Steps]:
+    def minibatches(self) -> Iterator[_Minibatches | _Run | StackSteps]:
         """Draw, gather and mix chunk after chunk; yield a minibatch of each net at once."""
         self._draw()
         yield from self._full_minibatches(self.n_epochs_done)
@@ -393,10 +381,12 @@ class Group:
         else:
             yield self._last_minibatches()
 
-    def take(self, minibatches: _Minibatches | _Run | _Steps) -> list[tuple[int, Tensor]]:
+    def take(self, minibatches: _Minibatches | _Run | StackSteps) -> list[tuple[int, Tensor]]:
         """Take a step of each net; list the losses, shape (n_steps, n_modules), and whose."""
-        if isinstance(minibatches, _Steps):
-            return self._take_compiled(minibatches)
+        if isinstance(minibatches, StackSteps):
+            if self.kernels is None:
+                self.kernels = StackKernels(self.stack, self.optimizers, self.lanes, self.masks)
+            return self.kernels.take(minibatches, self.n_epochs_done)
         if isinstance(minibatches, _Run):
             assert self.chunked is not None
             return [(0, self.chunked.take(*minibatches[:2], n_in_all=minibatches.n_in_all))]
@@ -415,7 +405,7 @@ class Group:
                 step = self.n_epochs_done * len(lane.minibatches) + place
                 optimizer.step(lane.factor(step))
 
-    def _full_minibatches(self, epoch: int) -> Iterator[_Minibatches | _Run | _Steps]:
+    def _full_minibatches(self, epoch: int) -> Iterator[_Minibatches | _Run | StackSteps]:
         """Yield the full minibatches, or runs of them whose steps are replayed."""
         if self.masks is not None:
             self.masks.begin(2 * epoch)
@@ -507,7 +497,7 @@ class Group:
 
     # -- compiled ---------------------------------------------------------------------------
 
-    def _full_steps(self, first: int, active: Sequence[int], rows: Any) -> Iterator[_Steps]:
+    def _full_steps(self, first: int, active: Sequence[int], rows: Any) -> Iterator[StackSteps]:
         """Yield the steps from place `first` on, of `active` nets each."""
         k = 0
         for stop, run in itertools.groupby(active):
@@ -516,49 +506,20 @@ class Group:
             chosen = map_tensors(operator.itemgetter(here), rows)
             places = range(first + k, first + k + n_steps)
             each = [places if optimizer.start < stop else () for optimizer in self.optimizers]
-            yield _Steps(0, stop, chosen, first + k, each)
+            yield StackSteps(0, stop, chosen, first + k, each)
             k += n_steps
 
-    def _last_steps(self) -> Iterator[_Steps]:
+    def _last_steps(self) -> Iterator[StackSteps]:
         """Gather the last minibatches, those of one length at a time."""
         for start, stop in self.cohorts:
             if (n_rows := self.n_last[start]) > 0:
                 rows = self._gather(start, stop, self.lanes[start].n_visits - n_rows, 1, n_rows)
                 place = len(self.lanes[start].minibatches) - 1
                 here = [optimizer.start <= start < optimizer.stop for optimizer in self.optimizers]
-                yield _Steps(start, stop, rows, 0, [(place,) if takes else () for takes in here])
+                yield StackSteps(
+                    start, stop, rows, 0, [(place,) if takes else () for takes in here]
+                )
                 self.progress(stop - start)
-
-    def _take_compiled(self, steps: _Steps) -> list[tuple[int, Tensor]]:
-        """Take steps by compiled code; list the losses, and whose they are."""
-        if not self.kernels:
-            self.kernels = [kernel_of(self.stack, optimizer) for optimizer in self.optimizers]
-        X, targets = steps.rows
-        losses = []
-        for optimizer, kernel, places in zip(
-            self.optimizers, self.kernels, steps.places, strict=True
-        ):
-            if not places:
-                continue
-            start, stop = max(steps.start, optimizer.start), min(steps.stop, optimizer.stop)
-            here = slice(start - steps.start, stop - steps.start)
-            own = slice(start - optimizer.start, stop - optimizer.start)
-            lane = self.lanes[optimizer.start]
-            n_before = self.n_epochs_done * len(lane.minibatches)
-            factors = [lane.factor(n_before + place) for place in places]
-            lr = torch.tensor([lane.lr for lane in self.lanes[start:stop]], dtype=torch.float64)
-            found = kernel.take(
-                *(own.start, own.stop, X[here], targets.rows[here]),
-                lr[:, None] * torch.tensor(factors, dtype=torch.float64),
-                torch.tensor([float(lane.weight_decay) for lane in self.lanes[start:stop]]),
-                dropout=self.masks,
-                modules=slice(start, stop),
-                first=steps.first,
-            )
-            if stop == optimizer.stop:  # The others' last minibatches are of the same step.
-                kernel.count(len(places))
-            losses.append((start, found))
-        return losses
 
 
 def _power_of_two(n: int) -> int:
