@@ -77,8 +77,8 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         Parameters of :class:`MixupClassifier` to choose among, as in ``[{"alpha": 0}, {"alpha": 1},
         {"module__hidden_sizes": (256,)}]``; and ``"bins"``, which shows numbers to the networks
         piece by piece too (piecewise linear encoding [2]_), in so many bins. None is a handful that
-        suits most tables; ``[{}]`` are the defaults of :class:`MixupClassifier`, with no choice and
-        in the least time.
+        suits most tables; one setting, as ``[{"alpha": 0.2}]``, is no choice, in the least time.
+        What a setting does not name is that of :class:`MixupClassifier`, but for `max_epochs`.
     max_epochs : int, default=64
         Epochs of each network; the learning rate falls to zero over them.
     class_weight : dict or "balanced", default=None
