@@ -7,6 +7,7 @@ from benchmarks import (
     between,
     calibration,
     cifar,
+    committee,
     corrupted,
     defaults,
     gan,
@@ -23,13 +24,13 @@ from benchmarks._lab.experiment import Experiment
 # In the paper's order, then what is not in it.
 _MODULES = (
     *(toy, between, imagenet, cifar, speech, corrupted, adversarial, tabular, gan),
-    *(calibration, peers, defaults, variants, speed),
+    *(calibration, peers, committee, defaults, variants, speed),
 )
 EXPERIMENTS: dict[str, Experiment] = {it.EXPERIMENT.name: it.EXPERIMENT for it in _MODULES}
 # In the order of `all`: after minutes the report is worth a look.
 QUICK_FIRST = (
     *("toy", "tabular", "calibration", "imagenet", "between", "speech", "adversarial", "cifar"),
-    *("corrupted", "defaults", "variants", "peers", "gan", "speed"),
+    *("corrupted", "defaults", "variants", "committee", "peers", "gan", "speed"),
 )
 
 

@@ -103,6 +103,16 @@ def missing_tables_note(missing: Sequence[str]) -> str:
     )
 
 
+def as_categories(table: Table) -> pd.DataFrame:
+    """Get the features with nominal columns, and those of words, as categories, which are words."""
+    X = table.X.copy()
+    words = X.select_dtypes(exclude="number").columns
+    for name in {*table.nominal, *words}:
+        column = X[name].astype(object)
+        X[name] = column.astype(str).where(column.notna(), None).astype("category")
+    return X
+
+
 def make_preprocessor(table: Table, features: str) -> ColumnTransformer:
     """Turn a table into numbers: "raw", or "standardised" with nominal columns one-hot."""
     columns, incomplete = table.X.columns, table.X.isna().any().to_numpy()

@@ -7,13 +7,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
-from benchmarks._data.tables import Table
+from benchmarks._data.tables import Table, as_categories
 from benchmarks._nets.vision import import_torchvision
 
 # make(table, split, rounds): `rounds` of training, the default if that is None.
@@ -21,16 +20,6 @@ Make = Callable[[Table, int, int | None], Any]
 # Beyond so many columns TabM-D has its numbers as they are: of 10,000 columns it would make
 # 160,000, and need half a minute for a minibatch.
 WIDE = 1000
-
-
-def as_categories(table: Table) -> pd.DataFrame:
-    """Get the features with nominal columns, and those of words, as categories, which are words."""
-    X = table.X.copy()
-    words = X.select_dtypes(exclude="number").columns
-    for name in {*table.nominal, *words}:
-        column = X[name].astype(object)
-        X[name] = column.astype(str).where(column.notna(), None).astype("category")
-    return X
 
 
 def make_catboost(table: Table, split: int, rounds: int | None) -> Any:

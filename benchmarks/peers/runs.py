@@ -12,10 +12,9 @@ from typing import Any
 from sklearn.metrics import roc_auc_score
 
 from benchmarks._data.splits import TEST_SHARE, split_rows
-from benchmarks._data.tables import load_by_cost, load_table
+from benchmarks._data.tables import as_categories, load_by_cost, load_table
 from benchmarks._lab.runs import Task
 from benchmarks._lab.scores import measure
-from benchmarks.peers.anchors import as_categories
 from benchmarks.peers.methods import METHODS, Budget
 
 KEY = ("table", "method", "split")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._lab.changes.compare import YARDSTICK, Change
 from benchmarks._nets.tables import DEFAULTS
 from benchmarks.variants.nets import NearestMixup, NearMixup, SameClassMixup
 from sklearn_mixup import MixupClassifier
@@ -43,13 +44,9 @@ def set_next_alpha(net: MixupClassifier, alphas: np.ndarray) -> None:
 
 
 @dataclass(frozen=True)
-class Variant:
+class Variant(Change):
     """One change of the recipe."""
 
-    name: str  # its key in the runs
-    kind: str  # what it changes; variants of a kind stand together
-    change: str  # in words
-    beside: str = "reference"  # name of what it is compared with
     params: Mapping[str, Any] = field(default_factory=dict)  # other than the classifier's defaults
     classifier: type[MixupClassifier] = MixupClassifier  # nets of subclasses are trained one by one
     numbers: str = "standardised"  # how numeric columns come: or as "quantiles"
@@ -73,7 +70,7 @@ class Variant:
 
 
 _SPACE, _PARTNER, _SCHEDULE = "Space", "Partner", "Alpha over the fit"
-_ENSEMBLE, _YARDSTICK = "Ensemble", "Yardstick"
+_ENSEMBLE = "Ensemble"
 # Parts of the epochs at whose end nothing is mixed.
 _LAST = {"8th": (1 / 8, "eighth"), "4th": (1 / 4, "quarter"), "half": (1 / 2, "half")}
 
@@ -115,8 +112,8 @@ _ALL = (
         n_nets=8,
         bootstrap=True,
     ),
-    Variant("nets_8", _YARDSTICK, "8 nets, averaged", n_nets=8),
-    Variant("dropout", _YARDSTICK, "dropout 0.2", params={"dropout": 0.2}),
-    Variant("erm", _YARDSTICK, "no mixing at all (ERM)", params={"alpha": 0.0}),
+    Variant("nets_8", YARDSTICK, "8 nets, averaged", n_nets=8),
+    Variant("dropout", YARDSTICK, "dropout 0.2", params={"dropout": 0.2}),
+    Variant("erm", YARDSTICK, "no mixing at all (ERM)", params={"alpha": 0.0}),
 )
 VARIANTS = {variant.name: variant for variant in _ALL}

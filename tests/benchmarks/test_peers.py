@@ -21,11 +21,17 @@ from sklearn.pipeline import make_pipeline
 
 from benchmarks.__main__ import main
 from benchmarks._data.splits import split_rows
-from benchmarks._data.tables import TITLES, Table, load_table, make_preprocessor
+from benchmarks._data.tables import (
+    TITLES,
+    Table,
+    as_categories,
+    load_table,
+    make_preprocessor,
+)
 from benchmarks._lab.runs import environment
 from benchmarks._lab.scores import measure
 from benchmarks.peers import methods, report
-from benchmarks.peers.anchors import WIDE, as_categories
+from benchmarks.peers.anchors import WIDE
 from benchmarks.peers.conclusions import conclude
 from benchmarks.peers.figures import plot, plot_ranks
 from benchmarks.peers.methods import FULL, METHODS, TINY, absent_packages

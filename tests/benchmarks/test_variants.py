@@ -12,9 +12,10 @@ from skorch.callbacks import Callback
 
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import Table, load_table, make_preprocessor
+from benchmarks._lab.changes.compare import compare, compare_by_table
+from benchmarks._lab.changes.report import conclude, main_table
 from benchmarks._lab.runs import environment
 from benchmarks._lab.scores import measure
-from benchmarks.variants.compare import compare, compare_by_table
 from benchmarks.variants.nets import (
     NearestMixup,
     NearMixup,
@@ -24,7 +25,7 @@ from benchmarks.variants.nets import (
     same_class_partner,
 )
 from benchmarks.variants.recipes import VARIANTS, erm_at_end, falling, set_next_alpha
-from benchmarks.variants.report import conclude, main_table
+from benchmarks.variants.report import compare_times
 from benchmarks.variants.runs import (
     Scale,
     fit_teams,
@@ -350,7 +351,7 @@ def make_runs(effects, *, spread=0.0, noise=1e-4):
 
 def test_means_and_standard_errors_are_those_of_scipy():
     runs = make_runs({"erm": 0.02}, spread=0.01, noise=0.001)
-    by_table = compare_by_table(runs.sample(frac=1, random_state=0))
+    by_table = compare_by_table(runs.sample(frac=1, random_state=0), VARIANTS)
     comparison = compare(by_table).set_index(["measure", "variant"])
     for name, beside in (("erm", "reference"), ("nets_32", "nets_8")):
         wide = runs.pivot(index=["table", "split"], columns="variant", values="test_error")
@@ -374,7 +375,7 @@ def test_a_change_helps_only_beyond_both_standard_errors():
         "tables disagree": {"spread": 0.05},
         "splits disagree": {"noise": 0.15},
     }.items():
-        comparison = compare(compare_by_table(make_runs(effects, **options)))
+        comparison = compare(compare_by_table(make_runs(effects, **options), VARIANTS))
         rows = comparison[comparison["measure"] == "test_error"].set_index("variant")
         verdicts[kind] = rows.loc[["dropout", "erm"], "verdict"].tolist()
     assert verdicts["clear"] == ["helps", "hurts"]
@@ -383,21 +384,23 @@ def test_a_change_helps_only_beyond_both_standard_errors():
 
 def test_ensembles_are_compared_with_the_one_of_8_nets():
     runs = make_runs({"nets_8": -0.05, "nets_32": -0.05, "bootstrap_8": -0.02})
-    comparison = compare(compare_by_table(runs)).set_index(["measure", "variant"])["difference"]
+    comparison = compare(compare_by_table(runs, VARIANTS)).set_index(["measure", "variant"])[
+        "difference"
+    ]
     assert comparison["test_error", "nets_8"] == pytest.approx(-0.05, abs=1e-3)
     assert comparison["test_error", "nets_32"] == pytest.approx(0, abs=1e-3)
     assert comparison["test_error", "bootstrap_8"] == pytest.approx(0.03, abs=1e-3)
 
 
 def test_variants_that_do_not_differ_are_within_noise():
-    comparison = compare(compare_by_table(make_runs({}, noise=0)))
+    comparison = compare(compare_by_table(make_runs({}, noise=0), VARIANTS))
     assert (comparison["verdict"] == "within noise").all()
     assert (comparison["p_value"] == 1).all()
 
 
 def test_a_split_without_its_reference_is_an_error():
     with pytest.raises(ValueError, match="Each split must have a run for each variant; iris"):
-        compare_by_table(make_runs({}).iloc[1:])
+        compare_by_table(make_runs({}).iloc[1:], VARIANTS)
 
 
 def test_sentences_say_what_helps_hurts_and_what_chance_would_do():
@@ -409,8 +412,8 @@ def test_sentences_say_what_helps_hurts_and_what_chance_would_do():
         is_it = runs["variant"] == name
         runs.loc[is_it, "test_error"] = 0.3 + effect + 1e-5 * runs.loc[is_it, "split"]
         runs.loc[is_it, "log_loss"] = 0.3
-    comparison = compare(compare_by_table(runs))
-    error, loss, chance, known, times = conclude(runs, comparison)
+    comparison = compare(compare_by_table(runs, VARIANTS))
+    error, loss, chance, known = conclude(comparison, VARIANTS)
     assert error == (
         "Test error: of 14 changes 1 helps (alpha falls from 2.5 to 0) and 1 hurts (partner of "
         "the same class); 12 are within noise."
@@ -421,8 +424,8 @@ def test_sentences_say_what_helps_hurts_and_what_chance_would_do():
     named = "partner of the same class (test error), alpha falls from 2.5 to 0 (test error)."
     assert chance.endswith(f"Below 0.05 / 14 (Bonferroni) are: {named}")
     assert "no mixing at all (ERM) +3.00 ± 0.00 (test error, hurts)" in known
-    assert "16 nets, half the epochs 1.00" in times
-    table = main_table(comparison)
+    assert "16 nets, half the epochs 1.00" in compare_times(runs)
+    table = main_table(comparison, VARIANTS)
     assert len(table) == len(VARIANTS) - 1
     assert (table["test error "] == "helps").sum() == 1
 

@@ -1,6 +1,9 @@
-"""How the variants stand to what they are compared with, over splits and tables."""
+"""How changes of a recipe stand to what they change, over splits and tables."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,11 +15,25 @@ from benchmarks._lab.compare import pair
 from benchmarks._lab.scores import MEASURES
 from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
 from benchmarks._lab.tell import capital
-from benchmarks.variants.recipes import VARIANTS
 
+RECIPE = "reference"
+YARDSTICK = "Yardstick"  # the kind of what is known to do something
 CLEAR = 2  # standard errors
 HELPS, HURTS, NOISE = "helps", "hurts", "within noise"
 UNITS = {"test_error": "points", "log_loss": "nats"}  # of the measures that are told
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of a recipe; that of the name `RECIPE` is the recipe itself."""
+
+    name: str  # its key in the runs, the column "variant"
+    kind: str  # what it changes; changes of a kind stand together
+    change: str  # in words
+    beside: str = RECIPE  # name of what it is compared with
+
+
+Changes = Mapping[str, Change]  # by name, in the order in which they are told
 
 
 def title_of(measure: str) -> str:
@@ -24,7 +41,7 @@ def title_of(measure: str) -> str:
     return capital(MEASURES[measure].name)
 
 
-def compare_by_table(runs: pd.DataFrame) -> pd.DataFrame:
+def compare_by_table(runs: pd.DataFrame, changes: Changes) -> pd.DataFrame:
     """Set each variant of finished runs beside what it is compared with, split by split.
 
     A row for each measure, variant and table: mean ``difference`` and its standard ``error``, which
@@ -35,14 +52,14 @@ def compare_by_table(runs: pd.DataFrame) -> pd.DataFrame:
         for table, members in runs.groupby("table", sort=False):
             values = pair(members, measure, by="split", columns="variant", wanted=(), where=table)
             more_error = np.sqrt(1 + len(values) * TEST_SHARE / (1 - TEST_SHARE))
-            for name in values.columns.drop("reference"):
-                found = paired_difference(values[name], values[VARIANTS[name].beside])
+            for name in values.columns.drop(RECIPE):
+                found = paired_difference(values[name], values[changes[name].beside])
                 rows.append(
                     {"measure": measure, "variant": name, "table": table}
                     | {"difference": round(found.mean, 12)}
                     | {"error": more_error * found.standard_error}
                 )
-    order = [*UNITS, *VARIANTS, *TITLES].index
+    order = [*UNITS, *changes, *TITLES].index
     by = ["measure", "variant", "table"]
     return pd.DataFrame(rows).sort_values(by, key=lambda column: column.map(order))
 

@@ -1,4 +1,4 @@
-"""The figure of variants: how far each is from what it is compared with."""
+"""The figure of changes of a recipe: how far each is from what it is compared with."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from benchmarks._lab.changes.compare import (
+    HELPS,
+    HURTS,
+    NOISE,
+    RECIPE,
+    UNITS,
+    Changes,
+    title_of,
+)
 from benchmarks._lab.figures import (
     BLACK,
     BLUE,
@@ -19,29 +28,27 @@ from benchmarks._lab.figures import (
     prepare_rows,
 )
 from benchmarks._lab.scores import MEASURES
-from benchmarks.variants.compare import HELPS, HURTS, NOISE, UNITS, title_of
-from benchmarks.variants.recipes import VARIANTS
 
 _STYLES = {HELPS: (BLUE, "<"), NOISE: ("#4d4d4d", "o"), HURTS: (VERMILLION, ">")}
 _PALE = "#8f8f8f"
 
 
-def _place(names: Iterable[str]) -> tuple[dict[str, int], dict[str, int]]:
-    """Find the rows of the headings, and of the variants below them."""
+def _place(names: Iterable[str], changes: Changes) -> tuple[dict[str, int], dict[str, int]]:
+    """Find the rows of the headings, and of the changes below them."""
     headings: dict[str, int] = {}
     place: dict[str, int] = {}
     for name in names:
-        kind, beside = VARIANTS[name].kind, VARIANTS[name].beside
-        told = f" (beside {VARIANTS[beside].change})" if beside != "reference" else ""
+        kind, beside = changes[name].kind, changes[name].beside
+        told = f" (beside {changes[beside].change})" if beside != RECIPE else ""
         headings.setdefault(f"{kind}{told}", len(headings) + len(place))
         place[name] = len(headings) + len(place)
     return headings, place
 
 
-def plot(by_table: pd.DataFrame, comparison: pd.DataFrame) -> Any:
-    """Draw the differences of all variants with 95 % intervals, and behind them those of tables."""
-    headings, place = _place(comparison["variant"].unique())
-    rows = headings | {VARIANTS[name].change: row for name, row in place.items()}
+def plot(by_table: pd.DataFrame, comparison: pd.DataFrame, changes: Changes) -> Any:
+    """Draw the differences of all changes with 95 % intervals, and behind them those of tables."""
+    headings, place = _place(comparison["variant"].unique(), changes)
+    rows = headings | {changes[name].change: row for name, row in place.items()}
     titles = sorted(rows, key=rows.__getitem__)
     figure = new_figure(11, 1.9 + 0.27 * len(titles))
     axes = figure.subplots(1, len(UNITS), sharey=True)

@@ -1,0 +1,190 @@
+"""What came out of changes of a recipe, told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from benchmarks._data.splits import TEST_SHARE
+from benchmarks._data.tables import TITLES
+from benchmarks._lab.changes import figures
+from benchmarks._lab.changes.compare import (
+    CLEAR,
+    HELPS,
+    HURTS,
+    NOISE,
+    UNITS,
+    YARDSTICK,
+    Changes,
+    compare,
+    compare_by_table,
+    title_of,
+)
+from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table, headed
+from benchmarks._lab.scores import MEASURES
+from benchmarks._lab.tables import last_notes
+from benchmarks._lab.tell import listed
+
+
+def tell_changes(
+    title: str,
+    figure: str,
+    runs: pd.DataFrame,
+    changes: Changes,
+    *,
+    recipe: str,
+    more: Sequence[str],
+    others: str = "",
+    missing: Sequence[str],
+    columns: pd.DataFrame | None = None,
+) -> Outcome:
+    """Put the page of an experiment on changes together.
+
+    Parameters
+    ----------
+    title : str
+    figure : str
+        Its file.
+    runs : DataFrame
+        Finished runs, one for each table, split and change; the latter in the column ``variant``.
+    changes : mapping of str to Change
+    recipe : str
+        The sentence that says what the recipe is.
+    more : sequence of str
+        Conclusions that stand last.
+    others : str
+        Sentences that stand last in the note on how it was done.
+    missing : sequence of str
+        Tables that are not here.
+    columns : DataFrame, default=None
+        More columns of the main table, by the names of changes.
+    """
+    by_table = compare_by_table(runs, changes)
+    comparison = compare(by_table)
+    tables = {
+        "Test error of each table, % points": table_of_tables(by_table, changes, "test_error"),
+        "Log-loss of each table, nats": table_of_tables(by_table, changes, "log_loss"),
+    }
+    main = main_table(comparison, changes)
+    if columns is not None:
+        told = columns.loc[comparison["variant"].unique()].reset_index(drop=True)
+        main = pd.concat([main, told], axis=1)
+    blocks = [
+        Note(" ".join(filter(None, (recipe, notes(runs), others)))),
+        Figure(
+            figure,
+            f"Differences of the variants: {title}",
+            partial(figures.plot, by_table, comparison, changes),
+        ),
+        Conclusions([*conclude(comparison, changes), *more], listed=True),
+        Table(main),
+        *headed(tables.items()),
+        *last_notes(runs, missing),
+    ]
+    return Outcome(title, blocks)
+
+
+def conclude(comparison: pd.DataFrame, changes: Changes) -> list[str]:
+    """Say, from the numbers, what helps, what hurts, and what chance would have done."""
+    is_new = comparison["variant"].map(lambda name: changes[name].kind != YARDSTICK)
+    new, known = comparison[is_new], comparison[~is_new]
+    n_new, n_tables = new["variant"].nunique(), int(comparison["n_tables"].max())
+    sentences = []
+    for measure, rows in new.groupby("measure", sort=False):
+        n_noise = (rows["verdict"] == NOISE).sum()
+        sentences.append(
+            f"{title_of(measure)}: of {n_new} changes {_listed(rows, changes, HELPS)} and "
+            f"{_listed(rows, changes, HURTS)}; {n_noise} {'is' if n_noise == 1 else 'are'} within "
+            "noise."
+        )
+    if n_tables > 1:
+        share = 2 * stats.t(df=n_tables - 1).sf(CLEAR)
+        clear = new[new["p_value"] < 0.05 / n_new]
+        named = (
+            f"{changes[row.variant].change} ({title_of(row.measure).lower()})"
+            for row in clear.itertuples(name="Row")
+        )
+        sentences.append(
+            f"If no change did anything, about {n_new * share:.1f} of {n_new} would still cross "
+            f"{CLEAR} standard errors in either measure by chance (t distribution, {n_tables} "
+            f"tables), half of them downwards. Below 0.05 / {n_new} (Bonferroni) "
+            f"{'are' if len(clear) != 1 else 'is'}: {listed(named)}."
+        )
+    told = [
+        f"{changes[row.variant].change} {_text(row.measure, row.difference)} ± "
+        f"{_number(row.measure, row.error)} ({title_of(row.measure).lower()}, {row.verdict})"
+        for row in known.itertuples(name="Row")
+    ]
+    return [*sentences, *([f"The yardsticks: {'; '.join(told)}."] if told else [])]
+
+
+def _listed(rows: pd.DataFrame, changes: Changes, verdict: str) -> str:
+    """Count and name the changes of a verdict."""
+    chosen = rows[rows["verdict"] == verdict]
+    verb = verdict if len(chosen) == 1 else verdict.removesuffix("s")
+    names = "; ".join(changes[name].change for name in chosen["variant"])
+    return f"{len(chosen)} {verb}" + (f" ({names})" if names else "")
+
+
+def _number(measure: Any, value: float, *, sign: str = "") -> str:
+    """Write a size: points of test error, nats of log-loss, a digit more than for means."""
+    kind = MEASURES[measure]
+    return f"{kind.factor * value:{sign}.{kind.digits + 1}f}"
+
+
+def _text(measure: Any, value: float) -> str:
+    """Write a difference with its sign; what rounds to 0 has none."""
+    text = _number(measure, value, sign="+")
+    return text if float(text) else text[1:]
+
+
+def main_table(comparison: pd.DataFrame, changes: Changes) -> pd.DataFrame:
+    """Write all changes: differences, both standard errors, their ratio and the verdict."""
+    lines: dict[str, dict[str, str]] = {}
+    for row in comparison.itertuples(name="Row"):
+        own = changes[row.variant]
+        line = lines.setdefault(row.variant, {"": own.kind, "what is changed": own.change})
+        line["beside"] = changes[own.beside].change
+        told = title_of(row.measure).lower()
+        errors = (_number(row.measure, error) for error in (row.error_tables, row.error_splits))
+        line[f"{told}, {UNITS[row.measure]}"] = (
+            f"{_text(row.measure, row.difference)} ± {' / '.join(errors)}"
+        )
+        line[f"{told}, SE"] = f"{row.ratio:+.1f}"
+        line[f"{told} "] = row.verdict
+    return pd.DataFrame(list(lines.values()))
+
+
+def table_of_tables(by_table: pd.DataFrame, changes: Changes, measure: str) -> pd.DataFrame:
+    """Write the mean difference of each change on each table."""
+    rows = by_table[by_table["measure"] == measure]
+    texts = rows.assign(
+        text=[_text(measure, value) for value in rows["difference"]],
+        table=rows["table"].map(TITLES),
+        change=rows["variant"].map(lambda name: changes[name].change),
+    )
+    wide = texts.pivot(index="change", columns="table", values="text")
+    wide = wide.loc[texts["change"].unique(), texts["table"].unique()]
+    return wide.rename_axis(index="what is changed", columns=None).reset_index()
+
+
+def notes(runs: pd.DataFrame) -> str:
+    """Say what was done and how it was measured."""
+    counts = runs.groupby("table")["split"].nunique()
+    common = int(counts.max())
+    few = "".join(f", {n} of {TITLES[name]}" for name, n in counts[counts < common].items())
+    return (
+        f"{common} random splits of each table{few}, {1 - TEST_SHARE:.0%} "
+        f"to train on and {TEST_SHARE:.0%} to test on. Each variant changes one thing, and is "
+        "compared with the recipe, or with what stands in the column beside, split by split, each "
+        "at the same seeds. Differences are means over the tables; below 0 is better. ± standard "
+        "error over tables / over splits: the first takes the tables for a sample of all tables, "
+        "the second asks about these tables alone and allows for the rows that random splits share "
+        "(Nadeau and Bengio, 2003). SE: the difference divided by the larger of the two. A change "
+        f"{HELPS} if it is below -{CLEAR}, {HURTS} if it is above {CLEAR}, else it is "
+        f"{NOISE}."
+    )
