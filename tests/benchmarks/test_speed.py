@@ -10,6 +10,7 @@ import torch
 from benchmarks._lab.outcome import load
 from benchmarks.speed import augmentation, ensembles, pictures, search
 from benchmarks.speed.counts import count_seconds, count_table
+from benchmarks.speed.fits import NUMBA as FIT_NUMBA
 from benchmarks.speed.fits import compute_ratios, load_rows, time_table
 from benchmarks.speed.gan import SETTINGS, gan_table
 from benchmarks.speed.memory import memory_table
@@ -20,6 +21,8 @@ from benchmarks.speed.search import (
     FUSED_ALONE,
     GRID,
     GRID_ALONE,
+    NUMBA,
+    NUMBA_ALONE,
     SKORCH,
     search_tables,
     time_search_round,
@@ -28,16 +31,17 @@ from sklearn_mixup import FusedGridSearchCV
 
 
 def make_rounds(**seconds: list[float]) -> pd.DataFrame:
-    names = {"bare_loop": "bare loop", "scikit_learn": "scikit-learn"}
+    names = {"numba": FIT_NUMBA, "bare_loop": "bare loop", "scikit_learn": "scikit-learn"}
     return pd.DataFrame({f"fit_time_s {names.get(k, k)}": v for k, v in seconds.items()})
 
 
 def test_every_contender_is_timed(smoke_of):
     out = smoke_of("speed")
     runs = pd.read_csv(out / "speed.csv").set_index("measure")
-    names = ("mixup", "ERM", "bare loop", "skorch", "scikit-learn")
+    names = ("mixup", FIT_NUMBA, "ERM", "bare loop", "skorch", "scikit-learn")
     assert (runs.loc["time", [f"fit_time_s {name}" for name in names]] > 0).all()
-    assert (runs.loc["iris", [f"fit_time_s {name}" for name in (names[0], names[-1])]] > 0).all()
+    small = ("mixup", FIT_NUMBA, "scikit-learn")
+    assert (runs.loc["iris", [f"fit_time_s {name}" for name in small]] > 0).all()
     assert runs.loc["memory", "data_mib"] == 16
     assert runs.loc["memory", "peak_mib"] > 0
     page = (out / "speed.md").read_text(encoding="utf-8")
@@ -58,7 +62,8 @@ def test_every_contender_is_timed(smoke_of):
     assert (runs.loc["mixing", [f"mix_time_s {name}" for name in mixers]] > 0).all()
     gans = [f"fit_time_s {name} {who}" for name in SETTINGS for who in ("MixupGAN", "bare loop")]
     assert (runs.loc["GAN", gans] > 0).all()
-    contenders = [f"fit_time_s {name}" for name in (FUSED, FUSED_ALONE, GRID, GRID_ALONE, SKORCH)]
+    searches = (FUSED, FUSED_ALONE, NUMBA, NUMBA_ALONE, GRID, GRID_ALONE, SKORCH)
+    contenders = [f"fit_time_s {name}" for name in searches]
     assert (runs.loc["search iris", contenders] > 0).all()
     counts = [f"fit_time_s fused {n}" for n in (1, 2, 5)]
     assert (runs.loc["nets iris", [*counts, "fit_time_s one by one 2"]] > 0).all()
@@ -73,8 +78,11 @@ def test_every_contender_is_timed(smoke_of):
 def test_page_says_what_a_fit_takes_first_and_counts_the_targets_last(smoke_of):
     outcome = load(smoke_of("speed") / "speed.json").outcome
     ratios = outcome.tables[0].set_index("fit")["mixup / it"]
-    first, *_, last = outcome.conclusions
-    assert all(f" {ratios[name]} ({name})" in first for name in ratios.index.drop("mixup"))
+    first, second, *_, last = outcome.conclusions
+    others = ratios.index.drop(["mixup", FIT_NUMBA])
+    assert all(f" {ratios[name]} ({name})" in first for name in others)
+    compiled = outcome.tables[0].set_index("fit")["numba / it"]
+    assert compiled["mixup"] in second
     met = [cell for table in outcome.tables if "met" in table for cell in table["met"] if cell]
     assert last == f"{met.count('pass')} of {len(met)} targets are met."
 
@@ -84,6 +92,7 @@ def test_ratio_is_the_median_of_the_ratios_within_a_round():
     # but 2 for scikit-learn.
     rounds = make_rounds(
         mixup=[1.0, 10.0, 2.0],
+        numba=[0.5, 5.0, 4.0],
         ERM=[1.0, 10.0, 2.0],
         bare_loop=[2.0, 10.0, 2.0],
         skorch=[10.0, 100.0, 20.0],
@@ -97,8 +106,17 @@ def test_ratio_is_the_median_of_the_ratios_within_a_round():
         "scikit-learn": 1.0,
     }
     table = time_table(rounds, ratios, max_epochs=10).set_index("fit")
+    assert table["numba / it"].to_dict() == {
+        "mixup": "0.50",
+        FIT_NUMBA: "1.00",
+        "ERM": "0.50",
+        "bare loop": "0.50",
+        "skorch": "0.05",
+        "scikit-learn": "0.50",
+    }
     assert table["met"].to_dict() == {
         "mixup": "",
+        FIT_NUMBA: "",
         "ERM": "pass",
         "bare loop": "FAIL",
         "skorch": "pass",
@@ -248,6 +266,8 @@ def make_searches(name: str, fused: list[float], grid: list[float], skorch: floa
             "measure": f"search {name}",
             f"fit_time_s {FUSED}": fused,
             f"fit_time_s {FUSED_ALONE}": 1.0,
+            f"fit_time_s {NUMBA}": 0.5,
+            f"fit_time_s {NUMBA_ALONE}": 0.75,
             f"fit_time_s {GRID}": grid,
             f"fit_time_s {GRID_ALONE}": 3.0,
             f"fit_time_s {SKORCH}": skorch,
@@ -267,10 +287,13 @@ def test_searches_are_judged_by_the_geometric_mean_of_the_tables(grid, mean, met
     assert times["rounds"].tolist() == ["3", "1"]
     assert times[f"{GRID} (s)"].tolist() == ["40.00", f"{grid:.2f}"]
     ratios = ratios.set_index("search")
-    assert ratios[f"over {GRID}"].tolist()[::2] == ["4.0", mean]
-    assert ratios[f"over {GRID_ALONE}"].tolist() == ["3.0"] * 3
-    assert ratios[f"over {SKORCH}"].tolist() == ["8.0", "2.0", "4.0"]
-    assert ratios["met"].tolist() == ["", "", met]
+    measured = ratios.iloc[:3]
+    assert measured[f"over {GRID}"].tolist()[::2] == ["4.0", mean]
+    assert measured[f"over {GRID_ALONE}"].tolist() == ["3.0"] * 3
+    assert measured[f"over {SKORCH}"].tolist() == ["8.0", "2.0", "4.0"]
+    assert measured["numba over skorch, 2 jobs"].tolist() == ["16.0", "4.0", "8.0"]
+    assert measured["numba, 2 jobs over 1"].tolist() == ["1.5"] * 3
+    assert ratios["met"].tolist() == ["", "", "", met, "pass"]
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
