@@ -118,8 +118,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         "auto" is CUDA, else MPS, else the CPU.
     engine : {"torch", "numba"}, default="torch"
         What takes the steps of the default module with Adam on a CPU, where nobody watches them:
-        torch, or code that numba compiles, which takes half the time and leaves other threads
-        alone. Results differ by rounding. The first fit of a number of layers compiles for some
+        torch, or code that numba compiles, which is quicker and leaves other threads alone.
+        Results differ by rounding. The first fit of a number of layers compiles for some
         seconds; that is kept for later. All other steps are torch's. See the user guide.
     compile : bool, default=False
         Whether to compile the module with ``torch.compile``.

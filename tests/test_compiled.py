@@ -4,13 +4,13 @@ import importlib.util
 import pickle
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import GradientNormClipping
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 from torch.testing import assert_close
 
@@ -208,14 +208,33 @@ def test_words_are_those_of_the_streams():
 def test_products_are_numpys(shape):
     m, depth, n = shape
     rng = np.random.default_rng(0)
-    A, B, out = rng.normal(size=(m, depth)), rng.normal(size=(depth, n)), rng.normal(size=(m, n))
-    for product, other in (
-        (kernel.add_product, B),
-        (partial(kernel.add_product_turned, zero=0.0), np.ascontiguousarray(B.T)),
-    ):
-        found = out.copy()
-        product(A, other, found)
-        np.testing.assert_allclose(found, out + A @ B, rtol=0, atol=1e-13)
+    A, B, out = rng.normal(size=(m, depth)), rng.normal(size=(n, depth)), np.full((m, n), np.nan)
+    kernel.multiply_turned(A, B, out, 0.0)
+    np.testing.assert_allclose(out, A @ B.T, rtol=0, atol=1e-13)
+
+
+def count_blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_blas_has_one_thread_while_compiled_steps_are_taken_and_what_it_had_before_after(
+    table, monkeypatch
+):
+    numbers, take = [], Kernel.take
+
+    def spy(self, *args, **kwargs):
+        numbers.append(count_blas_threads())
+        return take(self, *args, **kwargs)
+
+    monkeypatch.setattr(Kernel, "take", spy)
+    with threadpool_limits(2, "blas"):
+        before = count_blas_threads()
+        make_net().fit(*table)
+        fit_fused([make_net(random_state=i) for i in range(4)], *([p] * 4 for p in table), n_jobs=2)
+        make_net("torch").fit(*table)
+        assert count_blas_threads() == before
+    assert numbers
+    assert all(found == {1} for found in numbers)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ The kernel reads and writes the tensors of a net or a stack, and of its optimize
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from operator import methodcaller
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from sklearn_mixup._engine.stack import DropoutMasks
 from sklearn_mixup._engine.stack_optimizer import StackOptimizer
 from sklearn_mixup._engine.step import WrittenSteps
 from sklearn_mixup._engine.update import Update, decays_apart
+from sklearn_mixup._net.device import one_blas_thread
 from sklearn_mixup.minibatches import Minibatches, cut_rows
 
 _DTYPES = torch.float32, torch.float64
@@ -245,6 +247,12 @@ class CompiledSteps(WrittenSteps):
         (update,) = self.updates
         (self.group,) = update.optimizer.param_groups
         self.kernel = Kernel(stacked[: len(layers)], stacked[len(layers) :], update, params)
+        self.held = ExitStack()
+        self.held.enter_context(one_blas_thread)
+
+    def close(self) -> None:
+        """Let BLAS have its threads back."""
+        self.held.close()
 
     def cut(self, rows: Any, n_rows: int) -> Iterable[Any]:
         """Cut rows into runs of minibatches of one size: whole ones, and a shorter one."""

@@ -1,4 +1,4 @@
-"""The steps of MLPs as loops that numba compiles: no lock of Python's is held while they run.
+"""The steps of MLPs as code that numba compiles: no lock of Python's is held while it runs.
 
 A net takes all its steps of a chunk before the next one does, so that its weights and the averages
 of Adam stay in a core's cache. Where numba is missing these are functions of Python.
@@ -44,29 +44,11 @@ def _compiled(function: Any) -> Any:
 
 
 @_compiled
-def add_product(A: Any, B: Any, out: Any) -> None:
-    """Add ``A @ B``; A has shape (m, k), B (k, n)."""
-    m, depth = A.shape
-    n = B.shape[1]
-    whole = depth - depth % 8
-    for k in range(0, whole, 8):
-        for i in range(m):
-            a0, a1, a2, a3 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
-            a4, a5, a6, a7 = A[i, k + 4], A[i, k + 5], A[i, k + 6], A[i, k + 7]
-            for j in range(n):
-                out[i, j] += (
-                    (a0 * B[k, j] + a1 * B[k + 1, j]) + (a2 * B[k + 2, j] + a3 * B[k + 3, j])
-                ) + ((a4 * B[k + 4, j] + a5 * B[k + 5, j]) + (a6 * B[k + 6, j] + a7 * B[k + 7, j]))
-    for k in range(whole, depth):
-        for i in range(m):
-            a0 = A[i, k]
-            for j in range(n):
-                out[i, j] += a0 * B[k, j]
+def multiply_turned(A: Any, B: Any, out: Any, zero: Any) -> None:
+    """Compute ``A @ B.T``; A has shape (m, k), B (n, k).
 
-
-@_compiled
-def add_product_turned(A: Any, B: Any, out: Any, zero: Any) -> None:
-    """Add ``A @ B.T``; A has shape (m, k), B (n, k)."""
+    The other products are BLAS's; of small matrices this one takes it twice as long.
+    """
     m, depth = A.shape
     n = B.shape[0]
     pairs, fours = m - m % 2, n - n % 4
@@ -85,16 +67,16 @@ def add_product_turned(A: Any, B: Any, out: Any, zero: Any) -> None:
                 t2 += a1 * b2
                 t3 += a1 * b3
             for row, sums in ((i, (s0, s1, s2, s3)), (i + 1, (t0, t1, t2, t3))):
-                out[row, j] += sums[0]
-                out[row, j + 1] += sums[1]
-                out[row, j + 2] += sums[2]
-                out[row, j + 3] += sums[3]
+                out[row, j] = sums[0]
+                out[row, j + 1] = sums[1]
+                out[row, j + 2] = sums[2]
+                out[row, j + 3] = sums[3]
     for j in range(n):
         for i in range(pairs if j < fours else 0, m):
             s0 = zero
             for k in range(depth):
                 s0 += A[i, k] * B[j, k]
-            out[i, j] += s0
+            out[i, j] = s0
 
 
 @_compiled
@@ -111,46 +93,6 @@ def move(
         average[j] = a
         square[j] = s
         param[j] = p - rate * a / (np.sqrt(s) * unbias + eps)
-
-
-@_compiled
-def move_by_product(
-    A: Any,
-    B: Any,
-    param: Any,
-    average: Any,
-    square: Any,
-    grad0: Any,
-    grad1: Any,
-    rate: Any,
-    shrink: Any,
-    decay: Any,
-    adam: Any,
-    zero: Any,
-) -> None:
-    """Move parameters whose gradient is ``A.T @ B``; `grad0` and `grad1` are room for a row."""
-    m, n = B.shape
-    whole = m - m % 4
-    n_rows = A.shape[1]
-    for k in range(0, n_rows, 2):
-        k1 = min(k + 1, n_rows - 1)
-        grad0[:] = zero
-        grad1[:] = zero
-        for i in range(0, whole, 4):
-            a0, a1, a2, a3 = A[i, k], A[i + 1, k], A[i + 2, k], A[i + 3, k]
-            c0, c1, c2, c3 = A[i, k1], A[i + 1, k1], A[i + 2, k1], A[i + 3, k1]
-            for j in range(n):
-                b0, b1, b2, b3 = B[i, j], B[i + 1, j], B[i + 2, j], B[i + 3, j]
-                grad0[j] += (a0 * b0 + a1 * b1) + (a2 * b2 + a3 * b3)
-                grad1[j] += (c0 * b0 + c1 * b1) + (c2 * b2 + c3 * b3)
-        for i in range(whole, m):
-            a0, c0 = A[i, k], A[i, k1]
-            for j in range(n):
-                grad0[j] += a0 * B[i, j]
-                grad1[j] += c0 * B[i, j]
-        move(grad0, param[k], average[k], square[k], rate, shrink, decay, adam)
-        if k1 > k:
-            move(grad1, param[k1], average[k1], square[k1], rate, shrink, decay, adam)
 
 
 @_compiled
@@ -257,7 +199,11 @@ def train(
     one = zero + X.dtype.type(1)
     outputs = np.empty((n_layers, m * width), X.dtype)
     grads, passed = np.empty(m * width, X.dtype), np.empty(m * width, X.dtype)
-    row, other = np.empty(width, X.dtype), np.empty(width, X.dtype)
+    row = np.empty(width, X.dtype)
+    largest = 0
+    for layer in range(n_layers):
+        largest = max(largest, weights[layer][0].size)
+    weight_grad = np.empty(largest, X.dtype)
     n_dropped = 0
     if len(keys):
         for layer in range(n_layers - 1):
@@ -277,12 +223,14 @@ def train(
                 n = biases[layer].shape[1]
                 flat = outputs[layer, : m * n]
                 outer = flat.reshape(m, n)
-                for i in range(m):
-                    outer[i] = biases[layer][q]
+                weight, bias = weights[layer][q], biases[layer][q]
                 if turned[layer]:
-                    add_product(inner, weights[layer][q], outer)
+                    np.dot(inner, weight, outer)
                 else:
-                    add_product_turned(inner, weights[layer][q], outer, zero)
+                    multiply_turned(inner, weight, outer, zero)
+                for i in range(m):
+                    for j in range(n):
+                        outer[i, j] += bias[j]
                 if layer < n_layers - 1:
                     for i in range(m * n):
                         if flat[i] < 0:
@@ -316,15 +264,18 @@ def train(
                 if layer:
                     inner = outputs[layer - 1, : m * n_in].reshape(m, n_in)
                     below = flat.reshape(m, n_in)
-                    flat[:] = zero
                     if turned[layer]:
-                        add_product_turned(grad, weight, below, zero)
+                        multiply_turned(grad, weight, below, zero)
                     else:
-                        add_product(grad, weight, below)
-                A, B = (inner, grad) if turned[layer] else (grad, inner)
-                rows = row[: B.shape[1]], other[: B.shape[1]]
-                move_by_product(
-                    A, B, weight, average, square, *rows, rate, shrink, decay, adam, zero
+                        np.dot(grad, weight, below)
+                own = weight_grad[: weight.size]
+                if turned[layer]:
+                    np.dot(inner.T, grad, own.reshape(weight.shape))
+                else:
+                    np.dot(grad.T, inner, own.reshape(weight.shape))
+                move(
+                    *(own, weight.reshape(-1), average.reshape(-1), square.reshape(-1)),
+                    *(rate, shrink, decay, adam),
                 )
                 own = row[: grad.shape[1]]
                 own[:] = zero

@@ -13,6 +13,7 @@ import math
 import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ from sklearn_mixup._engine.stack import (
 )
 from sklearn_mixup._engine.stack_optimizer import StackOptimizer
 from sklearn_mixup._engine.validation import StackValidation
-from sklearn_mixup._net.device import threads_for
+from sklearn_mixup._net.device import one_blas_thread, threads_for
 from sklearn_mixup._net.epoch import take_steps
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._net.session import Data
@@ -204,7 +205,8 @@ class Group:
         n_flops = sum(lane.net._training_.n_flops for lane in self.lanes)
         self.progress = progress
         try:
-            with threads_for(n_flops, self.device):
+            one = one_blas_thread if self.compiles else nullcontext()
+            with threads_for(n_flops, self.device), one:
                 self._train(on_epoch_end)
         except KeyboardInterrupt:
             if self.n_epochs_done:  # What has begun another epoch goes back to the last whole one.

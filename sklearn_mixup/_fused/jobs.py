@@ -26,7 +26,7 @@ from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._engine.stack_optimizer import ELEMENTWISE, SCALED
 from sklearn_mixup._fused.progress import Progress
 from sklearn_mixup._fused.spread import Kind, count_chunks, measure, spread
-from sklearn_mixup._net.device import fixed_threads
+from sklearn_mixup._net.device import fixed_threads, one_blas_thread
 from sklearn_mixup._net.session import MINIBATCHES_OPTIONS, draw_seeds
 from sklearn_mixup._net.validation import Validation, validated
 from sklearn_mixup.minibatches import Minibatches
@@ -261,7 +261,12 @@ def fit_together(
     outcomes: dict[int, _Outcome] = {}
     # Results as they come, for the bar; ray's and multiprocessing's backends give them at the end.
     as_they_come = getattr(backend, "supports_return_generator", False)
-    with Progress([(net, X) for net, X, *_ in jobs], len(chunks), verbose) as progress:
+    is_compiled = any(kind.is_compiled for kind in kinds)
+    with (
+        # By this thread: a library may listen to one alone.
+        one_blas_thread if is_compiled and shares_memory else nullcontext(),
+        Progress([(net, X) for net, X, *_ in jobs], len(chunks), verbose) as progress,
+    ):
         n_threads = torch.get_num_threads()
         return_as = "generator" if as_they_come else "list"
         parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as=return_as)

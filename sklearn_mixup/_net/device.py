@@ -164,3 +164,39 @@ def threads_for(n_flops: float, device: Any) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class _OneBlasThread:
+    """Holds BLAS to one thread as long as anybody in any thread asks for it.
+
+    Matrices of a minibatch are too small to share; threads that wait for each other take longer.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.n_users = 0
+        self.limiter: Any = None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            self.n_users += 1
+            if self.n_users == 1:
+                self.limiter = _find_blas().limit(limits=1)
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.n_users -= 1
+            if self.n_users == 0:
+                self.limiter.restore_original_limits()
+
+
+@functools.cache
+def _find_blas() -> Any:
+    """Find the libraries of BLAS that are loaded, which takes some milliseconds."""
+    import scipy.linalg.cython_blas  # noqa: F401, whose BLAS compiled code calls
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+one_blas_thread = _OneBlasThread()

@@ -97,7 +97,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU.
     engine : {"torch", "numba"}, default="torch"
-        As of :class:`MixupClassifier`: with numba a fit on a CPU takes about half the time.
+        As of :class:`MixupClassifier`.
 
     Attributes
     ----------
