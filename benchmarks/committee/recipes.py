@@ -24,6 +24,17 @@ LIBRARY: dict[str, Mapping[str, Any]] = {
 }
 
 
+def describe(name: str) -> str:
+    """Tell a setting of `LIBRARY` in words.
+
+    Examples
+    --------
+    >>> describe("mixup_bins")
+    'alpha=0.2, bins=16'
+    """
+    return ", ".join(f"{key}={value}" for key, value in LIBRARY[name].items())
+
+
 @dataclass(frozen=True)
 class Variant(Change):
     """One change of the committee."""

@@ -12,7 +12,7 @@ from scipy import stats
 from benchmarks._lab.changes.compare import RECIPE
 from benchmarks._lab.changes.report import tell_changes
 from benchmarks._lab.outcome import Outcome
-from benchmarks.committee.recipes import VARIANTS
+from benchmarks.committee.recipes import VARIANTS, describe
 
 
 def tell(runs: pd.DataFrame, *, missing: Sequence[str]) -> Outcome:
@@ -43,7 +43,7 @@ def tell_shares(runs: pd.DataFrame) -> str:
     recipe = runs[runs["variant"] == RECIPE]
     shares = pd.DataFrame([json.loads(text) for text in recipe["shares"]]).fillna(0.0)
     shares = shares.groupby(recipe["table"].to_numpy()).mean().mean()
-    told = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
+    told = "; ".join(f"{describe(str(name))}: {share:.2f}" for name, share in shares.items())
     low, high = np.quantile(recipe["temperature"], [0, 1])
     return (
         f"The recipe gives its settings these shares, means over the tables: {told}. Its "

@@ -142,7 +142,7 @@ def test_epochs_and_shares_are_means_over_tables_however_many_splits_each_has():
     runs = pd.DataFrame(rows)
     assert share_of_epochs(runs)["halves"] == pytest.approx(stats.gmean([0.5, 0.125]))
     told = tell_shares(runs)
-    assert "mixup 0.75, erm 0.25" in told
+    assert "alpha=0.2: 0.75; alpha=0.0: 0.25." in told
     assert "1.00 to 1.20" in told
 
 

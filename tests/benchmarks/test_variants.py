@@ -1,5 +1,7 @@
 """Variants: partners, the way back from quantiles, schedules, ensembles, statistics, the page."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -380,6 +382,18 @@ def test_a_change_helps_only_beyond_both_standard_errors():
         verdicts[kind] = rows.loc[["dropout", "erm"], "verdict"].tolist()
     assert verdicts["clear"] == ["helps", "hurts"]
     assert verdicts["tables disagree"] == verdicts["splits disagree"] == ["within noise"] * 2
+
+
+def test_one_split_is_judged_by_the_tables_alone_and_one_table_by_nothing():
+    runs = make_runs({"dropout": -0.02}, spread=0.001)
+    one_split = compare(compare_by_table(runs[runs["split"] == 0], VARIANTS))
+    row = one_split.set_index(["measure", "variant"]).loc["test_error", "dropout"]
+    assert np.isnan(row["error_splits"])
+    assert (row["error"], row["verdict"]) == (row["error_tables"], "helps")
+    line = main_table(one_split, VARIANTS).set_index("what is changed").loc["dropout 0.2"]
+    assert re.fullmatch(r"-\d\.\d\d ± \d\.\d\d", line["test error, points"])
+    one_table = compare(compare_by_table(runs[runs["table"] == "iris"], VARIANTS))
+    assert (one_table["verdict"] == "within noise").all()
 
 
 def test_ensembles_are_compared_with_the_one_of_8_nets():

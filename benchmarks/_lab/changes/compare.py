@@ -69,15 +69,16 @@ def compare(by_table: pd.DataFrame) -> pd.DataFrame:
 
     A row for each measure and variant: mean ``difference``; its standard errors, over the tables as
     a sample of tables (``error_tables``) and over the splits of just these tables
-    (``error_splits``); the larger of the two, ``error``; ``ratio``, difference / error; its
-    two-sided ``p_value`` by the t distribution; and the ``verdict``.
+    (``error_splits``, NaN for a single split); the larger of those known, ``error``; ``ratio``,
+    difference / error; its two-sided ``p_value`` by the t distribution; and the ``verdict``.
     """
     rows = []
     for (measure, name), members in by_table.groupby(["measure", "variant"], sort=False):
         n_tables = len(members)
         mean, error_tables = mean_and_standard_error(members["difference"])
         error_splits = float(np.sqrt((members["error"] ** 2).sum(skipna=False)) / n_tables)
-        error = float(np.maximum(error_tables, error_splits))  # NaN if either is
+        # One split tells nothing of others; one table tells nothing of others, and ends in NaN.
+        error = float(np.maximum(error_tables, np.nan_to_num(error_splits)))
         ratio = mean / error if error > 0 else 0.0
         rows.append(
             {"measure": measure, "variant": name, "n_tables": n_tables, "difference": mean}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
@@ -150,9 +151,10 @@ def main_table(comparison: pd.DataFrame, changes: Changes) -> pd.DataFrame:
         line = lines.setdefault(row.variant, {"": own.kind, "what is changed": own.change})
         line["beside"] = changes[own.beside].change
         told = title_of(row.measure).lower()
-        errors = (_number(row.measure, error) for error in (row.error_tables, row.error_splits))
+        errors = (row.error_tables, row.error_splits)
+        known = [_number(row.measure, error) for error in errors if not np.isnan(error)]
         line[f"{told}, {UNITS[row.measure]}"] = (
-            f"{_text(row.measure, row.difference)} ± {' / '.join(errors)}"
+            f"{_text(row.measure, row.difference)}{' ± ' if known else ''}{' / '.join(known)}"
         )
         line[f"{told}, SE"] = f"{row.ratio:+.1f}"
         line[f"{told} "] = row.verdict
@@ -178,13 +180,13 @@ def notes(runs: pd.DataFrame) -> str:
     common = int(counts.max())
     few = "".join(f", {n} of {TITLES[name]}" for name, n in counts[counts < common].items())
     return (
-        f"{common} random splits of each table{few}, {1 - TEST_SHARE:.0%} "
-        f"to train on and {TEST_SHARE:.0%} to test on. Each variant changes one thing, and is "
-        "compared with the recipe, or with what stands in the column beside, split by split, each "
-        "at the same seeds. Differences are means over the tables; below 0 is better. ± standard "
-        "error over tables / over splits: the first takes the tables for a sample of all tables, "
-        "the second asks about these tables alone and allows for the rows that random splits share "
-        "(Nadeau and Bengio, 2003). SE: the difference divided by the larger of the two. A change "
-        f"{HELPS} if it is below -{CLEAR}, {HURTS} if it is above {CLEAR}, else it is "
-        f"{NOISE}."
+        f"{common} random split{'s' if common > 1 else ''} of each table{few}, "
+        f"{1 - TEST_SHARE:.0%} to train on and {TEST_SHARE:.0%} to test on. Each variant changes "
+        "one thing, and is compared with the recipe, or with what stands in the column beside, "
+        "split by split, each at the same seeds. Differences are means over the tables; below 0 is "
+        "better. ± standard error over tables / over splits, if there are several: the first takes "
+        "the tables for a sample of all tables, the second asks about these tables alone and "
+        "allows for the rows that random splits share (Nadeau and Bengio, 2003). SE: the "
+        f"difference divided by the larger of the two. A change {HELPS} if it is below -{CLEAR}, "
+        f"{HURTS} if it is above {CLEAR}, else it is {NOISE}."
     )
