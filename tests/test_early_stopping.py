@@ -234,6 +234,21 @@ def test_a_killed_fit_goes_on_with_its_best_epoch_so_far(noisy, tmp_path, n_befo
     assert all(map(torch.equal, net.module_.parameters(), whole.module_.parameters()))
 
 
+class OwnEpochs(MixupClassifier):
+    """Notes the epochs that it goes through."""
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        vars(self).setdefault("seen_", []).append(prefix)
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+
+
+def test_a_net_with_epochs_of_its_own_goes_through_those_of_validation_too(noisy):
+    plain = make_net().fit(*noisy)
+    own = OwnEpochs(**plain.get_params(deep=False)).fit(*noisy)
+    assert own.seen_ == ["train", "valid"] * len(plain.history)
+    assert_near(own.history[:, "valid_loss"], plain.history[:, "valid_loss"])
+
+
 def test_a_dataset_of_torch_is_parted_too(noisy):
     X, y = torch.tensor(noisy[0]), torch.tensor(noisy[1])
     net = make_net(classes=[0, 1, 2]).fit(TensorDataset(X, y), None)

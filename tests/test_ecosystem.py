@@ -1,5 +1,7 @@
 """MixupClassifier inside scikit-learn's own tools, on real data, against what they should give."""
 
+import inspect
+
 import numpy as np
 import pytest
 import sklearn
@@ -16,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, get_scorer, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
+    GroupKFold,
     HalvingGridSearchCV,
     RandomizedSearchCV,
     StratifiedKFold,
@@ -24,6 +27,8 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from skorch import NeuralNet
+from skorch.dataset import ValidSplit
 
 from sklearn_mixup import MixupClassifier
 from tests.rounding import assert_near
@@ -379,6 +384,23 @@ def test_routed_sample_weight_reaches_each_fit_of_a_grid_search(wine, weight):
 def test_sample_weight_that_nobody_asked_for_is_refused(wine, weight):
     with pytest.raises((TypeError, ValueError), match="sample_weight"):
         make_pipeline(quick()).fit(*wine, sample_weight=weight)
+
+
+@pytest.mark.usefixtures("routing")
+def test_groups_reach_the_split_that_asks_for_them(wine):
+    groups = {"groups": np.arange(len(wine[1])) % 7}
+    asks, asks_not, says_nothing = (
+        GroupKFold(2).set_split_request(groups=g) for g in (True, False, None)
+    )
+    routed = quick(max_epochs=1, train_split=ValidSplit(asks)).fit(*wine, **groups)
+    with sklearn.config_context(enable_metadata_routing=False):
+        direct = quick(max_epochs=1, train_split=ValidSplit(GroupKFold(2))).fit(*wine, **groups)
+    assert routed.history[:, "valid_loss"] == direct.history[:, "valid_loss"]
+    if "_routing_method" not in inspect.signature(NeuralNet.fit_loop).parameters:
+        return  # skorch does not route, so whatever is passed reaches the split.
+    for split in (asks_not, says_nothing):
+        with pytest.raises((TypeError, ValueError), match="groups"):
+            quick(train_split=ValidSplit(split)).fit(*wine, **groups)
 
 
 # -- inspection ----------------------------------------------------------------------------------
