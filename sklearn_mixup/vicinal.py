@@ -124,7 +124,11 @@ def draw_lam(streams: Sequence[Stream], n_lams: int, alphas: Sequence[float]) ->
     uniforms = uniform(draw_words(streams, 4 * n_lams)).unflatten(1, (n_lams, 4))
     # The last few numbers have another kernel, which rounds otherwise: these are thrown away.
     room = pad(uniforms.movedim(2, 0), (0, -n_lams % _PADDED))
-    return lam_of(room, room.new_tensor(alphas).unsqueeze(1))[:, :n_lams]
+    # A tensor even of one number: of a number on the host a GPU rounds otherwise. It is filled
+    # there, since a copy would wait for all that the device has still to do.
+    first, is_one = alphas[0], len(set(alphas)) == 1
+    alpha = room.new_full((1, 1), first) if is_one else room.new_tensor(alphas).unsqueeze(1)
+    return lam_of(room, alpha)[:, :n_lams]
 
 
 def sample_partner(
