@@ -278,7 +278,7 @@ def test_one_call_takes_many_steps(table, monkeypatch):
         {"module": nn.Sequential(nn.Linear(4, 3)), "hidden_sizes": None},
         {"callbacks": [GradientNormClipping(1.0)]},
     ],
-    ids=str,
+    ids=["SGD", "amsgrad", "not fused", "margin loss", "own module", "watched"],
 )
 def test_other_steps_are_torchs(params, table):
     X, y = table
