@@ -284,6 +284,7 @@ class Resume(Callback):
             _restore(callback, state["callbacks"].get(name, {}))
         if (scaler := _scaler(net)) is not None and state["scaler"]:
             scaler.load_state_dict(state["scaler"])
+        # Known here at last: what was saved belongs to a net that has its parts.
         training.n_epochs_done = n_done
         if training.watch is not None:
             training.watch.load_state_dict(net, state["watch"])
