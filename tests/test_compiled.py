@@ -21,6 +21,7 @@ from sklearn_mixup import (
     TabularMixupClassifier,
     fit_fused,
 )
+from sklearn_mixup._engine import compiled
 from sklearn_mixup._engine.compiled import Kernel
 from sklearn_mixup._streams import words_at
 from sklearn_mixup.callbacks import LRDecay
@@ -246,7 +247,8 @@ def test_a_machine_without_a_folder_to_write_to_compiles_anew_each_time():
         "import sklearn_mixup._engine.kernel as kernel\n"
         "assert type(kernel.train._cache).__name__ == 'NullCache'\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def test_no_lock_is_held_while_steps_are_taken():
@@ -268,6 +270,30 @@ def test_one_call_takes_many_steps(table, monkeypatch):
     assert numbers == [(2, 4, 16), (2, 1, 11)] * 2
 
 
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("dropout", [0, 0.5])
+def test_a_call_takes_no_more_steps_than_its_time_and_memory_allow(dropout, table, monkeypatch):
+    expected = make_net("torch", dropout=dropout).fit(*table)
+    numbers, take = [], Kernel.take
+
+    def spy(self, start, stop, X, *args, **kwargs):
+        numbers.append(X.shape[1])
+        return take(self, start, stop, X, *args, **kwargs)
+
+    monkeypatch.setattr(Kernel, "take", spy)
+    if dropout:
+        monkeypatch.setattr(compiled, "_MOST_DROPPED", 3 * 16 * 8)
+    else:
+        monkeypatch.setattr(compiled, "_MOST_FLOPS", 3.5 * expected_flops())
+    assert_same(make_net(dropout=dropout).fit(*table), expected)
+    assert numbers == [3, 1, 1] * 4  # of 4 whole minibatches and one that is shorter
+
+
+def expected_flops():
+    """Count the operations of a step of 16 rows: three products for each parameter and row."""
+    return 6 * 16 * (4 * 8 + 8 + 8 * 3 + 3)
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -275,10 +301,11 @@ def test_one_call_takes_many_steps(table, monkeypatch):
         {"optimizer__amsgrad": True},
         {"optimizer__fused": False},
         {"criterion": nn.MultiMarginLoss},
+        {"hidden_sizes": (2000,), "batch_size": 2000, "max_epochs": 1},  # several threads' work
         {"module": nn.Sequential(nn.Linear(4, 3)), "hidden_sizes": None},
         {"callbacks": [GradientNormClipping(1.0)]},
     ],
-    ids=["SGD", "amsgrad", "not fused", "margin loss", "own module", "watched"],
+    ids=["SGD", "amsgrad", "not fused", "margin loss", "wide", "own module", "watched"],
 )
 def test_other_steps_are_torchs(params, table):
     X, y = table

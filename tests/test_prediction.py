@@ -305,7 +305,7 @@ class ThreadsSeen(nn.Linear):
 def test_a_small_net_has_one_thread_and_a_large_one_all(
     two_threads, monkeypatch, n_features, n_threads
 ):
-    monkeypatch.setattr(device_module, "_MANY_FLOPS", 1e5)
+    monkeypatch.setattr(device_module, "MANY_FLOPS", 1e5)
     X, y = table(64, n_features), np.arange(64) % 3
     params = {"module__in_features": n_features, "module__out_features": 3, "max_epochs": 1}
     clf = MixupClassifier(ThreadsSeen, optimizer=torch.optim.SGD, device="cpu", **params)

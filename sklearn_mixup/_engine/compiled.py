@@ -5,6 +5,7 @@ The kernel reads and writes the tensors of a net or a stack, and of its optimize
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from operator import methodcaller
@@ -19,21 +20,34 @@ from sklearn_mixup._engine.stack import DropoutMasks
 from sklearn_mixup._engine.stack_optimizer import StackOptimizer
 from sklearn_mixup._engine.step import WrittenSteps
 from sklearn_mixup._engine.update import Update, decays_apart
-from sklearn_mixup._net.device import one_blas_thread
+from sklearn_mixup._net.device import MANY_FLOPS, one_blas_thread
 from sklearn_mixup.minibatches import Minibatches, cut_rows
 
 _DTYPES = torch.float32, torch.float64
+# In one call: Ctrl-C is heard when it ends, and masks that are handed in need memory.
+_MOST_FLOPS = 1e10
+_MOST_DROPPED = 2**20
 _NO_KEYS = np.zeros(0, np.int64)
 
 
 def is_compilable(net: Any, updates: Sequence[Update]) -> bool:
-    """Whether compiled code takes the steps of MLPs whose parameters these optimizers move."""
+    """Whether compiled code takes the steps of MLPs whose parameters these optimizers move.
+
+    What is large enough to keep several threads busy is quicker by torch.
+    """
     params = [param for update in updates for param in update.params]
     return (
         getattr(net, "engine", "torch") == "numba"
+        and net._training_.n_flops < MANY_FLOPS
         and all(update.is_plain for update in updates)
         and all(p.device.type == "cpu" and p.dtype in _DTYPES for p in params)
     )
+
+
+def count_at_once(n_flops: float, n_dropped: int = 0) -> int:
+    """Tell how many steps to take in one call; `n_dropped` numbers of each are handed in masks."""
+    most = min(_MOST_FLOPS / max(n_flops, 1), _MOST_DROPPED / max(n_dropped, 1))
+    return max(int(most), 1)
 
 
 class Kernel:
@@ -257,11 +271,15 @@ class CompiledSteps(WrittenSteps):
     def cut(self, rows: Any, n_rows: int) -> Iterable[Any]:
         """Cut rows into runs of minibatches of one size: whole ones, and a shorter one."""
         X, targets = rows
+        n_dropped = n_rows * sum(self.widths) if self.p_dropout > 0 else 0
+        n_at_once = count_at_once(self.net._training_.n_flops, n_dropped)
         n_whole = len(X) // n_rows
-        for start, n in ((0, n_whole), (n_whole * n_rows, 1)):
-            stop = min(start + n * n_rows, len(X))
-            if start < stop:
-                yield tuple(x[start:stop].unflatten(0, (n, -1)) for x in (X, *targets))
+        ends = [*range(0, n_whole, n_at_once), n_whole]
+        for start, stop in itertools.pairwise(ends):
+            here = slice(start * n_rows, stop * n_rows)
+            yield tuple(x[here].unflatten(0, (-1, n_rows)) for x in (X, *targets))
+        if n_whole * n_rows < len(X):
+            yield tuple(x[None, n_whole * n_rows :] for x in (X, *targets))
 
     def cut_epochs(self, rows: Any, n_epochs: int) -> Iterator[Iterable[Any]]:
         """Cut epochs, of one run of minibatches each."""

@@ -15,7 +15,7 @@ from sklearn_mixup._streams import GOLDEN, ROUNDS
 
 try:
     from numba import njit
-except ImportError:  # see `check_numba`
+except ImportError:  # which a net that asks for it says
 
     def njit(**options: Any) -> Any:  # type: ignore[no-redef]
         """Leave a function as it is."""

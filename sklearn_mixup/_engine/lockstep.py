@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.capture import FEWEST, RECORDERS, ChunkedSteps
-from sklearn_mixup._engine.compiled import StackKernels, StackSteps, is_compilable
+from sklearn_mixup._engine.compiled import StackKernels, StackSteps, count_at_once, is_compilable
 from sklearn_mixup._engine.draws import Draws, mix_rows
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._engine.stack import (
@@ -143,6 +143,9 @@ class Group:
         # Whether compiled code takes the steps.
         self.compiles = isinstance(self.stack, StackedMLP) and is_compilable(net, updates)
         self.kernels: StackKernels | None = None
+        if self.compiles:
+            n_at_once = count_at_once(sum(lane.net._training_.n_flops for lane in lanes))
+            self.n_gathered = min(self.n_gathered, n_at_once)
         for lane in lanes:
             lane.net.engine_ = "numba" if self.compiles else "torch"
         self.chunked: ChunkedSteps | None = None

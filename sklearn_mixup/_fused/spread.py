@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._engine.lane import Lane, Shared, initialize
 from sklearn_mixup._engine.stack import apply, is_plain_mlp
-from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.device import MANY_FLOPS, isolated_rng
 from sklearn_mixup.minibatches import bytes_per_row, map_tensors
 
 # On a CPU, parameters, gradients and Adam's two averages of a stack should stay in the cache. What
@@ -129,7 +129,9 @@ def measure(jobs: Sequence[Any]) -> Kind:
         n_bytes=n_bytes + 64 * lane.n_visits,
         free_bytes=_free_bytes(device),
         on_host=on_host,
-        is_compiled=lane.net.engine == "numba" and is_plain_mlp(lane.net.module_),
+        is_compiled=lane.net.engine == "numba"
+        and is_plain_mlp(lane.net.module_)
+        and n_flops < MANY_FLOPS,
     )
 
 

@@ -117,7 +117,7 @@ def set_random_states(states: tuple[Any, ...], device: torch.device) -> None:
 
 # A step of fewer operations takes 1.5 milliseconds of one thread, or less. Two save a third of them
 # at most, if each has a core to itself; on a busy machine one waits for the other, up to a second.
-_MANY_FLOPS = 1e8
+MANY_FLOPS = 1e8
 
 
 def count_flops(module: nn.Module, X: Any) -> int:
@@ -154,7 +154,7 @@ def threads_for(n_flops: float, device: Any) -> Iterator[None]:
     if (
         is_fixed
         or before == 1
-        or n_flops >= _MANY_FLOPS
+        or n_flops >= MANY_FLOPS
         or torch.device(device or "cpu").type != "cpu"
     ):
         yield
