@@ -1,4 +1,4 @@
-"""How files get to their place: from an archive, which pooch downloads, or from a packed subset.
+"""How files get to their place: from an archive, which pooch downloads, or from a packed file.
 
 All is checked against published checksums. A file that is not here, and cannot be got, is an error
 that says which one is wanted, where it goes and where it is from.
@@ -139,40 +139,47 @@ def damaged(path: Path, why: str, url: str) -> str:
     return f"{str(path)!r} is damaged: {why}. Delete it and fetch again; it is from {url}."
 
 
-# -- packed subsets --------------------------------------------------------------------------------
+# -- packed files ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class PackedSubset:
-    """A part of a data set, as one .npz file that is never downloaded."""
+class PackedFile:
+    """A data set, or a part of it, as one .npz file that is never downloaded."""
 
-    title: str  # of the data set
+    what: str  # is in it, as a sentence begins: "The CIFAR-10 subset"
     file: str  # below the data home
     sha256: str
-    whole: str  # what ``subset=False`` gives, in words
+    rather: str  # what to do without it: "use subset=False for all clips"
+
+    def is_here(self, home: Path) -> bool:
+        """Whether the file is in its place."""
+        return (home / self.file).exists()
 
     def is_wanted(self, subset: Subset, home: Path, is_whole_here: Callable[[], bool]) -> bool:
-        """Decide whether to read it: ``"auto"`` if it is here, and the whole is not."""
+        """Decide whether to read a subset: ``"auto"`` if it is here, and the whole is not."""
         if subset not in (True, False, "auto"):
             raise ValueError(f"`subset` must be True, False or 'auto'; got {subset!r}.")
         if subset == "auto":
-            return (home / self.file).exists() and not is_whole_here()
+            return self.is_here(home) and not is_whole_here()
         return bool(subset)
 
     def read(self, home: Path) -> dict[str, Any]:
         """Read its arrays, by name."""
         path = home / self.file
-        rather = f"or use subset=False for {self.whole}."
         if not path.exists():
             raise FileNotFoundError(
-                f"The {self.title} subset needs {str(path)!r}: not found, and it is never "
-                f"downloaded. Let {HOME_HAS} it as {self.file!r}, {rather}"
+                f"{self.what} needs {str(path)!r}: not found, and it is never downloaded. Let "
+                f"{HOME_HAS} it as {self.file!r}, or {self.rather}."
             )
         content = path.read_bytes()
         if (found := checksum(content)) != self.sha256:
-            raise ValueError(
-                f"{str(path)!r} is damaged: expected the SHA-256 checksum {self.sha256}, found "
-                f"{found}. Copy it again, {rather}"
-            )
+            why = f"expected the SHA-256 checksum {self.sha256}, found {found}"
+            raise self.damaged(home, f"{why} of {len(content):,} bytes")
         with np.load(BytesIO(content)) as arrays:
             return dict(arrays)
+
+    def damaged(self, home: Path, why: object) -> ValueError:
+        """Say what to do about a file that does not hold what it should."""
+        return ValueError(
+            f"{str(home / self.file)!r} is damaged: {why}. Copy it again, or {self.rather}."
+        )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
+from benchmarks._data.cifar import Version, fetch_cifar10, fetch_cifar100
 from sklearn_mixup.augmentation import crop_and_flip
 
 # What pixels between 0 and 1 of ImageNet, and of what is like it, are standardised with.
@@ -21,6 +21,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 _CIFAR = {"cifar10": ("CIFAR-10", 10), "cifar100": ("CIFAR-100", 100)}
 _CIFAR_ROWS = (50_000, 10_000)
+# Which CIFAR-10 will do: the first that is on this machine.
+ANY_VERSION: tuple[Version, ...] = ("original", "subset", "recompressed")
+WHOLE_VERSIONS: tuple[Version, ...] = ("original", "recompressed")
+ORIGINAL: tuple[Version, ...] = ("original",)
 
 
 @dataclass(frozen=True)
@@ -47,21 +51,50 @@ class PictureSet:
     load: Callable[[str], Loaded] = field(repr=False)  # by device; pickled to other processes
     n_resident: int = 0  # pictures that stay on the device; 0 if they are streamed
 
+    def first(self, n_rows: int | None) -> PictureSet:
+        """Keep the first to train on, and as many to test on at most; None keeps all.
+
+        Of pictures that are in memory.
+        """
+        if n_rows is None:
+            return self
+        n_train, n_test = min(n_rows, self.n_train), min(n_rows, self.n_test)
+        title = f"{self.title}; the first {n_train:,} to train on"
+        return replace(
+            self,
+            title=title if n_test == self.n_test else f"{title}, {n_test:,} to test on",
+            n_train=n_train,
+            n_test=n_test,
+            load=partial(_load_first, self.load, n_rows),
+            n_resident=n_train + n_test,
+        )
+
+
+def _load_first(load: Callable[[str], Loaded], n_rows: int, device: str) -> Loaded:
+    """Load pictures, and keep the first to train and to test on."""
+    loaded = load(device)
+    train, test = (tuple(part[:n_rows] for part in it) for it in (loaded.train, loaded.test))
+    return replace(loaded, train=train, test=test)
+
 
 # -- in memory -------------------------------------------------------------------------------------
 
 
 def find_in_memory(
-    name: str, data_home: str | None = None, *, whole: bool = False, dry: bool = False
+    name: str,
+    data_home: str | None = None,
+    *,
+    versions: tuple[Version, ...] = ANY_VERSION,
+    dry: bool = False,
 ) -> PictureSet:
     """Find "cifar10", "cifar100" or, on a machine without, "digits"; they stay in memory.
 
-    OSError is that of missing files. `whole` CIFAR-10 is all of it, and not the subset that the
-    folder may have. A `dry` run wants the numbers alone: those of CIFAR are known without it.
+    OSError is that of missing files. `versions` of CIFAR-10 are those that will do, as for
+    `fetch_cifar10`. A `dry` run wants the numbers alone: those of CIFAR are known without it.
     """
-    load = partial(_load, name, data_home, whole)
+    load = partial(_load, name, data_home, versions)
     try:
-        title, loaded = _read(name, data_home, whole)
+        title, loaded = _read(name, data_home, versions)
     except OSError:
         if not dry:
             raise
@@ -75,7 +108,7 @@ def find_in_memory(
 
 
 @functools.cache
-def _read(name: str, data_home: str | None, whole: bool) -> tuple[str, Loaded]:
+def _read(name: str, data_home: str | None, versions: tuple[Version, ...]) -> tuple[str, Loaded]:
     """Read pictures once in each process, and what they call themselves."""
     if name == "digits":
         bunch = load_digits()
@@ -87,7 +120,7 @@ def _read(name: str, data_home: str | None, whole: bool) -> tuple[str, Loaded]:
         loaded = Loaded(*parts, {"iterator_train__augment": crop}, 3 * [mean], 3 * [std])
         return "digits of scikit-learn", loaded
     if name == "cifar10":
-        bunch = fetch_cifar10(data_home, False, subset=False if whole else "auto")
+        bunch = fetch_cifar10(data_home, False, versions=versions)
     else:
         bunch = fetch_cifar100(data_home, False)
     mean, std = bunch.mean, bunch.std
@@ -101,9 +134,9 @@ def _read(name: str, data_home: str | None, whole: bool) -> tuple[str, Loaded]:
     return bunch.name, Loaded(train, test, params, mean, std)
 
 
-def _load(name: str, data_home: str | None, whole: bool, device: str) -> Loaded:
+def _load(name: str, data_home: str | None, versions: tuple[Version, ...], device: str) -> Loaded:
     """Give the pictures; those to test on go to the device."""
-    _, loaded = _read(name, data_home, whole)
+    _, loaded = _read(name, data_home, versions)
     X, y = loaded.test
     return replace(loaded, test=(X.to(device), y))
 

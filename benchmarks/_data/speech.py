@@ -10,18 +10,18 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from benchmarks._data.clips import SAMPLE_RATE, read_clip, speaker_of, which_set
-from benchmarks._data.fetching import Archive, PackedSubset, Subset
+from benchmarks._data.fetching import Archive, PackedFile, Subset
 from benchmarks._data.home import DataHome, find_data_home
 
 _TITLE = "Speech Commands v0.01"
 _CITATION = "Warden, Speech Commands, 2017, CC BY 4.0"
 _N_CLIPS = 64_721
 
-_SUBSET = PackedSubset(
-    title="Speech Commands",
+_SUBSET = PackedFile(
+    what="The Speech Commands subset",
     file="speech/speech_subset.npz",
     sha256="5d86646e43e5b644ce0776a36bc68e363d5a04c7d91b4a6afa7475ce0b661c84",
-    whole="all clips",
+    rather="use subset=False for all clips",
 )
 _SUBSET_NAME = "Speech Commands subset: 1,000 clips, 10 words, 159 speakers"
 _SUBSET_SPLITS = {"train": "training", "test": "testing"}

@@ -112,7 +112,8 @@ def _plan_pictures(request: Request) -> Part:
     }
     scale = replace(scale, n_seeds=n_seeds, grid=_narrow(scale.grid, args))
     hint = "(--download gets it; --data digits or --parts tables do without)"
-    tasks = list_pictures(scale, find_pictures(scale.data, args, hint), **request.where)
+    pictures = find_pictures(scale.data, args, hint).first(scale.n_rows)
+    tasks = list_pictures(scale, pictures, **request.where)
     tell_page = partial(tell_pictures, augment=scale.augment)
     return Part("corrupted", KEY, {"": tasks}, tell_page, checkpoints=True)
 

@@ -105,7 +105,7 @@ def run_pictures(
 ) -> dict[str, Any]:
     """Train one network on pictures with corrupted labels; the seed draws these labels too."""
     loaded = pictures.load(device)
-    X, y = (part[: scale.n_rows] for part in loaded.train)
+    X, y = loaded.train
     y, replaced = corrupt_labels(y, key["fraction"], random_state=key["seed"])
     sizes = {"width": scale.width, "dropout": key["dropout"], "channels_last": CHANNELS_LAST}
     classifier = make_classifier(
@@ -122,7 +122,7 @@ def run_pictures(
     )
     results = fit_resumable(classifier, X, y, checkpoints)
     told = tell_results(classifier, results, X, y, replaced, pictures.n_test)
-    return {"data_name": name_pictures(pictures.title, scale), **told}
+    return {"data_name": pictures.title, **told}
 
 
 def run_tables(
@@ -185,7 +185,7 @@ def list_pictures(
         **versions,
         "augment": scale.augment,
         "channels_last": CHANNELS_LAST,
-        "data_name": name_pictures(pictures.title, scale),
+        "data_name": pictures.title,
     }
     keys = [
         _key(scale.data, network, fraction, method, recipe.max_epochs, seed)
@@ -235,8 +235,3 @@ def _key(
 ) -> dict[str, Any]:
     """Tell a run from all others, by `KEY`."""
     return dict(zip(KEY, (data, network, fraction, *method, max_epochs, seed), strict=True))
-
-
-def name_pictures(name: str, scale: PictureScale) -> str:
-    """Tell whose the results are: those for a part are none for the whole."""
-    return name if scale.n_rows is None else f"{name}; the first {scale.n_rows:,} to train on"

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.__main__ import main
+from benchmarks._data.pictures import find_in_memory
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks._nets.training import TestErrors
 from benchmarks.cifar import figures, report
@@ -89,6 +90,24 @@ def test_figures_are_drawn_for_every_mixture_of_runs():
     assert [len(ax.containers) for ax in budget.axes] == [3, 2]
     for figure in (curves, budget):
         figure.draw_without_rendering()
+
+
+# -- the pictures ---------------------------------------------------------------------------------
+
+
+def test_the_first_pictures_are_those_and_say_so():
+    whole = find_in_memory("digits")
+    few = whole.first(50)
+    assert few.title == "digits of scikit-learn; the first 50 to train on, 50 to test on"
+    assert (few.n_train, few.n_test, few.n_resident, few.n_classes) == (50, 50, 100, 10)
+    ours, all_of_them = few.load("cpu"), whole.load("cpu")
+    for found, expected in ((ours.train, all_of_them.train), (ours.test, all_of_them.test)):
+        for part, all_parts in zip(found, expected, strict=True):
+            assert torch.equal(part, all_parts[:50])
+    more = whole.first(200)  # there are 100 to test on
+    assert more.title == "digits of scikit-learn; the first 200 to train on"
+    assert len(more.load("cpu").test[0]) == more.n_test == 100
+    assert whole.first(None) is whole
 
 
 # -- the plan -------------------------------------------------------------------------------------

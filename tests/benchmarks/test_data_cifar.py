@@ -4,8 +4,12 @@ import hashlib
 import os
 import pickle
 import shutil
+import sys
 import tarfile
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +19,11 @@ from sklearn.utils import Bunch
 # Only where the extra is absent: any other failed import is a failed test.
 if find_spec("torchvision") is None:
     pytest.skip("needs the extra vision", allow_module_level=True)
+from PIL import Image
+
 from benchmarks._data import cifar
 from benchmarks._data.cifar import fetch_cifar10, fetch_cifar100
+from benchmarks._data.jpegs import decode_packed
 from benchmarks._data.pictures import to_floats
 from benchmarks._nets.vision import import_torchvision
 from tests.real_data import DATA_HOME, find_or_skip
@@ -27,7 +34,7 @@ from tests.real_data import DATA_HOME, find_or_skip
 @pytest.fixture(scope="module")
 def subset() -> Bunch:
     find_or_skip("cifar10/cifar10_subset.npz")
-    return fetch_cifar10(DATA_HOME, download_if_missing=False, subset=True)
+    return fetch_cifar10(DATA_HOME, download_if_missing=False, versions=["subset"])
 
 
 def test_subset_has_a_thousand_pictures_of_each_class_and_says_that_it_is_one(subset):
@@ -71,7 +78,7 @@ def test_subset_needs_no_torchvision(subset, monkeypatch):
     monkeypatch.setattr(cifar, "import_torchvision", refuse)
     assert fetch_cifar10(DATA_HOME, download_if_missing=False).name == subset.name
     with pytest.raises(ImportError, match="not installed"):
-        fetch_cifar10(DATA_HOME, download_if_missing=False, subset=False)
+        fetch_cifar10(DATA_HOME, download_if_missing=False, versions=["original"])
 
 
 def test_damaged_subset_is_refused(tmp_path):
@@ -79,8 +86,126 @@ def test_damaged_subset_is_refused(tmp_path):
     content[1_000_000] ^= 1
     (tmp_path / "cifar10").mkdir()
     (tmp_path / "cifar10" / "cifar10_subset.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"cifar10_subset\.npz' is damaged.*subset=False"):
+    with pytest.raises(
+        ValueError, match=r"cifar10_subset\.npz' is damaged.*versions=\[\"original\"\]"
+    ):
         fetch_cifar10(tmp_path)
+
+
+# -- CIFAR: all of it, recompressed ----------------------------------------------------------------
+
+PACKED = "cifar10/cifar10_jpeg.npz"
+
+
+def pack_jpegs(pictures: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Pack pictures as JPEG files: what all begin with, the rest of each, and their lengths."""
+    files = []
+    for picture in pictures:
+        file = BytesIO()
+        Image.fromarray(picture).save(file, "JPEG", quality=75)
+        files.append(file.getvalue())
+    header = files[0][: files[0].index(b"\xff\xda")]  # up to the pixels
+    rest = [file[len(header) :] for file in files]
+    lengths = np.array([len(part) for part in rest], dtype=np.uint16)
+    return np.frombuffer(header, np.uint8), np.frombuffer(b"".join(rest), np.uint8), lengths
+
+
+@pytest.fixture
+def pack(tmp_path, monkeypatch) -> Callable[..., Bunch]:
+    """Write a small packed file, make its checksum the published one; give what is in it.
+
+    The pictures of class k are all of one grey, 20 k, sorted by class; `changes` are other arrays.
+    """
+
+    def write(size: int = 32, **changes) -> Bunch:
+        arrays = {"class_names": np.array(list("abcdefghij"))}
+        for part, n_each in (("train", 3), ("test", 1)):
+            y = np.repeat(np.arange(10, dtype=np.uint8), n_each)
+            X = np.ones((len(y), size, size, 3), dtype=np.uint8) * 20 * y[:, None, None, None]
+            header, rest, lengths = pack_jpegs(X)
+            arrays |= {"jpeg_header": header, f"jpeg_{part}": rest}
+            arrays |= {f"length_{part}": lengths, f"y_{part}": y}
+        (tmp_path / "cifar10").mkdir(exist_ok=True)
+        np.savez(tmp_path / PACKED, **(arrays | changes))
+        known = hashlib.sha256((tmp_path / PACKED).read_bytes()).hexdigest()
+        monkeypatch.setattr(cifar, "_JPEG", replace(cifar._JPEG, sha256=known))
+        return Bunch(**arrays)
+
+    return write
+
+
+def fetch_recompressed(home):
+    return fetch_cifar10(home, download_if_missing=False, versions=["original", "recompressed"])
+
+
+def test_recompressed_pictures_are_shuffled_with_their_labels_and_say_what_they_are(tmp_path, pack):
+    pack()
+    ours = fetch_recompressed(tmp_path)
+    for X, y, n_each in [(ours.X_train, ours.y_train, 3), (ours.X_test, ours.y_test, 1)]:
+        assert (X.dtype, y.dtype, X.flags.c_contiguous) == (np.uint8, np.int64, True)
+        assert X.shape == (10 * n_each, 3, 32, 32)
+        # JPEG keeps a picture of one grey but for rounding.
+        np.testing.assert_allclose(X, np.broadcast_to(20 * y[:, None, None, None], X.shape), atol=2)
+        assert np.bincount(y).tolist() == [n_each] * 10
+        assert y.tolist() != sorted(y)
+    assert ours.target_names == list("abcdefghij")
+    assert (ours.name, ours.is_subset) == ("CIFAR-10, JPEG-recompressed", False)
+    np.testing.assert_array_equal(fetch_recompressed(tmp_path).y_train, ours.y_train)
+
+
+def test_recompressed_pictures_of_the_data_home_are_those_of_the_subset(subset):
+    path = find_or_skip(PACKED)
+    arrays = cifar._JPEG.read(path.parents[1])
+    assert {name: np.bincount(arrays[f"y_{name}"]).tolist() for name in ("train", "test")} == {
+        "train": [5000] * 10,
+        "test": [1000] * 10,
+    }
+    n_bytes = arrays["length_test"][:20].sum(dtype=int)
+    X = decode_packed(
+        arrays["jpeg_header"],
+        arrays["jpeg_test"][:n_bytes],
+        arrays["length_test"][:20],
+        shape=(32, 32),
+    )
+    packed = np.load(find_or_skip("cifar10/cifar10_subset.npz"))
+    row_of = {name: row for row, name in enumerate(packed["files_test"].tolist())}
+    for row, picture in enumerate(X):
+        np.testing.assert_array_equal(
+            picture, packed["x_test"][row_of[f"test/airplane/{row:04d}.jpg"]]
+        )
+
+
+def test_truncated_recompressed_file_is_refused_by_name(tmp_path, pack):
+    pack()
+    path = tmp_path / PACKED
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"cifar10_jpeg\.npz' is damaged.*Copy it again.*original"):
+        fetch_recompressed(tmp_path)
+
+
+def test_recompressed_pictures_that_do_not_fit_together_are_refused_by_name(tmp_path, pack):
+    whole = pack()
+    cut = whole.length_train.copy()
+    cut[[3, 4]] += np.array([-9, 9], dtype=np.int16).astype(np.uint16)
+    for changes, why in (
+        ({"y_test": whole.y_test[1:]}, "10 test pictures have 9 labels"),
+        ({"length_train": whole.length_train[1:]}, "29 pictures must have .* bytes"),
+        ({"jpeg_train": whole.jpeg_train[:-5]}, "30 pictures must have .* bytes"),
+        ({"length_train": cut}, "picture 3 cannot be decoded"),
+    ):
+        pack(**changes)
+        with pytest.raises(ValueError, match=rf"cifar10_jpeg\.npz' is damaged: {why}.*Copy it"):
+            fetch_recompressed(tmp_path)
+    pack(size=28)
+    with pytest.raises(ValueError, match=r"picture 0 must be of shape \(32, 32, 3\); got \(28, 28"):
+        fetch_recompressed(tmp_path)
+
+
+def test_recompressed_pictures_need_pillow_and_say_so(tmp_path, pack, monkeypatch):
+    pack()
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ImportError, match="pip install pillow"):
+        fetch_cifar10(tmp_path, versions=["recompressed"])
 
 
 # -- CIFAR: small batches in the original form -----------------------------------------------------
@@ -185,8 +310,11 @@ def test_missing_files_are_named_with_their_place_and_their_source(tmp_path):
     assert "SKLEARN_MIXUP_DATA" in told
     with pytest.raises(FileNotFoundError, match=r"cifar-100-python/train'"):
         fetch_cifar100(tmp_path, download_if_missing=False)
-    with pytest.raises(FileNotFoundError, match=r"cifar10_subset\.npz'.*never downloaded"):
-        fetch_cifar10(tmp_path, subset=True)
+    for version, file in (("subset", "cifar10_subset"), ("recompressed", "cifar10_jpeg")):
+        with pytest.raises(FileNotFoundError, match=rf"{file}\.npz'.*never downloaded"):
+            fetch_cifar10(tmp_path, versions=[version])
+    with pytest.raises(FileNotFoundError, match=r"batches-py', or 'cifar10/cifar10_jpeg\.npz'\."):
+        fetch_recompressed(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])
@@ -208,18 +336,28 @@ def test_damaged_archive_is_refused_by_name(cifar10):
 
 
 @pytest.mark.parametrize("unpacked", [True, False])
-def test_all_of_cifar10_is_preferred_to_the_subset(cifar10, unpacked):
+def test_all_of_cifar10_is_preferred_to_the_subset(cifar10, unpacked, pack):
     if not unpacked:
         shutil.rmtree(cifar10.root / cifar10.kind.base_folder)
     packed = find_or_skip("cifar10/cifar10_subset.npz")
     os.symlink(packed, cifar10.root / packed.name)
+    pack()
     assert fetch_cifar10(cifar10.home).name == "CIFAR-10"
-    assert fetch_cifar10(cifar10.home, subset=True).is_subset
+    assert fetch_recompressed(cifar10.home).name == "CIFAR-10"
+    assert fetch_cifar10(cifar10.home, versions=["subset"]).is_subset
 
 
-def test_subset_has_to_be_a_bool_or_auto(tmp_path):
-    with pytest.raises(ValueError, match="`subset` must be True, False or 'auto'; got 'yes'"):
-        fetch_cifar10(tmp_path, subset="yes")
+def test_the_subset_is_preferred_to_all_that_was_recompressed_as_small_runs_want_it(tmp_path, pack):
+    pack()
+    assert fetch_cifar10(tmp_path, False).name == "CIFAR-10, JPEG-recompressed"
+    os.symlink(find_or_skip("cifar10/cifar10_subset.npz"), tmp_path / "cifar10/cifar10_subset.npz")
+    assert fetch_cifar10(tmp_path, False).is_subset
+
+
+@pytest.mark.parametrize("versions", ["original", [], ["original", "whole"], [True]])
+def test_versions_have_to_be_some_that_there_are(tmp_path, versions):
+    with pytest.raises(ValueError, match=r"`versions` must be a list of some of .*'recompressed'"):
+        fetch_cifar10(tmp_path, versions=versions)
 
 
 # -- numbers ---------------------------------------------------------------------------------------
