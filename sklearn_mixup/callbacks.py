@@ -258,7 +258,7 @@ class Resume(Callback):
         """Check that a checkpoint is of this training, and restore all but what draws."""
         modules = {name: getattr(net, name + "_") for name in net._modules + net._criteria}
         for name, module in modules.items():
-            check_shapes(path, name, module.state_dict(), state["modules"].get(name, {}))
+            _check_weights(path, name, module, state["modules"].get(name, {}))
         identity: dict[str, str] = self.identity_ or {}
         names = sorted(identity.keys() | state["identity"].keys())
         if changed := [n for n in names if identity.get(n) != state["identity"].get(n)]:
@@ -399,6 +399,18 @@ def _restore(callback: Callback, learned: dict[str, Any]) -> None:
             part.load_state_dict(value)
         else:
             setattr(callback, name, value)
+
+
+def _check_weights(path: Path, name: str, module: Any, weights: dict[str, Any]) -> None:
+    """Raise ValueError unless a checkpoint fits a module, because of what the module says of it."""
+    try:
+        check_shapes(path, name, module.state_dict(), weights)
+    except ValueError as error:
+        try:
+            module.load_state_dict(weights)
+        except (RuntimeError, ValueError) as reason:
+            raise error from reason
+        raise
 
 
 def _scaler(net: Any) -> Any:

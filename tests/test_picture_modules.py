@@ -44,7 +44,7 @@ def blocks_of(module):
 # -- as published ---------------------------------------------------------------------------------
 
 
-def count_residual(n_in, widths, n_blocks, n_classes, *, n_channels=3, last_norm):
+def count_residual(n_in, widths, n_blocks, n_classes, *, n_channels=3):
     """Count the parameters of a residual network by its description."""
     total = 9 * n_channels * n_in
     for width, number in zip(widths, n_blocks, strict=True):
@@ -52,7 +52,7 @@ def count_residual(n_in, widths, n_blocks, n_classes, *, n_channels=3, last_norm
         projection = n_in * width if n_in != width else 0
         total += first + projection + (number - 1) * (4 * width + 18 * width * width)
         n_in = width
-    return total + last_norm * 2 * n_in + (n_in + 1) * n_classes
+    return total + 2 * n_in + (n_in + 1) * n_classes
 
 
 def count_dense(depth, k, n_classes, reduction=0.5):
@@ -72,9 +72,9 @@ PUBLISHED = [
     (
         PreActResNet18,
         11.2,
-        count_residual(64, (64, 128, 256, 512), (2, 2, 2, 2), 10, last_norm=False),
+        count_residual(64, (64, 128, 256, 512), (2, 2, 2, 2), 10),
     ),
-    (WideResNet, 36.5, count_residual(16, (160, 320, 640), (4, 4, 4), 10, last_norm=True)),
+    (WideResNet, 36.5, count_residual(16, (160, 320, 640), (4, 4, 4), 10)),
     (DenseNetBC, 25.6, count_dense(190, 40, 10)),
 ]
 
@@ -94,12 +94,12 @@ OTHERS = [
     (
         partial(WideResNet, depth=40, widen_factor=4),
         8.9,
-        count_residual(16, (64, 128, 256), (6, 6, 6), 10, last_norm=True),
+        count_residual(16, (64, 128, 256), (6, 6, 6), 10),
     ),
     (
         partial(WideResNet, depth=16, widen_factor=8),
         11.0,
-        count_residual(16, (128, 256, 512), (2, 2, 2), 10, last_norm=True),
+        count_residual(16, (128, 256, 512), (2, 2, 2), 10),
     ),
 ]
 
@@ -206,8 +206,7 @@ def residual_by_hand(state, X, n_blocks):
             if f"{name}.shortcut.weight" in state:
                 X = conv2d(H, state[f"{name}.shortcut.weight"], stride=stride)
             X = X + R
-    if "norm.weight" in state:
-        X = normalize(X, state, "norm")
+    X = normalize(X, state, "norm")
     return X.flatten(2).mean(2) @ state["output.weight"].T + state["output.bias"]
 
 
@@ -390,6 +389,31 @@ def test_network_can_be_stored_and_copied(make):
     other.load_state_dict(module.state_dict())
     for twin in (other, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert torch.equal(twin(X), module(X))
+
+
+def without_norm(state):
+    """Leave out the normalisation before the mean, as weights of the earlier network have none."""
+    return {key: value for key, value in state.items() if not key.startswith(("norm.", "0.norm."))}
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_weights_of_the_earlier_network_do_not_load(strict):
+    for module in (SMALL["preact"](), nn.Sequential(SMALL["preact"]())):
+        with pytest.raises(ValueError, match=r"before version 0\.1\.0, .* Train the network again"):
+            module.load_state_dict(without_norm(module.state_dict()), strict=strict)
+
+
+def test_pickle_of_the_earlier_network_does_not_load():
+    module = SMALL["preact"]()
+    del module.norm
+    with pytest.raises(ValueError, match=r"before version 0\.1\.0, .* Train the network again"):
+        pickle.loads(pickle.dumps(module))
+
+
+def test_part_of_the_weights_loads_on_purpose():
+    module, other = SMALL["preact"](), SMALL["preact"]()
+    other.load_state_dict({"stem.weight": module.stem.weight}, strict=False)
+    assert torch.equal(other.stem.weight, module.stem.weight)
 
 
 @small

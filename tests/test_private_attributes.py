@@ -125,6 +125,7 @@ TOUCHED = {
         "_buffers",
         "_forward_hooks",
         "_forward_pre_hooks",
+        "_load_from_state_dict",
         "_modules",
         "_parameters",
     ],

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from sklearn_mixup import MixupGAN
 from sklearn_mixup._checkpoint import load_checkpoint, save_checkpoint
 from sklearn_mixup.callbacks import LRDecay, Resume
+from sklearn_mixup.modules import PreActResNet18
 from tests.recording import HostReads
 from tests.resumed_fit import POINTS, REMADE, Epochs, Kill, Killed, build, build_remade, digits
 
@@ -625,6 +627,25 @@ def test_another_architecture_is_refused_by_parameter_and_shapes(iris, tmp_path)
     assert "delete the folder" in str(told.value)
     with pytest.raises(ValueError, match=r"shape none|there none"):
         build(Resume(tmp_path), module=Normed).fit(*iris)
+
+
+def test_checkpoint_of_the_earlier_preact_resnet_is_refused_by_what_it_lacks(tmp_path):
+    X, y = digits()
+    net = partial(
+        build,
+        Resume(tmp_path),
+        module=partial(PreActResNet18, width=2, n_blocks=(1,), n_channels=1),
+        max_epochs=1,
+    )
+    X = X.reshape(-1, 1, 8, 8)[:64]
+    net().fit(X, y[:64])
+    state, _ = load_checkpoint(tmp_path)
+    weights = state["modules"]["module"]
+    state["modules"]["module"] = {key: weights[key] for key in weights if "norm." not in key[:5]}
+    save_checkpoint(tmp_path, state)
+    with pytest.raises(ValueError, match=r"'norm\.bias' .* there none") as told:
+        net().fit(X, y[:64])
+    assert "before version 0.1.0" in str(told.value.__cause__)
 
 
 def test_fewer_epochs_than_were_trained_are_refused(iris, tmp_path):

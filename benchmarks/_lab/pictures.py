@@ -21,7 +21,7 @@ from benchmarks._data.pictures import (
 from benchmarks._lab.cost import compute_cost, tell_plan
 from benchmarks._lab.options import missing_data_end_it
 from benchmarks._lab.runs import Task
-from benchmarks._nets.pictures import make_network, name_network
+from benchmarks._nets.pictures import DESIGNS, make_network, name_network
 from benchmarks._nets.recipes import PictureRecipe
 from benchmarks._nets.training import TestErrors, fit_resumable, make_classifier
 from sklearn_mixup import MixupClassifier
@@ -136,6 +136,7 @@ def list_tasks(
                 "recipe": replace(training.recipe, alpha=alpha).describe(),
                 "channels_last": CHANNELS_LAST,
                 "data_name": training.pictures.title,
+                **DESIGNS.get(training.family, {}),
                 **training.settings,
             },
             partial(run, training=training, alpha=alpha, seed=seed, device=device),

@@ -16,6 +16,10 @@ _NETWORKS: Mapping[str, Callable[..., nn.Module]] = {
     "wide_resnet": WideResNet,
     "densenet_bc": DenseNetBC,
 }
+# Settings of runs of a network whose name was another's: what was run with that one is run again.
+DESIGNS: Mapping[str, Mapping[str, str]] = {
+    "preact_resnet18": {"design": "normalised before the mean"}
+}
 _IMAGENET_TITLES = {
     "resnet50": "ResNet-50",
     "resnet101": "ResNet-101",

@@ -18,7 +18,7 @@ from benchmarks._data.tables import TITLES, load_table, make_preprocessor
 from benchmarks._lab.pictures import CHANNELS_LAST
 from benchmarks._lab.runs import Task
 from benchmarks._lab.stacks import SPLITS_AT_ONCE
-from benchmarks._nets.pictures import count_errors, name_network
+from benchmarks._nets.pictures import DESIGNS, count_errors, name_network
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks._nets.training import TestErrors, fit_resumable, make_classifier, summarise
 from benchmarks.corrupted.recipes import TABLES_RECIPE, Grid, Method
@@ -186,6 +186,7 @@ def list_pictures(
         "augment": scale.augment,
         "channels_last": CHANNELS_LAST,
         "data_name": pictures.title,
+        **DESIGNS[FAMILY],
     }
     keys = [
         _key(scale.data, network, fraction, method, recipe.max_epochs, seed)

@@ -175,6 +175,7 @@ def test_the_paper_is_planned_as_it_stands():
         told = ("max_epochs", "batch_size", "lr", "drops", "alpha")
         assert [recipe[name] for name in told] == [200, 128, 0.1, [100, 150], task.key["alpha"]]
         assert task.settings["augment"]
+        assert task.settings["design"]  # as those of the other experiments with this network
         assert task.key["network"] == "PreAct ResNet-18"
     found = {name: {task.key[name] for task in tasks} for name in ("fraction", "alpha", "dropout")}
     assert found == {

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks._lab import pictures as lab_pictures
+from benchmarks._lab.pictures import Training, list_tasks
 from benchmarks._nets.pictures import count_errors, make_network, name_network
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks._nets.training import TestErrors, make_classifier, summarise
@@ -82,6 +84,20 @@ def test_processes_share_the_minibatch_of_the_recipe():
     assert isinstance(clf, MixupClassifier)
     assert (clf.batch_size, make().batch_size) == (32, 128)
     assert (clf.random_state, clf.lr, clf.max_epochs) == (3, 0.1, 200)
+
+
+def test_runs_of_the_earlier_preact_resnet_are_run_again(monkeypatch):
+    def fingerprints(family):
+        pictures = SimpleNamespace(name="cifar10", title="CIFAR-10")
+        training = Training(pictures, family, CIFAR_RECIPES[family])
+        return {task.fingerprint for task in list_tasks([training], n_seeds=2, **where)}
+
+    where = {"device": "cpu", "versions": {}}
+    now = {family: fingerprints(family) for family in CIFAR_RECIPES}
+    monkeypatch.setattr(lab_pictures, "DESIGNS", {})
+    then = {family: fingerprints(family) for family in CIFAR_RECIPES}
+    assert now.pop("preact_resnet18").isdisjoint(then.pop("preact_resnet18"))
+    assert now == then
 
 
 def test_names_tell_the_size():
