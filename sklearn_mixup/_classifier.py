@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import (
-    Interval,
-    Options,
-    StrOptions,
-)
-from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils._param_validation import StrOptions
 from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset, unpack_data
-from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from sklearn_mixup._net.checks import (
-    check_inputs,
-    check_outputs,
-    first_output,
-)
-from sklearn_mixup._net.fit_data import check_fit
+from sklearn_mixup._net.checks import check_outputs
 from sklearn_mixup._net.labels import Labels
-from sklearn_mixup._net.parameters import check_params, store
-from sklearn_mixup._net.parts import make_part
+from sklearn_mixup._net.losses import unwrap
+from sklearn_mixup._net.parameters import store
 from sklearn_mixup._net.prediction import in_double
-from sklearn_mixup._net.settings import check_fit_params
-from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits, unwrap
-from sklearn_mixup._net.validation import LoneWatch
+from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits
 from sklearn_mixup._net.vicinal_net import VicinalNet
-from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
 from sklearn_mixup.minibatches import Minibatches
 from sklearn_mixup.modules import MLP
 
@@ -220,37 +205,11 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     True
     """
 
-    _handed_on: ClassVar[dict[str, str]] = {"hidden_sizes": "module"}
+    _target_kind = Labels
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "alpha": [Interval(Real, 0, np.inf, closed="both")],
-        "dropout": [Interval(Real, 0, 1, closed="left"), None],
-        "lam_per": [StrOptions({"minibatch", "sample"})],
-        "erm_epochs": [Interval(Integral, 0, None, closed="left")],
-        "hidden_sizes": [Interval(Integral, 1, None, closed="left"), "array-like", None],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        **VicinalNet._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "random_state": ["random_state"],
-        "engine": [StrOptions({"torch", "numba"})],
-        "lr": [Interval(Real, 0, None, closed="left")],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
     }
-
-    # From 1.4 on skorch has a set_fit_request and set_partial_fit_request that take any name;
-    # scikit-learn would put its own in their place.
-    if hasattr(NeuralNetClassifier, "set_fit_request"):
-        __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
-        __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
-
-        def _get_metadata_request(self) -> Any:
-            requests = super()._get_metadata_request()
-            for method in (requests.fit, requests.partial_fit):
-                if "sample_weight" not in method.requests:
-                    # As scikit-learn knows it of a `fit` that names it: nobody has asked yet.
-                    method.add_request(param="sample_weight", alias=None)
-            return requests
 
     def __init__(
         self,
@@ -293,26 +252,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
-        tags.input_tags.three_d_array = True
         return tags
-
-    @property
-    def _default_callbacks(self) -> list[tuple[str, Any]]:
-        *callbacks, _ = super()._default_callbacks
-        own = {
-            "train_loss": StepLosses("train_loss", on_train=True),
-            "valid_loss": StepLosses("valid_loss"),
-            "lr_decay": LRDecay(),
-            "print_log": QuietLog(),
-        }
-        return [*{**dict(callbacks), **own}.items()]
-
-    def get_params_for(self, prefix: str) -> dict[str, Any]:
-        """Collect the arguments of a part; `hidden_sizes` is one of the module."""
-        kwargs = super().get_params_for(prefix)
-        if prefix == "module" and self.hidden_sizes is not None:
-            kwargs["hidden_sizes"] = self.hidden_sizes
-        return kwargs
 
     # -- training ---------------------------------------------------------------------------
 
@@ -381,59 +321,14 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         """
         return self._fit("partial_fit", X, y, sample_weight, fit_params, classes=classes)
 
-    def _fit(
-        self,
-        method: str,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        fit_params: dict[str, Any],
-        *,
-        n_epochs: int | None = None,
-        classes: Any = None,
-    ) -> Any:
-        """Check what was passed, then let skorch train; `n_epochs` is None in ``partial_fit``."""
-        check_params(self)
-        check_fit_params(self, self._receivers(), fit_params)
-        ends = n_epochs is not None
-        restart = not self.initialized_ or (ends and not self.warm_start)
-        # A net that was initialized by hand has yet to learn what its data are like.
-        learns = restart or "target_type_" not in self.__dict__
-        with self._unlearn_on_error():
-            X, y, sample_weight, labels = check_fit(
-                self, X, y, sample_weight, learns=learns, classes=classes
-            )
-            self._labels.check_same(classes)
-            class_weight = self._labels.weigh(self.class_weight, labels, sample_weight)
-        watch = None
-        if (validation := vars(self).get("_validation_")) is not None:
-            watch = LoneWatch(validation, labels, validation.n_iter_no_change)
-        elif ends and self.early_stopping:
-            watch = LoneWatch(None, labels, self.n_iter_no_change)
-        with self._train(
-            restart=restart,
-            n_epochs=n_epochs,
-            sample_weight=sample_weight,
-            class_weight=class_weight,
-            watch=watch,
-        ):
-            return self._let_skorch_train(X, y, method, fit_params)
+    def _weigh_classes(self, targets: Any, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        return self._targets.weigh(self.class_weight, targets, sample_weight)
 
-    @property
-    def _labels(self) -> Labels:
-        """What the labels are, as far as is known."""
-        kind = getattr(self, "target_type_", "multiclass")
-        return Labels(kind, getattr(self, "classes_", None))
-
-    def _encode(self, y: Any) -> np.ndarray:
-        return self._labels.encode(y)
-
-    def initialize_module(self) -> Any:
-        """Make the module; it is told `n_features` and `n_classes` if it names them."""
-        learned = {"n_features": "_n_features_", "n_classes": "n_outputs_"}
-        known = {name: getattr(self, attribute, None) for name, attribute in learned.items()}
-        self.module_ = make_part(self, "module", known)
-        return self
+    def _find_criterion(self) -> Any:
+        """Find what makes the criterion; for multilabel targets the default is another."""
+        if self._targets.is_multilabel and self.criterion is nn.CrossEntropyLoss:
+            return nn.BCEWithLogitsLoss
+        return self.criterion
 
     def initialize_callbacks(self) -> Any:
         """Make the callbacks; there is no accuracy against probabilities."""
@@ -442,30 +337,9 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             self.callbacks_ = [item for item in self.callbacks_ if item[0] != "valid_acc"]
         return self
 
-    def initialize_criterion(self) -> Any:
-        """Make the criterion; multilabel targets turn the default into binary cross-entropy."""
-        if self._labels.is_multilabel and self.criterion is nn.CrossEntropyLoss:
-            self.criterion_ = nn.BCEWithLogitsLoss(**self.get_params_for("criterion"))
-        else:
-            super().initialize_criterion()
-        is_module = isinstance(criterion := self.criterion_, nn.Module)
-        learns = is_module and any(part.requires_grad for part in criterion.parameters())
-        if getattr(self, "accelerator", None) is not None and is_module and not learns:
-            # accelerate would wrap it like a module that learns, and fail on CPUs.
-            criterion.to(self._place)
-            self._criteria = [name for name in self._criteria if name != "criterion"]
-        return self
-
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""
-        logits = first_output(self.module_, y_pred)
-        n_outputs = getattr(self, "n_outputs_", None)
-        if n_outputs is not None and (logits.ndim < 2 or logits.shape[1] != n_outputs):
-            raise ValueError(
-                f"The module must return one logit for each of the {n_outputs} classes, shape "
-                f"(batch_size, {n_outputs}); {type(self.module_).__name__} returned shape "
-                f"{tuple(logits.shape)}. A module that names a parameter `n_classes` is told it."
-            )
+        logits = self._first_output(y_pred)
         targets = y_true.y if isinstance(y_true, UNMIXED) else y_true
         if isinstance(targets, Tensor):
             check_criterion(self.criterion_, targets)
@@ -486,18 +360,6 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         super().notify(method_name, **kwargs)
 
     # -- prediction -------------------------------------------------------------------------
-
-    def _output_minibatches(self, X: Any) -> Iterator[Tensor]:
-        """Compute the first output of the module, on its device, minibatch by minibatch."""
-        self.check_is_fitted()
-        if not is_dataset(X):
-            X = check_inputs(self, X, reset=False)
-        for output in self.forward_iter(X, device=self.device):
-            yield first_output(self.module_, output).detach()
-
-    def _outputs(self, X: Any) -> Tensor:
-        """Compute the first output of the module, on its device."""
-        return torch.cat([*self._output_minibatches(X)])
 
     def _get_predict_nonlinearity(self) -> Callable[[Tensor], Any]:
         criterion = unwrap(getattr(self, "criterion_", None))
@@ -541,7 +403,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             Labels as `y` had them; the likeliest class, by number, if `y` was probabilities.
         """
         proba = self.predict_proba(X)
-        return self._labels.decide(proba)
+        return self._targets.decide(proba)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Compute the logarithm of :meth:`predict_proba`.
@@ -573,7 +435,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             Logits; for two classes the second's less the first's.
         """
         logits = check_outputs(self._outputs(X).cpu().numpy())
-        if logits.shape[1] == 2 and not self._labels.is_multilabel:
+        if logits.shape[1] == 2 and not self._targets.is_multilabel:
             return logits[:, 1] - logits[:, 0]
         return logits
 
@@ -595,7 +457,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
             Share of the rows that are predicted right, in all their labels if there are several.
         """
         predicted = self.predict(X)  # It says what is missing before a fit.
-        return self._labels.score(y, predicted, sample_weight)
+        return self._targets.score(y, predicted, sample_weight)
 
 
 _PARAMETERS = inspect.signature(MixupClassifier.__init__).parameters.keys() - {"self", "kwargs"}

@@ -189,7 +189,7 @@ def test_nan_passes_through_a_layer_that_would_stop_what_is_below_zero():
     zeros = [tuple(map(np.zeros_like, part)) for part in (weights, weights, biases, biases)]
     losses = np.zeros((1, 1))
     kernel.train(
-        *(X, np.ones((1, 1, 2, 3)), np.ones((1, 1, 0)), np.zeros(0, np.int64), 0),
+        *(X, np.ones((1, 1, 2, 3)), np.ones((1, 1, 0)), 0, 0.0, np.zeros(0, np.int64), 0),
         *(np.zeros((1, 1), np.int16), np.ones((1, 1))),
         *(weights, *zeros[:2], biases, *zeros[2:], (False, False), np.ones((1, 1)), np.zeros(1)),
         *(False, (0.9, 0.999), 1e-8, 0, losses),

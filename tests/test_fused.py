@@ -25,6 +25,7 @@ from sklearn_mixup._engine.lane import Lane, Shared, initialize
 from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
 from sklearn_mixup._fused.jobs import fit_together
+from sklearn_mixup._net.losses import CrossEntropy
 from sklearn_mixup._net.targets import LogCoefficients
 from sklearn_mixup._streams import Stream
 from sklearn_mixup.modules import MLP
@@ -616,7 +617,7 @@ def test_nets_may_draw_their_seeds_from_the_global_generator(iris):
 def test_gradients_of_a_stack_are_those_of_autograd(hidden_sizes, drops):
     torch.manual_seed(0)
     modules = [MLP(4, 3, hidden_sizes).double() for _ in range(3)]
-    inside = StackedMLP(modules)
+    inside = StackedMLP(modules, CrossEntropy())
     X, targets = torch.randn(3, 10, 4).double(), -torch.rand(3, 10, 3).double()
     masks = [(torch.rand(3, 10, width) < 0.5).double() * 2 for width in hidden_sizes]
     masks = masks if drops else []

@@ -21,6 +21,7 @@ from sklearn_mixup._engine.stack_optimizer import StackOptimizer
 from sklearn_mixup._engine.step import WrittenSteps
 from sklearn_mixup._engine.update import Update, decays_apart
 from sklearn_mixup._net.device import MANY_FLOPS, one_blas_thread
+from sklearn_mixup._net.losses import WrittenLoss
 from sklearn_mixup.minibatches import Minibatches, cut_rows
 
 _DTYPES = torch.float32, torch.float64
@@ -62,6 +63,7 @@ class Kernel:
         Of Adam or AdamW.
     params : list of Parameter
         What it moves: the weights of all layers, then the biases.
+    loss : WrittenLoss
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Kernel:
         biases: Sequence[Tensor],
         update: Update,
         params: Sequence[Tensor],
+        loss: WrittenLoss,
     ) -> None:
         from sklearn_mixup._engine.kernel import train
 
@@ -97,13 +100,14 @@ class Kernel:
         self.betas = tuple(float(beta) for beta in group["betas"])
         self.eps = float(group["eps"])
         self.decays_apart = decays_apart(optimizer)
+        self.loss = loss
 
     def take(
         self,
         start: int,
         stop: int,
         X: Tensor,
-        coefficients: Tensor,
+        targets: Tensor,
         rates: Tensor,
         decays: Tensor,
         *,
@@ -116,8 +120,8 @@ class Kernel:
 
         Parameters
         ----------
-        X, coefficients : Tensor of shape (n_modules, n_steps, batch_size, ...)
-            Inputs, and coefficients of the logarithms of the probabilities.
+        X, targets : Tensor of shape (n_modules, n_steps, batch_size, ...)
+            Inputs, and rows of targets as the loss takes them.
         rates : Tensor of shape (n_modules, n_steps)
             Learning rates.
         decays : Tensor of shape (n_modules,)
@@ -138,7 +142,8 @@ class Kernel:
         losses = X.new_empty(n_steps, n_modules)
         tensors = [tuple(part[start:stop] for part in parts) for parts in self.tensors]
         self.train(
-            *(x.contiguous().numpy() for x in (X.flatten(3), coefficients, masks)),
+            *(x.contiguous().numpy() for x in (X.flatten(3), targets, masks)),
+            *(self.loss.code, self.loss.parameter),
             *(keys, first, most, scale),
             *tensors,
             self.turned,
@@ -205,7 +210,7 @@ class StackKernels:
             for kind in ("weight", "bias")
             for layer in stack.layers
         ]
-        return Kernel(weights, biases, optimizer.take_step, params)
+        return Kernel(weights, biases, optimizer.take_step, params, stack.loss)
 
     def take(self, steps: StackSteps, n_epochs_done: int) -> list[tuple[int, Tensor]]:
         """Take steps; list the losses, shape (n_steps, n_modules), and whose they are."""
@@ -260,13 +265,18 @@ class CompiledSteps(WrittenSteps):
         stacked = [param.detach().unsqueeze(0) for param in params]
         (update,) = self.updates
         (self.group,) = update.optimizer.param_groups
-        self.kernel = Kernel(stacked[: len(layers)], stacked[len(layers) :], update, params)
+        n_layers = len(layers)
+        self.kernel = Kernel(stacked[:n_layers], stacked[n_layers:], update, params, self.loss)
         self.held = ExitStack()
         self.held.enter_context(one_blas_thread)
 
     def close(self) -> None:
         """Let BLAS have its threads back."""
         self.held.close()
+
+    def cut_targets(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Leave targets in one piece."""
+        return (rows,)
 
     def cut(self, rows: Any, n_rows: int) -> Iterable[Any]:
         """Cut rows into runs of minibatches of one size: whole ones, and a shorter one."""
@@ -289,9 +299,9 @@ class CompiledSteps(WrittenSteps):
 
     def take(self, batch: Any) -> list[Tensor]:
         """Take the steps of a run; list their losses."""
-        X, coefficients, _ = batch
+        X, targets = batch
         losses = self.kernel.take(
-            *(0, 1, X[None], coefficients[None]),
+            *(0, 1, X[None], targets[None]),
             torch.tensor([[self._next_rate() for _ in X]], dtype=torch.float64),
             torch.tensor([self.group["weight_decay"]], dtype=torch.float64),
             masks=self._draw_masks(X),

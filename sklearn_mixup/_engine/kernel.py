@@ -117,6 +117,37 @@ def cross_entropy(logits: Any, coefficients: Any, grad: Any, zero: Any) -> Any:
 
 
 @_compiled
+def difference_loss(
+    kind: Any, parameter: Any, outputs: Any, rows: Any, grad: Any, zero: Any
+) -> Any:
+    """Compute a loss of differences and its gradient, as ``_net.losses.DifferenceLoss`` does.
+
+    `kind` is the place in ``DIFFERENCES``, counted from 1; rows end with their weights.
+    """
+    loss = zero
+    m, n = outputs.shape
+    for i in range(m):
+        weight = rows[i, n]
+        for j in range(n):
+            d = outputs[i, j] - rows[i, j]
+            if kind == 1:  # squared
+                lost, slope = d * d, d + d
+            elif kind == 2:  # absolute
+                lost, slope = abs(d), np.sign(d)
+            elif kind == 3:  # Huber's
+                slope = min(max(d, -parameter), parameter)
+                lost = abs(slope) * abs(d) - slope * slope / 2
+            else:  # of a quantile
+                slope = -parameter
+                if d > 0:
+                    slope += 1
+                lost = slope * d
+            loss += weight * lost
+            grad[i, j] = weight * slope
+    return loss
+
+
+@_compiled
 def draw(key: Any, first: Any, words: Any) -> None:
     """Write the words of a stream from `first` on, those of ``_streams.words_at``."""
     golden, factor1, factor2 = _GOLDEN, _FACTORS[0], _FACTORS[1]
@@ -139,8 +170,10 @@ def drop(values: Any, mask: Any, bits: Any, most: Any, scale: Any, zero: Any) ->
 @_compiled
 def train(
     X: Any,
-    coefficients: Any,
+    targets: Any,
     masks: Any,
+    kind: Any,
+    parameter: Any,
     keys: Any,
     first: Any,
     most: Any,
@@ -165,11 +198,15 @@ def train(
     Parameters
     ----------
     X : ndarray of shape (n_modules, n_steps, batch_size, n_features)
-    coefficients : ndarray of shape (n_modules, n_steps, batch_size, n_outputs)
-        Of the logarithms of the probabilities in the loss.
+    targets : ndarray of shape (n_modules, n_steps, batch_size, n_columns)
+        Rows as the loss takes them.
     masks : ndarray of shape (n_modules, n_steps, n_dropped)
         What the outputs of the hidden layers, layer after layer, are multiplied with; none if
         ``n_dropped`` is 0.
+    kind : int
+        Which loss: 0 is the cross-entropy, others are those of `difference_loss`.
+    parameter : float
+        Of the loss, if it has one.
     keys : ndarray of int64 of shape (n_modules,)
         Of streams of random bits instead: of these those at most `most` keep what they drop, times
         `scale`, both of shape (n_modules, n_layers - 1). None if there are no keys.
@@ -196,7 +233,7 @@ def train(
     for layer in range(n_layers):
         width = max(width, biases[layer].shape[1])
     zero = np.zeros(1, X.dtype)[0]
-    one = zero + X.dtype.type(1)
+    one, level = zero + X.dtype.type(1), X.dtype.type(parameter)
     outputs = np.empty((n_layers, m * width), X.dtype)
     grads, passed = np.empty(m * width, X.dtype), np.empty(m * width, X.dtype)
     row = np.empty(width, X.dtype)
@@ -247,7 +284,10 @@ def train(
                 inner = outer
             # Backward: each layer moves as soon as those below know their gradient.
             grad = grads[: inner.size].reshape(inner.shape)
-            losses[t, q] = cross_entropy(inner, coefficients[q, t], grad, zero)
+            if kind == 0:
+                losses[t, q] = cross_entropy(inner, targets[q, t], grad, zero)
+            else:
+                losses[t, q] = difference_loss(kind, level, inner, targets[q, t], grad, zero)
             n_now = n_taken + t + 1
             rate = X.dtype.type(rates[q, t] / (1 - betas[0] ** n_now))
             unbias = X.dtype.type(1 / math.sqrt(1 - betas[1] ** n_now))

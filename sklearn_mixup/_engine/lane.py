@@ -22,9 +22,9 @@ from sklearn_mixup._net.fit_data import LEARNED, check_fit
 from sklearn_mixup._net.history import write_epoch
 from sklearn_mixup._net.iterators import put_whole
 from sklearn_mixup._net.loading import no_minibatch
+from sklearn_mixup._net.losses import CrossEntropy, written_loss
 from sklearn_mixup._net.parameters import check_params
 from sklearn_mixup._net.session import Data, begin, end, make_ready, open_epochs
-from sklearn_mixup._net.targets import is_plain_cross_entropy
 from sklearn_mixup._net.validation import (
     HeldOut,
     Validation,
@@ -53,21 +53,22 @@ class Shared:
 
         Returns the inputs, the targets, the weights of the rows and the weights of the classes.
         """
-        key = id(X), id(y), id(sample_weight), net.alpha != 0, repr(net.classes)
+        asked = getattr(net, "classes", None), getattr(net, "scale_y", None)
+        key = id(X), id(y), id(sample_weight), net.alpha != 0, repr(asked)
         with net._unlearn_on_error():
             if key not in self.checked:
                 found = check_fit(net, X, y, sample_weight, learns=True)
                 learned = {name: vars(net)[name] for name in LEARNED if name in vars(net)}
                 self.checked[key] = found, learned, (X, y, sample_weight)  # The ids stay theirs.
-            (X, y, sample_weight, labels), learned, _ = self.checked[key]
+            (X, y, sample_weight, targets), learned, _ = self.checked[key]
             for name in LEARNED:
                 vars(net).pop(name, None)
             vars(net).update(learned)
-            return X, y, sample_weight, net._labels.weigh(net.class_weight, labels, sample_weight)
+            return X, y, sample_weight, net._weigh_classes(targets, sample_weight)
 
     def load(self, net: Any, X: Any, y: Any) -> Data:
         """Get the data set, with the tensors of it on the device and the order of its rows."""
-        key = id(X), id(y), net._module_dtype(), net.n_outputs_, repr(net.classes)
+        key = id(X), id(y), net._module_dtype(), net._targets.key
         if key not in self.data:
             self.data[key] = Data([net.get_dataset(X, y)])
         return self.data[key]
@@ -75,7 +76,7 @@ class Shared:
     def hold_out(self, net: Any, validation: Validation) -> HeldOut:
         """Check the rows that a net is to look at, and put them on the device."""
         parts = validation[:3]
-        key = *map(id, parts), net.alpha != 0, net._module_dtype(), repr(net.classes)
+        key = *map(id, parts), net.alpha != 0, net._module_dtype(), net._targets.key
         if key not in self.validated:
             X, y, sample_weight = check_validation(net, validation)
             resident = put_whole(net, net.get_dataset(X, y))
@@ -201,14 +202,14 @@ class Lane:
         """Write down what nets of a stack have in common, now that they know their data."""
         net = self.net
         criterion = net.criterion_
-        is_plain = is_plain_cross_entropy(criterion)
+        written = written_loss(net)
         parts: list[Any] = [_describe_module(net), net.n_outputs_]
-        parts += [] if is_plain else [fingerprint(criterion)]
+        parts += [] if isinstance(written, CrossEntropy) else [fingerprint(criterion)]
         X = self.minibatches.X
         inputs = X if isinstance(X, Mapping) else {"X": X}
         parts += [(name, part.shape[1:], part.dtype) for name, part in inputs.items()]
         parts += [net.target_type_, self.y.dtype, bool(self.decays), self.held_out is None]
-        if not is_plain:
+        if written is None:
             # The two terms of a mixed loss are not, for every criterion, the plain loss at lam = 1.
             parts += [self.weight is None, net.alpha > 0]
             parts += [net.lam_per, net.erm_epochs] if net.alpha > 0 else []

@@ -37,8 +37,9 @@ from sklearn_mixup._engine.validation import StackValidation
 from sklearn_mixup._net.device import one_blas_thread, threads_for
 from sklearn_mixup._net.epoch import take_steps
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
+from sklearn_mixup._net.losses import written_loss
 from sklearn_mixup._net.session import Data
-from sklearn_mixup._net.targets import LogCoefficients, is_plain_cross_entropy, mix_targets
+from sklearn_mixup._net.targets import PREPARED, mix_targets
 from sklearn_mixup.minibatches import bytes_per_row, cut_rows, list_tensors, map_tensors
 from sklearn_mixup.modules import MLP
 
@@ -101,12 +102,10 @@ class Group:
             lambda rows: rows.expand(lanes[0].batch_size, *rows.shape[1:]).unsqueeze(0), first
         )
         self.stack: StackedMLP | StackedModules
-        if (
-            all(is_plain_mlp(module) for module in modules)
-            and is_plain_cross_entropy(net.criterion_)
-            and isinstance(X, Tensor)
-        ):
-            self.stack = StackedMLP([module for module in modules if isinstance(module, MLP)])
+        written = written_loss(net)
+        if written is not None and all(map(is_plain_mlp, modules)) and isinstance(X, Tensor):
+            mlps = [module for module in modules if isinstance(module, MLP)]
+            self.stack = StackedMLP(mlps, written)
         else:
             loss = partial(net.get_loss, X=None, training=True)
             self.stack = StackedModules(modules, loss, X)
@@ -345,7 +344,7 @@ class Group:
             partner += self.draws.distance[here].flatten()
             mixing = self.draws.lam[here].flatten(), partner
         X, y = mix_rows(self.net, X, y, weight, mixing, batch_size)
-        if isinstance(self.stack, StackedMLP) and not isinstance(y, LogCoefficients):
+        if isinstance(self.stack, StackedMLP) and not isinstance(y, PREPARED):
             y = mix_targets(self.net, y, None, None, batch_size)
         shape = (n_modules, n_steps, batch_size)
         return map_tensors(lambda part: part.unflatten(0, shape), (X, y))

@@ -13,8 +13,8 @@ from sklearn_mixup._engine.stack import has_hooks, is_plain_mlp
 from sklearn_mixup._engine.step import ReplayedSteps, Steps, WrittenSteps, is_left_alone
 from sklearn_mixup._engine.update import takes_rate_from_device
 from sklearn_mixup._net.epoch import why_closure, why_watched
+from sklearn_mixup._net.losses import unwrap, written_loss
 from sklearn_mixup._net.settings import is_foreign, taken_by
-from sklearn_mixup._net.targets import is_plain_cross_entropy, unwrap
 from sklearn_mixup.minibatches import Minibatches
 
 # What takes part in a step: a subclass may have its own.
@@ -49,7 +49,7 @@ def _can_be_written(net: Any, X: Any) -> bool:
     module, criterion, kind = net.module_, net.criterion_, net._training_.device.type
     return (
         is_plain_mlp(module)
-        and is_plain_cross_entropy(criterion)
+        and written_loss(net) is not None
         and not has_hooks(criterion)
         and net._optimizers == ["optimizer"]
         and isinstance(X, Tensor)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from sklearn_mixup._net.device import isolated_rng
-from sklearn_mixup._net.targets import LogCoefficients
+from sklearn_mixup._net.losses import WrittenLoss
 from sklearn_mixup._streams import words_at
 from sklearn_mixup.minibatches import Rows, map_tensors
 from sklearn_mixup.modules import MLP
@@ -231,10 +231,11 @@ class _Stack:
 
 
 class StackedMLP(_Stack):
-    """A stack of :class:`MLP`, with the gradient of the cross-entropy written out."""
+    """A stack of :class:`MLP`, with the gradient of the loss written out."""
 
-    def __init__(self, modules: Sequence[MLP]) -> None:
+    def __init__(self, modules: Sequence[MLP], loss: WrittenLoss) -> None:
         super().__init__(modules)
+        self.loss = loss
         n_hidden = len(modules[0].hidden)
         self.layers = layers = [*(f"hidden.{i}" for i in range(n_hidden)), "output"]
         # In memory the short side is the first: the gradient of the first layer of a table is
@@ -262,9 +263,7 @@ class StackedMLP(_Stack):
             X = torch.baddbmm(bias, X.relu() if i else X, weight.mT)
         return X
 
-    def backward(
-        self, start: int, stop: int, X: Tensor, targets: LogCoefficients, masks: Masks
-    ) -> Tensor:
+    def backward(self, start: int, stop: int, X: Tensor, targets: Any, masks: Masks) -> Tensor:
         """Compute the losses and gradients of modules `start` to `stop`.
 
         X has shape (n_modules, batch_size, ...), and the targets are stacked likewise.
@@ -275,9 +274,8 @@ class StackedMLP(_Stack):
             self.views[start, stop] = view_layers(*views)
         X = X if X.ndim == 3 else X.flatten(2)
         with torch.no_grad():
-            coefficients, layers = targets.rows, self.views[start, stop]
-            totals = coefficients.sum(-1, keepdim=True)
-            return mlp_backward(X, coefficients, totals, masks, layers)
+            layers = self.views[start, stop]
+            return mlp_backward(X, self.loss, self.loss.cut(targets.rows), masks, layers)
 
 
 def view_layers(
@@ -299,12 +297,16 @@ def view_layers(
 
 
 def mlp_backward(
-    X: Tensor, coefficients: Tensor, totals: Tensor, masks: Masks, layers: Sequence[Layer]
+    X: Tensor,
+    loss: WrittenLoss,
+    targets: Sequence[Tensor],
+    masks: Masks,
+    layers: Sequence[Layer],
 ) -> Tensor:
-    """Write the gradients of ``(coefficients * log_softmax(logits)).sum()``; return the losses.
+    """Write the gradients of a loss; return the losses.
 
     All are those of one module, X of shape (batch_size, n_features), or have modules along a first
-    axis. `totals` are the sums of the coefficients of each row.
+    axis. The targets are cut as the loss cuts them.
     """
     one = X.ndim == 2
     add_product, product = (torch.addmm, torch.mm) if one else (torch.baddbmm, torch.bmm)
@@ -317,10 +319,7 @@ def mlp_backward(
             if masks:
                 X = X.mul_(masks[i])
             inputs.append(X)
-    log_p = X.log_softmax(-1)
-    losses = (coefficients * log_p).sum((-2, -1))
-    # Of the logits: coefficients - softmax(logits) * coefficients.sum() of the row.
-    grad = torch.addcmul(coefficients, log_p.exp_(), totals, value=-1)
+    losses, grad = loss.backward(X, *targets)
     for i in range(last, -1, -1):
         weight, _, _, straight, weight_grad, bias_grad = layers[i]
         if straight:

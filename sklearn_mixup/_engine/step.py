@@ -18,8 +18,9 @@ from torch.nn import functional as F  # noqa: N812
 from sklearn_mixup._engine.capture import ChunkedSteps
 from sklearn_mixup._engine.stack import describe, host_random_states, mlp_backward, view_layers
 from sklearn_mixup._engine.update import RatesOnDevice, Update
+from sklearn_mixup._net.losses import written_loss
 from sklearn_mixup._net.settings import is_foreign
-from sklearn_mixup._net.targets import LogCoefficients, mix_targets
+from sklearn_mixup._net.targets import PREPARED, mix_targets
 from sklearn_mixup.callbacks import list_decays, only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 
@@ -126,7 +127,7 @@ def _cut_epochs(rows: Tensor, *, sizes: list[int], n_epochs: int) -> list[Tensor
 
 
 class WrittenSteps(Steps):
-    """The steps of an MLP by cross-entropy, whose gradient is written out."""
+    """The steps of an MLP by a loss whose gradient is written out."""
 
     def __init__(self, net: Any, iterator: Minibatches) -> None:
         module = net.module_
@@ -135,6 +136,7 @@ class WrittenSteps(Steps):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         super().__init__(net, iterator)
+        self.loss: Any = written_loss(net)
         self.p_dropout = module.dropout.p
         self.widths = [layer.out_features for layer in module.hidden]
         params = [layer.weight for layer in layers], [layer.bias for layer in layers]
@@ -143,19 +145,23 @@ class WrittenSteps(Steps):
         self.layers = view_layers(*own, *([param.grad for param in part] for part in params))
 
     def prepare(self, X: Any, y: Any, n_rows: int, n_epochs: int = 1) -> tuple[Any, Any]:
-        """Turn targets into coefficients and their sums."""
-        if not isinstance(y, LogCoefficients):
+        """Turn targets into what the gradient of the loss takes."""
+        if not isinstance(y, PREPARED):
             y = mix_targets(self.net, y, None, None, n_rows, n_epochs)
-        return X.flatten(1), (y.rows, y.rows.sum(-1, keepdim=True))
+        return X.flatten(1), self.cut_targets(y.rows)
+
+    def cut_targets(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Cut targets into the parts that the gradient takes."""
+        return self.loss.cut(rows)
 
     def step(self, batch: tuple[Tensor, Any]) -> Tensor:
         """Take a step on a minibatch; return its loss."""
-        X, (coefficients, totals) = batch
+        X, targets = batch
         masks = []
         if self.p_dropout > 0:
             # Drawn as the layers themselves draw, from the generator that they draw from.
             masks = [F.dropout(X.new_ones(len(X), width), self.p_dropout) for width in self.widths]
-        loss = mlp_backward(X, coefficients, totals, masks, self.layers)
+        loss = mlp_backward(X, self.loss, targets, masks, self.layers)
         for update in self.updates:
             update()
         return loss

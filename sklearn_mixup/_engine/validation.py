@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._net.checks import first_output
-from sklearn_mixup._net.targets import is_plain_cross_entropy, mix_targets
+from sklearn_mixup._net.losses import written_loss
+from sklearn_mixup._net.targets import mix_targets
 from sklearn_mixup._net.validation import count_numbers, cut_at_once, loss_of_rows
 from sklearn_mixup.minibatches import map_tensors
 
@@ -47,9 +47,10 @@ class StackValidation:
         n_numbers = len(lanes) * count_numbers(module, self.X)
         self.cuts = [*cut_at_once(max(self.n_rows), n_numbers, lanes[0].batch_size)]
         self.kept_X = self._gather(self.cuts[0]) if len(self.cuts) == 1 else None
-        self.coefficients: Tensor | None = None
-        if is_plain_cross_entropy(self.net.criterion_):
-            self.coefficients = pad_sequence(
+        self.loss = written_loss(self.net)
+        self.targets: Tensor | None = None
+        if self.loss is not None:
+            self.targets = pad_sequence(
                 [
                     mix_targets(lane.net, *part[1:], None, len(part.y)).rows
                     for lane, part in zip(lanes, self.held, strict=True)
@@ -85,11 +86,9 @@ class StackValidation:
         """Compute what a run of rows adds to the loss of each net."""
         X = self._gather(cut) if self.kept_X is None else self.kept_X
         outputs = self.stack.predict(X)
-        if self.coefficients is not None:
-            logits = first_output(self.net.module_, outputs)
-            coefficients = self.coefficients[:, cut]
-            log_p = F.log_softmax(logits.to(coefficients.dtype), -1)
-            return (coefficients * log_p).sum((-2, -1))
+        if self.loss is not None and self.targets is not None:
+            outputs = first_output(self.net.module_, outputs)
+            return self.loss.value(outputs, self.targets[:, cut])
         losses = []
         for i, (lane, part) in enumerate(zip(self.lanes, self.held, strict=True)):
             own = slice(cut.start, min(cut.stop, self.n_rows[i]))

@@ -21,7 +21,7 @@ from sklearn_mixup._net.checks import (
     show_output,
 )
 from sklearn_mixup._net.device import isolated_rng
-from sklearn_mixup._net.targets import unwrap
+from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup.callbacks import Resume, replaces
 
 

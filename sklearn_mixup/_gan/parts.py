@@ -7,8 +7,8 @@ import math
 import sys
 from typing import Any
 
+from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parts import make_part
-from sklearn_mixup._net.targets import unwrap
 
 PARTS = ("generator", "discriminator")
 

@@ -1,4 +1,4 @@
-"""What a classifier is given to fit: checked, and what its module has to know learned of it."""
+"""What a net is given to fit: checked, and what its module has to know learned of it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_consistent_length
-from skorch.dataset import unpack_data
+from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from sklearn_mixup._net.checks import check_inputs, check_sample_weight, check_y, is_dict
+from sklearn_mixup._net.checks import check_inputs, check_sample_weight, is_dict
 from sklearn_mixup._net.device import isolated_rng
-from sklearn_mixup._net.labels import Labels, name_classes, read_labels
 from sklearn_mixup._net.tables import take
 from sklearn_mixup.minibatches import Minibatches, peel
 
@@ -23,6 +22,8 @@ LEARNED = (
     "classes_inferred_",
     "target_type_",
     "n_outputs_",
+    "target_mean_",
+    "target_scale_",
     "_n_features_",
 )
 
@@ -34,7 +35,7 @@ def check_fit(
 
     Parameters
     ----------
-    net : MixupClassifier
+    net : VicinalNet
     X, y, sample_weight
         As ``fit`` takes them.
     learns : bool
@@ -46,7 +47,7 @@ def check_fit(
     -------
     X, y, sample_weight
         Without the rows that have no weight.
-    labels : ndarray or None
+    targets : ndarray or None
         The targets of all rows to train on, where they can be seen.
     """
     if learns:
@@ -61,12 +62,14 @@ def check_fit(
                 "`sample_weight` goes with arrays and tensors; got a torch Dataset. Pass X and "
                 "y, or draw rows by weight: iterator_train__sampler=WeightedRandomSampler(...)."
             )
-        labels, kind = read_labels(X, y, loads_targets=loads_targets)
+        targets, kind = _read_targets(net, X, y, loads_targets=loads_targets)
         if learns:
             net.target_type_ = kind
-            _learn_dataset(net, X, labels, classes)
+            _learn_dataset(net, X, targets, classes)
+        if classes is not None:
+            net._targets.check_same(classes)
         rows = peel(X)[1]
-        return X, y, None, labels if labels is None or rows is None else labels[rows]
+        return X, y, None, targets if targets is None or rows is None else targets[rows]
     if y is None:
         raise ValueError(
             f"{type(net).__name__} requires y to be passed, but the target y is None. Only a torch "
@@ -74,7 +77,7 @@ def check_fit(
             "of your own makes targets for."
         )
     X = check_inputs(net, X, reset=learns)
-    y, kind = check_y(y)
+    y, kind = net._target_kind.check(y)
     inputs = list(X.values()) if is_dict(X) else [X]
     check_consistent_length(*inputs, y)
     if sample_weight is not None:
@@ -85,40 +88,46 @@ def check_fit(
             X, y, sample_weight = take(X, kept), y[kept], sample_weight[kept]
     if learns:
         net.target_type_ = kind
-        _learn_classes(net, y, classes)
+        net._target_kind.learn(net, y, sample_weight, classes)
         net._n_features_ = int(np.prod(inputs[0].shape[1:])) if len(inputs) == 1 else None
     elif kind != net.target_type_:
         raise ValueError(
             f"y must be {net.target_type_}, as it was when training began; got {kind}."
         )
-    elif kind != "multiclass" and y.shape[1] != net.n_outputs_:
+    elif y.ndim > 1 and y.shape[1] != net.n_outputs_:
         raise ValueError(f"y must have {net.n_outputs_} columns; got {y.shape[1]}.")
+    else:
+        net._target_kind.meet(net, y, sample_weight)
     net._encode(y)
+    if classes is not None:
+        net._targets.check_same(classes)
     return X, y, sample_weight, y
 
 
-def _learn_dataset(net: Any, dataset: Any, labels: Any, classes: Any) -> None:
+def _read_targets(net: Any, dataset: Any, y: Any, *, loads_targets: bool) -> tuple[Any, str]:
+    """Read the targets of a torch Dataset, None where they cannot be seen, and what they are.
+
+    `loads_targets` tells whether a loader of the user's own may yield targets it does not hold.
+    """
+    base, _ = peel(dataset)
+    targets = next((getattr(base, key) for key in ("targets", "y") if hasattr(base, key)), y)
+    if isinstance(base, TensorDataset):
+        targets = base.tensors[-1]
+    if targets is not None:
+        return net._target_kind.check(targets)
+    if type(base) is Dataset and not loads_targets:
+        raise ValueError(
+            "A Dataset to fit on must hold targets; got one whose y is None. Pass Dataset(X, y)."
+        )
+    return None, net._target_kind.unseen
+
+
+def _learn_dataset(net: Any, dataset: Any, targets: Any, classes: Any) -> None:
     """Learn from a torch Dataset what can be learned without going through it."""
     with isolated_rng(0, net.device):  # the data set may draw
-        first = None if isinstance(dataset, IterableDataset) else dataset[0]
+        first, target = None if isinstance(dataset, IterableDataset) else dataset[0], None
     if isinstance(first, tuple | list):
-        first, _ = unpack_data(first)
+        first, target = unpack_data(first)
     shape = getattr(first, "shape", None)
     net._n_features_ = int(np.prod(shape)) if shape else None
-    classes = net.classes if classes is None else classes
-    if labels is None and classes is None:
-        return  # Nobody says what the classes are: they stay numbers.
-    if classes is None:
-        classes = name_classes(dataset, labels, net.target_type_)
-    _learn_classes(net, labels, classes)
-
-
-def _learn_classes(net: Any, y: Any, classes: Any) -> None:
-    """Learn the classes, and the width that the output of the module must have."""
-    if net.classes is not None and len(net.classes) == 0:
-        raise ValueError(
-            "`classes` must name the labels of y; got none. Use classes=None to learn them."
-        )
-    net.classes_inferred_ = Labels.find_classes(y, net.target_type_, classes)
-    net.n_outputs_ = len(net.classes_)
-    net._labels.check_several()
+    net._target_kind.learn_dataset(net, dataset, targets, target, classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -32,8 +32,49 @@ class Labels:
         Dataset whose labels cannot be seen.
     """
 
+    unseen: ClassVar[str] = "multiclass"
     kind: str
     classes: np.ndarray | None
+
+    @classmethod
+    def of(cls, net: Any) -> Labels:
+        """Tell what a net knows."""
+        return cls(getattr(net, "target_type_", cls.unseen), getattr(net, "classes_", None))
+
+    @staticmethod
+    def check(y: Any) -> tuple[np.ndarray, str]:
+        """Check targets, and tell what they are."""
+        return check_y(y)
+
+    @classmethod
+    def learn(cls, net: Any, y: Any, sample_weight: Any, classes: Any) -> None:
+        """Learn the classes, and the width that the output of the module must have."""
+        if net.classes is not None and len(net.classes) == 0:
+            raise ValueError(
+                "`classes` must name the labels of y; got none. Use classes=None to learn them."
+            )
+        net.classes_inferred_ = cls.find_classes(y, net.target_type_, classes)
+        net.n_outputs_ = len(net.classes_)
+        cls.of(net).check_several()
+
+    @classmethod
+    def meet(cls, net: Any, y: Any, sample_weight: Any) -> None:
+        """Meet the targets of a training that goes on: the classes stay those that are known."""
+
+    @classmethod
+    def learn_dataset(cls, net: Any, dataset: Any, y: Any, first: Any, classes: Any) -> None:
+        """Learn from a torch Dataset; `y` is None where its labels cannot be seen."""
+        classes = net.classes if classes is None else classes
+        if y is None and classes is None:
+            return  # Nobody says what the classes are: they stay numbers.
+        if classes is None:
+            classes = name_classes(dataset, y, net.target_type_)
+        cls.learn(net, y, None, classes)
+
+    @property
+    def key(self) -> str:
+        """What two nets have in common that encode targets alike."""
+        return f"{self.kind} {None if self.classes is None else self.classes.tolist()}"
 
     @property
     def known(self) -> np.ndarray:
@@ -160,24 +201,6 @@ class Labels:
                 f"{y.shape}."
             )
         return self.classes[y.argmax(axis=1)]
-
-
-def read_labels(dataset: Any, y: Any, *, loads_targets: bool) -> tuple[Any, str]:
-    """Read the labels of a torch Dataset, None where they cannot be seen, and what they are.
-
-    `loads_targets` tells whether a loader of the user's own may yield targets it does not hold.
-    """
-    base, _ = peel(dataset)
-    labels = next((getattr(base, key) for key in ("targets", "y") if hasattr(base, key)), y)
-    if isinstance(base, TensorDataset):
-        labels = base.tensors[-1]
-    if labels is not None:
-        return check_y(labels)
-    if type(base) is Dataset and not loads_targets:
-        raise ValueError(
-            "A Dataset to fit on must hold targets; got one whose y is None. Pass Dataset(X, y)."
-        )
-    return None, "multiclass"
 
 
 def name_classes(dataset: Any, labels: Any, kind: str) -> Any:

@@ -9,6 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from sklearn_mixup._net.losses import (
+    DIFFERENCES,
+    difference_losses,
+    is_plain_cross_entropy,
+    is_plain_difference,
+    unwrap,
+)
 from sklearn_mixup.vicinal import mix, mixed_loss
 
 
@@ -21,6 +28,23 @@ class LogCoefficients(NamedTuple):
     """
 
     rows: Tensor
+
+
+class WeightedNumbers(NamedTuple):
+    """Targets of a minibatch for the loss of a difference: mixed, with a weight for each row.
+
+    ``rows`` has shape (batch_size, n_outputs + 1), the weights last. The objective is the sum of
+    all losses times the weights of their rows, which add up to ``1 / n_outputs`` or about that.
+    """
+
+    rows: Tensor
+
+
+class WeightedTargets(NamedTuple):
+    """Numbers of a minibatch, mixed, with weights of mean 1, for a criterion of any form."""
+
+    y: Tensor
+    weight: Tensor
 
 
 class MixedTargets(NamedTuple):
@@ -46,8 +70,9 @@ class SharedTargets(NamedTuple):
     lam: Tensor
 
 
-# A tuple, since torch 2.4 compiles no union.
+# Tuples, since torch 2.4 compiles no union.
 UNMIXED = MixedTargets, SharedTargets
+PREPARED = LogCoefficients, WeightedNumbers
 
 # What torch's losses compare the logits with; one of somebody's own is not known.
 # Tuples, since torch 2.4 compiles no look into a set.
@@ -61,8 +86,8 @@ _OF_TORCH = (*_OF_LABELS, *_OF_COLUMNS)
 
 
 def takes_logits(criterion: Any) -> bool:
-    """Whether a criterion is torch's own, which compares one tensor with the targets."""
-    return type(unwrap(criterion)) in _OF_TORCH
+    """Whether a criterion is torch's or ours, which compares one tensor with the targets."""
+    return type(unwrap(criterion)) in (*_OF_TORCH, *DIFFERENCES)
 
 
 def check_criterion(criterion: Any, y: Tensor) -> None:
@@ -93,17 +118,14 @@ def mix_targets(
     """
     criterion = unwrap(getattr(net, "criterion_", None))  # A subclass may name its own otherwise.
     n_outputs, dtype = getattr(net, "n_outputs_", None), net._module_dtype()
+    if net._predicts_numbers:
+        return _mix_numbers(criterion, y.to(dtype), weight, mixing, batch_size, n_epochs)
     if is_plain_cross_entropy(criterion) and n_outputs is not None:
         rows = (F.one_hot(y, n_outputs) if y.ndim == 1 else y).to(dtype)
         rows = rows if weight is None else rows * weight.unsqueeze(1)
         if mixing is not None:
             rows = mix(rows, mixing[1], lam=mixing[0])
-        n_rows = len(y) // n_epochs
-        n_full = n_rows // batch_size * batch_size
-        # The rows that are left in an epoch make a shorter minibatch.
-        sizes = rows.new_full((n_epochs, n_rows, 1), -batch_size)
-        sizes[:, n_full:] = n_full - n_rows
-        return LogCoefficients(rows / sizes.flatten(0, 1))
+        return LogCoefficients(rows / -_sizes_of_minibatches(rows, batch_size, n_epochs))
     y = y.to(dtype) if y.ndim > 1 else y
     if mixing is None:
         mixing = torch.ones(len(y), device=y.device), torch.arange(len(y), device=y.device)
@@ -116,6 +138,63 @@ def mix_targets(
     if weight is None and net.lam_per == "minibatch":
         return SharedTargets(y, partner - start, lam)
     return MixedTargets(y, partner - start, lam, torch.ones_like(lam) if weight is None else weight)
+
+
+def _sizes_of_minibatches(rows: Tensor, batch_size: int, n_epochs: int) -> Tensor:
+    """Tell for each row how many there are in its minibatch, shape (n_rows, 1)."""
+    n_rows = len(rows) // n_epochs
+    n_full = n_rows // batch_size * batch_size
+    # The rows that are left in an epoch make a shorter minibatch.
+    sizes = rows.new_full((n_epochs, n_rows, 1), batch_size)
+    sizes[:, n_full:] = n_rows - n_full
+    return sizes.flatten(0, 1)
+
+
+def _mix_numbers(
+    criterion: Any,
+    y: Tensor,
+    weight: Tensor | None,
+    mixing: tuple[Tensor, Tensor] | None,
+    batch_size: int,
+    n_epochs: int,
+) -> Any:
+    """Mix targets that are numbers; a row and its partner count as they weigh."""
+    y = y.unsqueeze(1) if y.ndim == 1 else y
+    weight = None if weight is None else weight.to(y.dtype).unsqueeze(1)
+    if mixing is not None:
+        lam, partner = mixing
+        if weight is None:
+            y = mix(y, partner, lam=lam)
+        else:
+            total = mix(weight, partner, lam=lam)
+            # The squared errors to both then have the gradient of that to one, times the total.
+            y, weight = mix(weight * y, partner, lam=lam) / total, total
+    if not is_plain_difference(criterion):
+        return y if weight is None else WeightedTargets(y, weight.squeeze(1))
+    sizes = _sizes_of_minibatches(y, batch_size, n_epochs) * y.shape[1]
+    weight = sizes.reciprocal() if weight is None else weight / sizes
+    return WeightedNumbers(torch.cat([y, weight], 1))
+
+
+def weighted_number_loss(criterion: Any, outputs: Tensor, targets: WeightedNumbers) -> Tensor:
+    """Compute the weighted sum of the losses of a minibatch."""
+    rows = targets.rows
+    losses = difference_losses(unwrap(criterion), outputs.to(rows.dtype) - rows[:, :-1])
+    return (losses * rows[:, -1:]).sum()
+
+
+def weighted_loss(
+    criterion: Any,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    y_pred: Tensor,
+    targets: WeightedTargets,
+) -> Tensor:
+    """Compute the mean of the losses of a minibatch, each row times its weight.
+
+    `loss` calls `criterion`.
+    """
+    losses = _for_each_row(unwrap(criterion), lambda: loss(y_pred, targets.y))
+    return (losses.flatten(1).mean(1) * targets.weight.to(losses)).mean()
 
 
 def log_coefficient_loss(logits: Tensor, targets: LogCoefficients) -> Tensor:
@@ -140,6 +219,13 @@ def two_term_loss(
     if isinstance(targets, SharedTargets):
         return mixed_loss(loss, y_pred, y, partner, lam=lam[0])
     weight = targets.weight.to(y_pred)
+    return _for_each_row(
+        criterion, lambda: mixed_loss(loss, y_pred, y, partner, lam=lam, weight=weight)
+    )
+
+
+def _for_each_row(criterion: Any, compute: Callable[[], Tensor]) -> Tensor:
+    """Compute something while a criterion gives the loss of each row, not their mean."""
     if not hasattr(criterion, "reduction"):
         raise ValueError(
             'Weights and lam_per="sample" need the losses of the rows, so a criterion with a '
@@ -147,25 +233,9 @@ def two_term_loss(
         )
     reduction, criterion.reduction = criterion.reduction, "none"
     try:
-        return mixed_loss(loss, y_pred, y, partner, lam=lam, weight=weight)
+        return compute()
     finally:
         criterion.reduction = reduction
-
-
-def unwrap(module: Any) -> Any:
-    """Find the module that torch.compile wraps."""
-    return getattr(module, "_orig_mod", module)
-
-
-def is_plain_cross_entropy(criterion: nn.Module) -> bool:
-    """Whether the criterion is the mean cross-entropy and nothing else."""
-    return (
-        type(criterion) is nn.CrossEntropyLoss
-        and criterion.weight is None
-        and criterion.label_smoothing == 0
-        and criterion.ignore_index < 0
-        and criterion.reduction == "mean"
-    )
 
 
 def _is_plain_binary_cross_entropy(criterion: nn.Module) -> bool:

@@ -16,7 +16,7 @@ from skorch.dataset import get_len, unpack_data
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, Subset
 
-from sklearn_mixup._net.checks import check_inputs, check_sample_weight, check_y
+from sklearn_mixup._net.checks import check_inputs, check_sample_weight
 from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.last_good import LastGood
 from sklearn_mixup._net.targets import mix_targets
@@ -212,7 +212,7 @@ def split_rows(net: Any, labels: Any, n_rows: int) -> tuple[np.ndarray, np.ndarr
     """
     if net._training_.fresh or not hasattr(net, "_split_seed_"):
         net._split_seed_ = net._training_.seed
-    stratify = labels if labels is not None and labels.ndim == 1 else None
+    stratify = labels if net.target_type_ == "multiclass" else None
     n_classes = 1 if stratify is None else len(np.unique(stratify))
     if n_rows < 2 * n_classes:
         least = "" if n_classes == 1 else f", two for each of the {n_classes} classes"
@@ -233,7 +233,7 @@ def split_rows(net: Any, labels: Any, n_rows: int) -> tuple[np.ndarray, np.ndarr
 def check_validation(net: Any, validation: Validation) -> tuple[Any, Any, np.ndarray | None]:
     """Check rows to look at as the net checks those that it trains on; drop those of no weight."""
     X = check_inputs(net, validation.X, reset=False)
-    y, kind = check_y(validation.y)
+    y, kind = net._target_kind.check(validation.y)
     parts = list(X.values()) if isinstance(X, dict) else [X]
     if kind != net.target_type_ or any(len(part) != len(y) for part in parts):
         raise ValueError(

@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.metadata_routing import UNUSED
+from skorch import NeuralNet
 from skorch.dataset import Dataset
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._engine.draws import draw_mixing, mix_rows
 from sklearn_mixup._engine.road import find_steps
-from sklearn_mixup._net.checks import explain_shapes
+from sklearn_mixup._net.checks import check_inputs, explain_shapes, first_output
 from sklearn_mixup._net.curves import read_curve
 from sklearn_mixup._net.estimator import NetEstimator
+from sklearn_mixup._net.fit_data import check_fit
 from sklearn_mixup._net.iterators import normalises_batches
 from sklearn_mixup._net.loading import MappedLoader
+from sklearn_mixup._net.losses import unwrap
+from sklearn_mixup._net.parameters import check_params
+from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.session import Training, count_rows
-from sklearn_mixup._net.settings import is_foreign, taken_by
+from sklearn_mixup._net.settings import check_fit_params, is_foreign, taken_by
 from sklearn_mixup._net.targets import (
     UNMIXED,
     LogCoefficients,
+    WeightedNumbers,
+    WeightedTargets,
     log_coefficient_loss,
     two_term_loss,
-    unwrap,
+    weighted_loss,
+    weighted_number_loss,
 )
-from sklearn_mixup.callbacks import score_plain_rows
+from sklearn_mixup._net.validation import LoneWatch
+from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses, score_plain_rows
 from sklearn_mixup.minibatches import (
     Minibatches,
     Rows,
@@ -65,6 +78,138 @@ class VicinalNet(NetEstimator):
     _training_type = _WeightedTraining
     slow_because_: str | None = None
     engine_: str = "torch"
+    # What its targets are, and by which names a module may ask for their number.
+    _target_kind: ClassVar[Any]
+    _predicts_numbers: ClassVar[bool] = False
+    _width_names: ClassVar[tuple[str, ...]] = ("n_classes",)
+    _an_output: ClassVar[str] = "logit for each of the {} classes"
+    _handed_on: ClassVar[dict[str, str]] = {"hidden_sizes": "module"}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "alpha": [Interval(Real, 0, np.inf, closed="both")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), None],
+        "lam_per": [StrOptions({"minibatch", "sample"})],
+        "erm_epochs": [Interval(Integral, 0, None, closed="left")],
+        "hidden_sizes": [Interval(Integral, 1, None, closed="left"), "array-like", None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "random_state": ["random_state"],
+        "engine": [StrOptions({"torch", "numba"})],
+        "lr": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
+    }
+
+    # From 1.4 on skorch has a set_fit_request and set_partial_fit_request that take any name;
+    # scikit-learn would put its own in their place.
+    if hasattr(NeuralNet, "set_fit_request"):
+        __metadata_request__fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
+        __metadata_request__partial_fit: ClassVar[dict[str, Any]] = {"sample_weight": UNUSED}
+
+        def _get_metadata_request(self) -> Any:
+            requests = super()._get_metadata_request()
+            for method in (requests.fit, requests.partial_fit):
+                if "sample_weight" not in method.requests:
+                    # As scikit-learn knows it of a `fit` that names it: nobody has asked yet.
+                    method.add_request(param="sample_weight", alias=None)
+            return requests
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        *callbacks, _ = super()._default_callbacks
+        own = {
+            "train_loss": StepLosses("train_loss", on_train=True),
+            "valid_loss": StepLosses("valid_loss"),
+            "lr_decay": LRDecay(),
+            "print_log": QuietLog(),
+        }
+        return [*{**dict(callbacks), **own}.items()]
+
+    def get_params_for(self, prefix: str) -> dict[str, Any]:
+        """Collect the arguments of a part; `hidden_sizes` is one of the module."""
+        kwargs = super().get_params_for(prefix)
+        if prefix == "module" and self.hidden_sizes is not None:
+            kwargs["hidden_sizes"] = self.hidden_sizes
+        return kwargs
+
+    # -- a fit ------------------------------------------------------------------------------
+
+    def _fit(
+        self,
+        method: str,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        fit_params: dict[str, Any],
+        *,
+        n_epochs: int | None = None,
+        classes: Any = None,
+    ) -> Any:
+        """Check what was passed, then let skorch train; `n_epochs` is None in ``partial_fit``."""
+        check_params(self)
+        check_fit_params(self, self._receivers(), fit_params)
+        ends = n_epochs is not None
+        restart = not self.initialized_ or (ends and not self.warm_start)
+        # A net that was initialized by hand has yet to learn what its data are like.
+        learns = restart or "target_type_" not in self.__dict__
+        with self._unlearn_on_error():
+            X, y, sample_weight, targets = check_fit(
+                self, X, y, sample_weight, learns=learns, classes=classes
+            )
+            class_weight = self._weigh_classes(targets, sample_weight)
+        watch = None
+        if (validation := vars(self).get("_validation_")) is not None:
+            watch = LoneWatch(validation, targets, validation.n_iter_no_change)
+        elif ends and self.early_stopping:
+            watch = LoneWatch(None, targets, self.n_iter_no_change)
+        with self._train(
+            restart=restart,
+            n_epochs=n_epochs,
+            sample_weight=sample_weight,
+            class_weight=class_weight,
+            watch=watch,
+        ):
+            return self._let_skorch_train(X, y, method, fit_params)
+
+    @property
+    def _targets(self) -> Any:
+        """What the targets are, as far as is known."""
+        return self._target_kind.of(self)
+
+    def _encode(self, y: Any) -> np.ndarray:
+        return self._targets.encode(y)
+
+    def _weigh_classes(self, targets: Any, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        """Compute the weight of each class; None if they have none."""
+        return None
+
+    def initialize_module(self) -> Any:
+        """Make the module; it is told how wide rows and outputs are, if it asks by these names."""
+        known = {"n_features": getattr(self, "_n_features_", None)}
+        known |= dict.fromkeys(self._width_names, getattr(self, "n_outputs_", None))
+        self.module_ = make_part(self, "module", known)
+        return self
+
+    def initialize_criterion(self) -> Any:
+        """Make the criterion."""
+        kwargs = self.get_params_for("criterion")
+        self.criterion_ = self.initialized_instance(self._find_criterion(), kwargs)
+        is_module = isinstance(criterion := self.criterion_, nn.Module)
+        learns = is_module and any(part.requires_grad for part in criterion.parameters())
+        if getattr(self, "accelerator", None) is not None and is_module and not learns:
+            # accelerate would wrap it like a module that learns, and fail on CPUs.
+            criterion.to(self._place)
+            self._criteria = [name for name in self._criteria if name != "criterion"]
+        return self
+
+    def _find_criterion(self) -> Any:
+        """Find what makes the criterion, by the parameter and by what the targets are."""
+        return self.criterion
 
     def _apply_dropout(self) -> None:
         """Set p of every dropout layer to `dropout`."""
@@ -264,14 +409,46 @@ class VicinalNet(NetEstimator):
                 return self.module_(x, **fit_params)
             return super().infer(self._to_device(x), **fit_params)
 
+    def _first_output(self, y_pred: Any) -> Tensor:
+        """Take what is the prediction in the output of the module, and check how wide it is."""
+        output = first_output(self.module_, y_pred)
+        n_outputs = getattr(self, "n_outputs_", None)
+        if n_outputs is not None and (output.ndim < 2 or output.shape[1] != n_outputs):
+            raise ValueError(
+                f"The module must return one {self._an_output.format(n_outputs)}, shape "
+                f"(batch_size, {n_outputs}); {type(self.module_).__name__} returned shape "
+                f"{tuple(output.shape)}. A module that names a parameter `{self._width_names[0]}` "
+                "is told it."
+            )
+        return output
+
     def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""
+        if isinstance(y_true, WeightedNumbers):
+            return weighted_number_loss(self.criterion_, y_pred, y_true)
         if isinstance(y_true, LogCoefficients):
             return log_coefficient_loss(y_pred, y_true)
         if isinstance(y_true, UNMIXED):
             loss = partial(super().get_loss, *args, **kwargs)
             return two_term_loss(self.criterion_, loss, y_pred, y_true)
+        if isinstance(y_true, WeightedTargets):
+            loss = partial(super().get_loss, *args, **kwargs)
+            return weighted_loss(self.criterion_, loss, y_pred, y_true)
         return super().get_loss(y_pred, y_true, *args, **kwargs)
+
+    # -- prediction -------------------------------------------------------------------------
+
+    def _output_minibatches(self, X: Any) -> Iterator[Tensor]:
+        """Compute the first output of the module, on its device, minibatch by minibatch."""
+        self.check_is_fitted()
+        if not is_dataset(X):
+            X = check_inputs(self, X, reset=False)
+        for output in self.forward_iter(X, device=self.device):
+            yield first_output(self.module_, output).detach()
+
+    def _outputs(self, X: Any) -> Tensor:
+        """Compute the first output of the module, on its device."""
+        return torch.cat([*self._output_minibatches(X)])
 
     # -- curves, under the names that scikit-learn's MLPClassifier and MLPRegressor have ---------
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._net.checks import explain_shapes, first_output
-from sklearn_mixup._net.targets import unwrap
+from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup.minibatches import map_tensors
 
 
