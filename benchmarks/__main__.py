@@ -12,16 +12,15 @@ from typing import Any
 from benchmarks import all as run_all
 from benchmarks import report
 from benchmarks._lab.driver import drive
-from benchmarks._lab.options import REFUSED, add_number
+from benchmarks._lab.options import REFUSED, add_number, at_least_one
 from benchmarks.registry import EXPERIMENTS
 
-
-def _positive(text: str) -> int:
-    """Read a number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1; got {text}")
-    return number
+_SCALES = {
+    "smoke": "under a minute, to see that it runs",
+    "small": "minutes on two cores",
+    "gpu": "ten minutes on one fast GPU",
+    "paper": "the paper's settings, untouched",
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -35,18 +34,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     names = parser.add_subparsers(dest="name", metavar="NAME", required=True)
     for name, experiment in EXPERIMENTS.items():
-        command = _add_command(names, name, experiment.doc)
+        scales = [scale for scale in _SCALES if scale in experiment.scales]
+        command = _add_command(names, name, experiment.doc, scales)
         experiment.options(command)
         command.set_defaults(run=partial(drive, experiment))
     # What runs them all, and what gathers their results.
     for name, module in (("all", run_all), ("report", report)):
-        command = _add_command(names, name, module.__doc__ or "")
+        scales = [scale for scale in _SCALES if scale != "gpu"]  # which some have
+        command = _add_command(names, name, module.__doc__ or "", scales)
         module.add_options(command)
         command.set_defaults(run=module.run)
     return parser
 
 
-def _add_command(names: Any, name: str, doc: str) -> argparse.ArgumentParser:
+def _add_command(names: Any, name: str, doc: str, scales: Sequence[str]) -> argparse.ArgumentParser:
     """Add a command with the options that all have; its help is a docstring."""
     command = names.add_parser(
         name,
@@ -56,13 +57,12 @@ def _add_command(names: Any, name: str, doc: str) -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--scale",
-        choices=["smoke", "small", "paper"],
-        help="smoke: under a minute, to see that it runs; small: minutes on two cores; paper: "
-        "the paper's settings, untouched",
+        choices=scales,
+        help="; ".join(f"{scale}: {_SCALES[scale]}" for scale in scales),
     )
-    add_number(command, "--seeds", "random splits or repeats; by scale", type=_positive)
+    add_number(command, "--seeds", "random splits or repeats; by scale", type=at_least_one)
     told = "processes at work, each with one thread; default 1"
-    add_number(command, "--jobs", told, type=_positive, default=1)
+    add_number(command, "--jobs", told, type=at_least_one, default=1)
     command.add_argument(
         "--device", default="auto", help="cpu, cuda, mps, or auto (default): the best there is"
     )

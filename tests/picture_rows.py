@@ -22,6 +22,7 @@ def runs_of(errors, *, network="PreAct ResNet-18", family="preact_resnet18", **c
             "test_top5_error_median": error / 10,
             "test_curve": str([0.9] + [error] * (max_epochs - 1)),
             "loss_curve": str([2.3] + [error] * (max_epochs - 1)),
+            "n_train": 10_000,
             "fit_time_s": 30.0,
             "test_time_s": 0.0,
             **columns,

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks._lab.figures import GRID, add_legend, keep_quiet, method_colours
+from benchmarks._lab.tell import name_data
 
 
 def prepare_axes(ax: Any) -> None:
@@ -64,8 +65,7 @@ def finish(figure: Any, runs: pd.DataFrame, title: str, spread: str) -> Any:
     """Say whose the numbers are, add the legend, and give the figure."""
     n_seeds = runs["seed"].nunique()
     of_seeds = f"{spread} of {n_seeds} seeds" if n_seeds > 1 else "one seed"
-    data_names = "; ".join(dict.fromkeys(runs["data_name"]))
-    figure.suptitle(f"{title}, {of_seeds}\n{data_names}", fontsize=11)
+    figure.suptitle(f"{title}, {of_seeds}\n{name_data(runs)}", fontsize=11)
     handles: dict[str, Any] = {}
     for ax in figure.axes:
         found = zip(*ax.get_legend_handles_labels(), strict=True)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from benchmarks._lab.checkpoints import forget_checkpoints, with_checkpoints
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.outcome import Outcome, Saved, print_outcome, save, to_markdown
-from benchmarks._lab.runs import RunTable, environment
+from benchmarks._lab.outcome import print_outcome, write
+from benchmarks._lab.runs import RunTable, Task, environment
 from benchmarks._lab.tell import written
+from benchmarks._lab.unfinished import SoFar
 
 
 def drive(experiment: Experiment, args: argparse.Namespace) -> None:
@@ -54,39 +56,28 @@ def _run_part(part: Part, request: Request, name: str) -> None:
     frames = []
     for words, tasks in part.tasks.items():
         title = f"{part.stem}, {words}" if words else part.stem
-        work = tasks
+        complete = partial(table.complete, n_jobs=n_jobs, title=title, extra=request.versions)
         if part.checkpoints:
             folder = out / f"{name}_checkpoints"
-            pending = {id(task) for task in table.pending(tasks)}
-            forget_checkpoints(folder, [task for task in tasks if id(task) not in pending])
-            work = [with_checkpoints(task, folder) for task in tasks]
-        frames.append(table.complete(work, n_jobs=n_jobs, title=title, extra=request.versions))
-        if part.checkpoints:
-            forget_checkpoints(folder, tasks)
+            so_far = SoFar(part.stem, tasks, table, folder, out, request.versions)
+            frames.append(_go_on(so_far, complete))
+        else:
+            frames.append(complete(tasks))
     outcome = part.tell(*frames)
     files = write(outcome, out, part.stem, frames, request.versions)
     print_outcome(outcome)
     print(f"\n{written(path, *files)}")
 
 
-def write(
-    outcome: Outcome,
-    out: Path,
-    stem: str,
-    frames: Sequence[pd.DataFrame],
-    names: Iterable[str],
-) -> list[Path]:
-    """Write STEM.md, its figures, and STEM.json for the report; give their paths but the last's.
-
-    `frames` are the runs it was told from, `names` their columns that tell what they ran on.
-    """
-    for figure in outcome.figures:
-        if figure.draw is not None:
-            figure.draw().savefig(out / figure.file)
-    (out / f"{stem}.md").write_text(to_markdown(outcome), encoding="utf-8")
-    versions = {
-        name: list(dict.fromkeys(str(value) for runs in frames for value in runs[name]))
-        for name in names
-    }
-    save(Saved(outcome, sum(map(len, frames)), versions), out / f"{stem}.json")
-    return [out / f"{stem}.md", *(out / figure.file for figure in outcome.figures)]
+def _go_on(so_far: SoFar, complete: Callable[[Sequence[Task]], pd.DataFrame]) -> pd.DataFrame:
+    """Do runs that go on from their checkpoints; while they do, what they told is kept up."""
+    tasks, folder = so_far.tasks, so_far.folder
+    pending = {id(task) for task in so_far.table.pending(tasks)}
+    forget_checkpoints(folder, [task for task in tasks if id(task) not in pending])
+    for line in so_far.going_on():
+        print(line)
+    with so_far:
+        frame = complete([with_checkpoints(task, folder) for task in tasks])
+    so_far.forget()
+    forget_checkpoints(folder, tasks)
+    return frame

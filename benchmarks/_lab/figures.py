@@ -1,4 +1,4 @@
-"""How figures look, in every experiment alike; `driver.write` saves them."""
+"""How figures look, in every experiment alike; `outcome.write` saves them."""
 
 from __future__ import annotations
 

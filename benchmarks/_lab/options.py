@@ -60,6 +60,22 @@ def add_alpha(
     parser.add_argument("--alpha", type=_positive, metavar="A", default=default, help=told)
 
 
+def at_least_one(text: str) -> int:
+    """Read a number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1; got {text}")
+    return number
+
+
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """Add ``--rows`` and ``--width``, for less than a scale has."""
+    told = "train on the first N pictures, and test on as many at most; by scale"
+    add_number(parser, "--rows", told, type=at_least_one)
+    told = "of PreAct ResNet-18: channels of its first layer, 64 in the paper; by scale"
+    add_number(parser, "--width", told, type=at_least_one)
+
+
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
     """Add ``--dry-run``."""
     told = "tell the runs, parameters, bytes and steps, and train nothing"

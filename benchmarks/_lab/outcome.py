@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -97,7 +97,7 @@ def headed(tables: Iterable[tuple[str, pd.DataFrame]]) -> list[Block]:
 
 def usual_page(
     title: str,
-    runs: pd.DataFrame,
+    runs: pd.DataFrame | Mapping[str, str],
     conclusions: Sequence[str],
     figure: Figure,
     tables: Iterable[pd.DataFrame],
@@ -218,3 +218,29 @@ def _block_from_json(block: dict[str, Any]) -> Block:
         case {"kind": "figure", "file": str(file), "alt": str(alt)}:
             return Figure(file, alt)
     raise ValueError(f"no block of a page: {block}")
+
+
+# -- all files of a page --------------------------------------------------------------------------
+
+
+def write(
+    outcome: Outcome,
+    out: Path,
+    stem: str,
+    frames: Sequence[pd.DataFrame],
+    names: Iterable[str],
+) -> list[Path]:
+    """Write STEM.md, its figures, and STEM.json for the report; give their paths but the last's.
+
+    `frames` are the runs it was told from, `names` their columns that tell what they ran on.
+    """
+    for figure in outcome.figures:
+        if figure.draw is not None:
+            figure.draw().savefig(out / figure.file)
+    (out / f"{stem}.md").write_text(to_markdown(outcome), encoding="utf-8")
+    versions = {
+        name: list(dict.fromkeys(str(value) for runs in frames for value in runs[name]))
+        for name in names
+    }
+    save(Saved(outcome, sum(map(len, frames)), versions), out / f"{stem}.json")
+    return [out / f"{stem}.md", *(out / figure.file for figure in outcome.figures)]

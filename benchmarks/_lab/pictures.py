@@ -65,11 +65,23 @@ class Training:
     recipe: PictureRecipe  # its alpha is what mixup uses, if the experiment has no other
     sizes: Mapping[str, Any] = field(default_factory=dict)  # depth, width and the like
     settings: Mapping[str, Any] = field(default_factory=dict)  # of a `Task`, beside these
+    # A training that takes seconds an epoch has no time for a checkpoint after each.
+    n_checkpoints: int | None = None  # spread over it; None is one after each epoch
 
     @property
     def network(self) -> str:
         """The name of the network."""
         return name_network(self.family, self.sizes)
+
+    @property
+    def every_n_epochs(self) -> int:
+        """Epochs from one checkpoint to the next."""
+        return every_n_epochs(self.recipe.max_epochs, self.n_checkpoints)
+
+
+def every_n_epochs(max_epochs: int, n_checkpoints: int | None) -> int:
+    """Spread checkpoints over a training; None is one after each epoch."""
+    return max(max_epochs // n_checkpoints, 1) if n_checkpoints else 1
 
 
 def train(
@@ -101,7 +113,8 @@ def train(
         accelerator=accelerator,
         **loaded.params,
     )
-    results = fit_resumable(classifier, *loaded.train, checkpoints)
+    every = training.every_n_epochs
+    results = fit_resumable(classifier, *loaded.train, checkpoints, every_n_epochs=every)
     counts = {"n_train": pictures.n_train, "n_test": pictures.n_test}
     told = {"data_name": pictures.title, "family": training.family, **results, **counts}
     return classifier, loaded, told

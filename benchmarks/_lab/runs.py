@@ -173,6 +173,12 @@ class RunTable:
         done = {self._identity(row, row["fingerprint"]) for row in self.rows}
         return [task for task in tasks if self._identity(task.key, task.fingerprint) not in done]
 
+    def find(self, task: Task) -> dict[str, str] | None:
+        """Find the row of a finished run, its fields as they stand there; None if there is none."""
+        wanted = self._identity(task.key, task.fingerprint)
+        found = (row for row in self.rows if self._identity(row, row["fingerprint"]) == wanted)
+        return next(found, None)
+
     def complete(
         self,
         tasks: Sequence[Task],

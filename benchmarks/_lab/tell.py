@@ -99,6 +99,11 @@ def listed(names: Iterable[str], between: str = ", ") -> str:
     return between.join(names) or "none"
 
 
+def name_data(runs: pd.DataFrame) -> str:
+    """Name the data of runs in full: a result for a part of them is none for the whole."""
+    return "; ".join(dict.fromkeys(runs["data_name"]))
+
+
 def took(runs: pd.DataFrame) -> str:
     """Say how many runs there are, and how long they computed."""
     minutes = runs.filter(["fit_time_s", "test_time_s"]).to_numpy().sum() / 60

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,29 @@ class TestErrors(Callback):
         net.history.record("test_error", count_errors(logits, y))
         net.history.record("test_top5_error", count_errors(logits, y, n_best=5))
         net.history.record("test_s", time.perf_counter() - start)
+
+
+# -- what there is to see of a run before its end --------------------------------------------------
+
+SO_FAR = "so_far.json"  # in the folder of its checkpoints
+
+
+class NoteSoFar(Callback):
+    """Write what a run tells after each epoch, so that one that is cut off has told it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Write it, whole or not at all."""
+        accelerator = getattr(net, "accelerator", None)
+        if accelerator is not None and not accelerator.is_main_process:
+            return
+        text, scratch = json.dumps(summarise(net.history)), self.folder / f"{SO_FAR}.tmp"
+        with suppress(OSError):  # a full disk, of which the checkpoint tells too: training goes on
+            self.folder.mkdir(parents=True, exist_ok=True)
+            scratch.write_text(text, encoding="utf-8")
+            os.replace(scratch, self.folder / SO_FAR)
 
 
 # -- a run ----------------------------------------------------------------------------------------
@@ -120,13 +145,17 @@ def to_curve(values: Iterable[float]) -> str:
     return json.dumps([round(float(value), 6) for value in values])
 
 
-def fit_resumable(classifier: MixupClassifier, X: Any, y: Any, checkpoints: Path) -> dict[str, Any]:
-    """Fit, going on from the last epoch in `checkpoints` if there is one; give the results.
+def fit_resumable(
+    classifier: MixupClassifier, X: Any, y: Any, checkpoints: Path, *, every_n_epochs: int = 1
+) -> dict[str, Any]:
+    """Fit, going on from the last checkpoint in `checkpoints` if there is one; give the results.
 
     The folder is for this run alone. It is removed by `forget_checkpoints` when the table of runs
-    has the results, not before.
+    has the results, not before. What the run tells is there after each epoch, a checkpoint
+    `every_n_epochs`.
     """
-    classifier.callbacks = [*classifier.callbacks, ("resume", Resume(checkpoints))]
+    more = ("so_far", NoteSoFar(checkpoints)), ("resume", Resume(checkpoints, every_n_epochs))
+    classifier.callbacks = [*classifier.callbacks, *more]
     fit_to_the_end(classifier, X, y, last="test_s")
     return summarise(classifier.history)
 

@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks._lab.compare import pair, set_beside
 from benchmarks._lab.outcome import Figure, Outcome, usual_page
 from benchmarks._lab.statistics import mean_of
-from benchmarks._lab.tell import number
+from benchmarks._lab.tell import name_data, number
 from benchmarks.between import figures
 
 METHODS = ("ERM", "mixup")
@@ -36,7 +36,7 @@ def column(measure: str, lam: float) -> str:
 def tell(scale: Any, runs: pd.DataFrame) -> Outcome:
     """Tell what came out; `scale` says how many pairs it is from."""
     comparison, curves = compare(runs), curves_of(runs)
-    title = "Figure 2: ERM and mixup between the pictures"
+    title = f"Figure 2: ERM and mixup between the pictures of {name_data(runs)}"
     figure = Figure("between.png", title, partial(figures.plot, curves, runs))
     tables = summary_table(comparison), curves_table(curves)
     return usual_page(title, runs, [conclude(comparison)], figure, tables, notes(runs, scale))

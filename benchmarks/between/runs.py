@@ -36,6 +36,8 @@ class Scale:
     n_pairs: int
     n_gradients: int
     n_jacobians: int
+    n_rows: int | None = None  # to train on; None is all
+    n_checkpoints: int | None = None  # of a training, see `Training`
 
 
 def run_one(
@@ -47,7 +49,7 @@ def run_one(
     (X, y), (X_test, y_test) = loaded.train, loaded.test
     train_rows, test_rows = (X.to(X_test.device), y.numpy()), (X_test, y_test.numpy())
     measured = measure(classifier, train_rows, test_rows, scale=scale, seed=seed)
-    kept = ("data_name", "test_error", "train_loss", "fit_time_s")
+    kept = ("data_name", "test_error", "test_curve", "train_loss", "fit_time_s")
     return {
         **{name: results[name] for name in kept},
         **measured,
@@ -85,6 +87,7 @@ def plan_runs(scale: Scale, pictures: PictureSet, *, alpha: float, **options: An
         CIFAR_RECIPES[FAMILY].shortened(scale.max_epochs),
         {"width": scale.width},
         {name: getattr(scale, name) for name in _MEASURED},
+        scale.n_checkpoints,
     )
     run = partial(run_one, scale)
     return list_tasks([training], alphas=(0.0, alpha), n_seeds=scale.n_seeds, run=run, **options)

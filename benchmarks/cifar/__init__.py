@@ -10,8 +10,13 @@ Departs from the paper at --scale small, for two CPU cores: narrow networks, few
 drops of the learning rate in proportion, and, where that is what the data folder has, a subset of
 CIFAR-10. Every result names the data it is for.
 
-The test error after each epoch is a measurement: nothing is chosen by it. A killed run goes on in
-its middle, from DIR/cifar_checkpoints.
+At --scale gpu PreAct ResNet-18 is trained as in the paper, once each, on all of CIFAR-10, or on all
+of it recompressed where that is what the data folder has. --epochs, --rows and --width make less
+of it: --scale gpu --epochs 2 --rows 1000 is to see that it runs.
+
+The test error after each epoch is a measurement: nothing is chosen by it. While the runs go on,
+DIR/cifar_unfinished.md and .png show the curves so far, and so they do if the runs are cut off. A
+killed run goes on in its middle, from DIR/cifar_checkpoints.
 
 References
 ----------
@@ -21,10 +26,18 @@ References
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.options import add_alphas, add_data_options, add_dry_run, add_number, with_erm
+from benchmarks._lab.options import (
+    add_alphas,
+    add_data_options,
+    add_dry_run,
+    add_number,
+    add_size,
+    with_erm,
+)
 from benchmarks._lab.pictures import KEY, find_pictures, list_tasks, tell_cost
 from benchmarks._nets.recipes import CIFAR_RECIPES, CIFAR_SIZES
 from benchmarks.cifar.report import tell_budget, tell_errors
@@ -43,6 +56,12 @@ _SMALL_SIZES = {
 _SCALES = {
     "smoke": Scale(1, ("digits",), _SMOKE_SIZES, 2, (1, 2)),
     "small": Scale(3, ("cifar10",), _SMALL_SIZES, 12, (10, 30, 100)),
+    # At 35,000 pictures a second the 400 epochs of each part take ten minutes.
+    "gpu": Scale(
+        *(1, ("cifar10",), CIFAR_SIZES, None, (20, 60, 120)),
+        networks=("preact_resnet18",),
+        n_checkpoints=20,
+    ),
     "paper": Scale(1, ("cifar10", "cifar100"), CIFAR_SIZES, None, (50, 100, 200)),
 }
 
@@ -57,6 +76,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_alphas(parser, [CIFAR_RECIPES[BUDGET_FAMILY].alpha], told="; default 1")
     told = "of the part errors; the drops of the learning rate come in proportion; by scale"
     add_number(parser, "--epochs", told)
+    add_size(parser)
     add_number(parser, "--budgets", "epochs of the part budget; by scale", nargs="+")
     add_dry_run(parser)
     add_data_options(parser, "cifar10/...")
@@ -64,13 +84,21 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _plan(request: Request) -> list[Part]:
     args = request.args
-    scale = request.narrow(n_seeds="seeds", data="data", max_epochs="epochs", budgets="budgets")
-    pictures = [find_pictures(name, args, "(or --download, to get it)") for name in scale.data]
+    scale: Scale = request.narrow(
+        n_seeds="seeds",
+        data="data",
+        networks="networks",
+        n_rows="rows",
+        max_epochs="epochs",
+        budgets="budgets",
+    )
+    hint = "(or --download, to get it)"
+    pictures = [find_pictures(name, args, hint).first(scale.n_rows) for name in scale.data]
+    if args.width:
+        scale = replace(scale, sizes={**scale.sizes, BUDGET_FAMILY: {"width": args.width}})
     trainings = {
-        "errors": list_trainings(
-            pictures, scale.sizes, args.networks or list(scale.sizes), [scale.max_epochs]
-        ),
-        "budget": list_trainings(pictures, scale.sizes, [BUDGET_FAMILY], sorted(scale.budgets)),
+        "errors": list_trainings(scale, pictures, scale.networks, [scale.max_epochs]),
+        "budget": list_trainings(scale, pictures, [BUDGET_FAMILY], sorted(scale.budgets)),
     }
     pages = {"errors": ("cifar", tell_errors), "budget": ("cifar_budget", tell_budget)}
     alphas = with_erm(args.alphas)

@@ -22,11 +22,14 @@ class Scale:
     sizes: Mapping[str, Mapping[str, Any]]  # of each network
     max_epochs: int | None
     budgets: tuple[int, ...]
+    networks: tuple[str, ...] = tuple(CIFAR_RECIPES)
+    n_rows: int | None = None  # to train on; None is all
+    n_checkpoints: int | None = None  # of a training, see `Training`
 
 
 def list_trainings(
+    scale: Scale,
     pictures: Sequence[PictureSet],
-    sizes: Mapping[str, Mapping[str, Any]],
     families: Sequence[str],
     epochs: Sequence[int | None],
 ) -> list[Training]:
@@ -39,8 +42,9 @@ def list_trainings(
             of,
             family,
             CIFAR_RECIPES[family].shortened(max_epochs),
-            sizes[family],
-            {"sizes": dict(sizes[family])},
+            scale.sizes[family],
+            {"sizes": dict(scale.sizes[family])},
+            scale.n_checkpoints,
         )
         for of in pictures
         for family in families

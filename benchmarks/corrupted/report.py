@@ -13,7 +13,7 @@ from benchmarks._data.tables import TITLES, missing_tables_note
 from benchmarks._lab.compare import pair
 from benchmarks._lab.outcome import Figure, Outcome, usual_page
 from benchmarks._lab.statistics import mean_of, paired_difference
-from benchmarks._lab.tell import number, percent, points
+from benchmarks._lab.tell import name_data, number, percent, points
 from benchmarks.corrupted import figures
 from benchmarks.corrupted.recipes import TABLE_2
 
@@ -37,7 +37,7 @@ def tell_pictures(runs: pd.DataFrame, *, augment: bool) -> Outcome:
         "columns are those of its Table 2: whole CIFAR-10, PreAct ResNet-18 of width 64, 200 "
         "epochs, crops and flips, and the best model of each of its grids of alpha and p."
     )
-    title = "Table 2: corrupted labels, pictures"
+    title = f"Table 2: corrupted labels, {name_data(runs)}"
     figure = Figure("corrupted.png", title, partial(figures.plot_curves, runs, pick(comparison)))
     return _tell(runs, comparison, figure, note)
 
@@ -173,14 +173,13 @@ def describe(runs: pd.DataFrame, comparison: pd.DataFrame) -> str:
     first = runs.iloc[0]
     counts = comparison.groupby("fraction", sort=False)["n_seeds"].last()
     told = ", ".join(f"{count} at {100 * fraction:g} %" for fraction, count in counts.items())
-    names = "; ".join(dict.fromkeys(runs["data_name"]))
     text = (
-        f"{names}. {first.network}, {first.max_epochs} epochs, {first.n_train:,} rows to train on; "
-        f"seeds or splits: {told}. Errors in %, means ± standard errors over them. Best is the "
-        "lowest test error after any epoch, found on the test set. Real and corrupted are the last "
-        "training errors on the rows whose labels were kept and on those whose labels were "
-        "replaced, against the labels trained with. Methods of a seed share corrupted labels, "
-        "initial weights and shuffles."
+        f"{name_data(runs)}. {first.network}, {first.max_epochs} epochs, {first.n_train:,} "
+        f"rows to train on; seeds or splits: {told}. Errors in %, means ± standard errors over "
+        "them. Best is the lowest test error after any epoch, found on the test set. Real and "
+        "corrupted are the last training errors on the rows whose labels were kept and on those "
+        "whose labels were replaced, against the labels trained with. Methods of a seed share "
+        "corrupted labels, initial weights and shuffles."
     )
     if len(pick(comparison)) < len(comparison):
         text += (

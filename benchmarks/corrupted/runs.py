@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks._data.pictures import PictureSet
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import TITLES, load_table, make_preprocessor
-from benchmarks._lab.pictures import CHANNELS_LAST
+from benchmarks._lab.pictures import CHANNELS_LAST, every_n_epochs
 from benchmarks._lab.runs import Task
 from benchmarks._lab.stacks import SPLITS_AT_ONCE
 from benchmarks._nets.pictures import DESIGNS, count_errors, name_network
@@ -43,6 +43,7 @@ class PictureScale:
     augment: bool
     grid: Grid
     n_seeds: Mapping[float, int]
+    n_checkpoints: int | None = None  # of a training, see `Training`
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def run_pictures(
         callbacks=[("test_errors", TestErrors(*loaded.test))],
         **(loaded.params if scale.augment else {}),
     )
-    results = fit_resumable(classifier, X, y, checkpoints)
+    every = every_n_epochs(classifier.max_epochs, scale.n_checkpoints)
+    results = fit_resumable(classifier, X, y, checkpoints, every_n_epochs=every)
     told = tell_results(classifier, results, X, y, replaced, pictures.n_test)
     return {"data_name": pictures.title, **told}
 

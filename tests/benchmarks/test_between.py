@@ -79,6 +79,15 @@ def test_settings_are_those_of_the_paper():
     assert len({task.fingerprint for task in tasks}) == 2  # a seed is part of the key
 
 
+def test_a_gpu_has_the_papers_network_and_fewer_epochs():
+    tasks = plan("gpu")
+    assert len(tasks) == 2 * 3
+    for task in tasks:
+        assert (task.key["network"], task.key["max_epochs"]) == ("PreAct ResNet-18", 60)
+        assert task.settings["recipe"]["drops"] == [30, 45]
+        assert task.work.keywords["training"].every_n_epochs == 3
+
+
 @pytest.mark.parametrize("change", ["n_lam", "n_pairs", "n_gradients", "n_jacobians", "max_epochs"])
 def test_other_settings_are_other_runs(change):
     (first, *_), (second, *_) = plan(), plan(**{change: getattr(SMOKE, change) + 1})

@@ -1,5 +1,6 @@
 """Figure 3: honest sentences, the plan, and runs that go on."""
 
+import argparse
 import os
 import re
 import shutil
@@ -11,6 +12,10 @@ import torch
 
 from benchmarks.__main__ import main
 from benchmarks._data.pictures import find_in_memory
+from benchmarks._lab import pictures as lab_pictures
+from benchmarks._lab.outcome import load
+from benchmarks._lab.pictures import every_n_epochs
+from benchmarks._lab.runs import environment
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks._nets.training import TestErrors
 from benchmarks.cifar import figures, report
@@ -81,6 +86,39 @@ def test_budget_from_which_mixup_wins(mixup, expected):
     assert expected in sentence
 
 
+def test_methods_are_told_with_their_best_error_and_their_speed():
+    runs = runs_of({(0.0, 3): [0.3, 0.5], (1.0, 3): [0.2, 0.4]}, n_train=2000, test_time_s=30.0)
+    runs.loc[0, "test_curve"] = "[0.9, 0.1, 0.3]"
+    erm, mixup = report.methods_table(runs).to_dict("records")
+    assert erm == {
+        "data": "CIFAR-10 subset",
+        "network": "PreAct ResNet-18",
+        "epochs": "3",
+        "method": "ERM",
+        "best": "30.0 ± 20.0",  # of 10 % and 50 %
+        "last": "40.0 ± 10.0",
+        "med.": "41.0 ± 10.0",
+        "paper": "5.6",
+        "pictures a second": "200",  # 3 x 2,000 in 30 seconds
+        "minutes": "1.0",
+    }
+    assert (mixup["method"], mixup["best"], mixup["paper"]) == (
+        "mixup, alpha 1",
+        "30.0 ± 10.0",
+        "4.2",
+    )
+
+
+def test_pages_are_headed_by_the_name_of_the_data():
+    runs = runs_of(TWO, data_name="CIFAR-10, JPEG-recompressed").assign(**environment("cpu"))
+    for tell in (report.tell_errors, report.tell_budget):
+        outcome = tell(runs)
+        assert outcome.title.endswith(" on CIFAR-10, JPEG-recompressed")
+        assert all("JPEG-recompressed" in figure.alt for figure in outcome.figures)
+        figure = outcome.figures[0].draw()
+        assert "JPEG-recompressed" in figure.get_suptitle()
+
+
 def test_figures_are_drawn_for_every_mixture_of_runs():
     runs = runs_of({**TWO, (0.4, 5): [0.2, 0.3, 0.4]})
     other = runs_of({(0.0, 5): [0.3]}, network="DenseNet-BC-10 (k = 4)", data="cifar100")
@@ -135,6 +173,58 @@ def test_dry_run_of_the_paper_needs_no_data_and_tells_the_truth(tmp_path, capsys
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_gpu_trains_the_papers_network_by_its_recipe_on_all_pictures(tmp_path, capsys):
+    arguments = ["cifar", "--scale", "gpu", "--dry-run", "--data-home", str(tmp_path)]
+    main([*arguments, "--out", str(tmp_path / "out")])
+    (row,) = read_plan(capsys.readouterr().out)
+    assert (row["network"], row["epochs"], row["runs"]) == ("PreAct ResNet-18", "200", "2")
+    assert row["steps a run"] == "78,200"  # 200 x ceil(50,000 / 128)
+    options = ["--epochs", "2", "--rows", "1000", "--width", "8"]
+    main([*arguments, *options, "--out", str(tmp_path / "out")])
+    (row,) = read_plan(capsys.readouterr().out)
+    assert row["data"].endswith("; the first 1,000 to train on, 1,000 to test on")
+    assert (row["network"], row["steps a run"]) == ("PreAct ResNet-18 (width 8)", "16")
+
+
+@pytest.mark.parametrize(
+    ("scale", "versions"),
+    [
+        ("small", ("original", "subset", "recompressed")),
+        ("gpu", ("original", "recompressed")),
+        ("paper", ("original",)),
+    ],
+)
+def test_a_scale_downloads_what_it_reads(scale, versions, monkeypatch):
+    """At the paper's scale a subset that is there is not what is wanted."""
+    asked = []
+    for name in ("fetch_cifar10", "find_in_memory"):
+        monkeypatch.setattr(
+            lab_pictures, name, lambda *args, versions, **more: asked.append(versions)
+        )
+    args = argparse.Namespace(download=True, data_home=None, scale=scale)
+    lab_pictures.find_pictures("cifar10", args, "")
+    assert asked == [versions, versions]
+
+
+@pytest.mark.parametrize("arguments", [["toy"], ["all"], ["imagenet"]])
+def test_scale_gpu_is_of_those_that_have_it(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main([*arguments, "--scale", "gpu"])
+    assert "invalid choice: 'gpu'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--rows", "--width"])
+def test_sizes_are_at_least_one(option, capsys):
+    with pytest.raises(SystemExit):
+        main(["cifar", option, "0"])
+    assert "must be at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("max_epochs", "n", "every"), [(200, 20, 10), (3, 20, 1), (200, None, 1)])
+def test_checkpoints_are_spread_over_a_training(max_epochs, n, every):
+    assert every_n_epochs(max_epochs, n) == every
+
+
 # -- the command ----------------------------------------------------------------------------------
 
 
@@ -180,6 +270,35 @@ def test_a_killed_run_goes_on_in_its_middle(smoke_of, tmp_path, monkeypatch):
     for place, row in ours.iterrows():
         assert row["test_curve"] == whole.loc[place, "test_curve"]
         assert row["loss_curve"] == whole.loc[place, "loss_curve"]
+
+
+def test_a_run_that_is_cut_off_shows_the_curves_and_goes_on(tmp_path, monkeypatch, capsys):
+    arguments = ["cifar", "--scale", "gpu", "--data", "digits", "--rows", "60", "--device", "cpu"]
+    arguments += ["--width", "2", "--epochs", "3", "--out", str(tmp_path)]
+    measure, n_epochs = TestErrors.on_epoch_end, []
+
+    def measure_or_die(self, net, **kwargs):
+        n_epochs.append(len(net.history))
+        if n_epochs == [1, 2, 3, 1, 2]:  # ERM, and half of mixup
+            raise KeyboardInterrupt
+        measure(self, net, **kwargs)
+
+    monkeypatch.setattr(TestErrors, "on_epoch_end", measure_or_die)
+    with pytest.raises(KeyboardInterrupt):
+        main(arguments)
+    outcome = load(tmp_path / "cifar_unfinished.json").outcome
+    (table,) = outcome.tables
+    assert table[["run", "epochs"]].to_numpy().tolist() == [
+        ["ERM", "3 of 3"],
+        ["mixup, alpha 1.0", "1 of 3"],
+    ]
+    assert "the first 60 to train on" in outcome.title
+    assert (tmp_path / "cifar_unfinished.png").exists()
+    main(arguments)
+    assert n_epochs == [1, 2, 3, 1, 2, 2, 3]
+    assert "mixup, alpha 1.0: goes on from its last checkpoint" in capsys.readouterr().out
+    names = {f"cifar.{ending}" for ending in ("csv", "json", "md", "png")}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 # From PAPER.md, as it stands there.

@@ -108,7 +108,7 @@ def given_to_fit(monkeypatch, tmp_path, method, *, fraction=0.5, seed=3):
     """Find what a run on pictures trains and tests with."""
     found = SimpleNamespace()
 
-    def spy(classifier, X, y, checkpoints):
+    def spy(classifier, X, y, checkpoints, **options):
         found.classifier, found.X, found.y = classifier, X, y
         raise WatchedError
 
@@ -183,6 +183,22 @@ def test_the_paper_is_planned_as_it_stands():
         "alpha": {0, 1, 2, 4, 8, 32},
         "dropout": {0, 0.3, 0.5, 0.7, 0.8, 0.9},
     }
+
+
+def test_a_gpu_has_the_papers_best_of_each_method_at_half_of_the_labels():
+    scale = EXPERIMENT.scales["gpu"]["pictures"]
+    tasks = plan(scale, "CIFAR-10")
+    cells = {(task.key["method"], task.key["alpha"], task.key["dropout"]) for task in tasks}
+    best = {
+        (name, row.alpha, row.dropout) for (share, name), row in TABLE_2.items() if share == 0.5
+    }
+    assert cells == best
+    assert len(tasks) == 4
+    for task in tasks:
+        assert (task.key["fraction"], task.key["max_epochs"]) == (0.5, 60)
+        assert task.key["network"] == "PreAct ResNet-18"
+        assert task.settings["recipe"]["drops"] == [30, 45]
+        assert (task.settings["augment"], task.settings["data_name"]) == (True, "CIFAR-10")
 
 
 def test_published_rows_are_of_the_grids_but_for_one():

@@ -1,6 +1,9 @@
 """The one driver, on an experiment that is made up: what it does, and what stays."""
 
 import argparse
+import json
+import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -8,10 +11,12 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure as Drawing
 
+from benchmarks._lab import unfinished
 from benchmarks._lab.driver import drive
 from benchmarks._lab.experiment import Experiment, Part
 from benchmarks._lab.outcome import Conclusions, Figure, Outcome, load
-from benchmarks._lab.runs import RunTable, Task
+from benchmarks._lab.runs import RunTable, Task, environment
+from benchmarks._nets.training import SO_FAR
 
 DONE: list = []  # the runs that were done, and what else happened
 
@@ -113,6 +118,87 @@ def test_checkpoints_go_with_their_run_and_stay_with_one_that_is_killed(run, tmp
     assert not any(folder.glob("2-*"))
     run(make(part(tasks={"": make_tasks([2])})), fresh=True)
     assert not folder.exists()
+
+
+def note_and_die(checkpoints):
+    """Take an epoch of four, and be killed."""
+    checkpoints.mkdir(parents=True)
+    told = {"test_curve": "[0.75, 0.5]", "fit_time_s": 90.0, "test_time_s": 30.0}
+    (checkpoints / SO_FAR).write_text(json.dumps(told), encoding="utf-8")
+    raise KeyboardInterrupt
+
+
+def make_trainings(killed) -> Part:
+    """Two runs of four epochs of pictures that have a name; the second is killed, or done."""
+    done = {"test_curve": "[0.8, 0.6, 0.4, 0.5]", "fit_time_s": 60.0}
+    tasks = [
+        Task(
+            {"method": method, "max_epochs": 4},
+            {"data_name": "Some, recompressed"},
+            note_and_die if killed and method == "mixup" else lambda checkpoints: done,
+        )
+        for method in ("ERM", "mixup")
+    ]
+    return Part(
+        "made_up", ("method", "max_epochs"), {"": tasks}, lambda _: tell(), checkpoints=True
+    )
+
+
+def test_runs_that_are_cut_off_still_show_how_far_they_got(run, tmp_path, capsys):
+    with pytest.raises(KeyboardInterrupt):
+        run(make(make_trainings(killed=True)))
+    saved = load(tmp_path / "made_up_unfinished.json")
+    outcome = saved.outcome
+    assert outcome.title == "made_up, not finished: Some, recompressed"
+    assert outcome.conclusions == [
+        "1 of 2 runs are finished. Cut off, or going on still: mixup: 2 of 4 epochs. Not begun: 0. "
+        "The same command goes on with them."
+    ]
+    (table,) = outcome.tables
+    assert table.to_numpy().tolist() == [
+        ["ERM", "4 of 4", "40.0", "50.0", "55.0", "1.0"],
+        ["mixup", "2 of 4", "50.0", "50.0", "62.5", "2.0"],
+    ]
+    assert (tmp_path / outcome.figures[0].file).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "made_up_unfinished.md").exists()
+    assert not (tmp_path / "made_up.md").exists()
+    assert saved.versions.keys() == environment("cpu").keys()
+    capsys.readouterr()
+
+    run(make(make_trainings(killed=False)))
+    told = capsys.readouterr().out
+    assert "made_up, mixup: goes on from its last checkpoint; 2 epochs were done before." in told
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("made_up.csv", "made_up.md", "made_up.json")
+    }
+
+
+def test_the_page_of_runs_that_go_on_is_there_before_anything_ends_them(run, tmp_path, monkeypatch):
+    """A process that is killed has no time to write it."""
+    monkeypatch.setattr(unfinished, "EVERY_S", 0.01)
+    page = tmp_path / "made_up_unfinished.md"
+
+    def wait_for_the_page(checkpoints):
+        with suppress(KeyboardInterrupt):
+            note_and_die(checkpoints)
+        deadline = time.monotonic() + 60
+        while not page.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        DONE.append(page.read_text(encoding="utf-8"))
+        return {}
+
+    task = Task({"method": "ERM", "max_epochs": 4}, {}, wait_for_the_page)
+    part = Part("made_up", ("method",), {"": [task]}, lambda _: tell(), checkpoints=True)
+    (told,) = run(make(part))
+    assert "ERM: 2 of 4 epochs" in told
+    assert not page.exists()
+
+
+def test_a_page_so_far_that_cannot_be_written_stops_no_run(run, monkeypatch, capsys):
+    monkeypatch.setattr(unfinished, "tell_so_far", lambda *args: 1 / 0)
+    with pytest.raises(KeyboardInterrupt):
+        run(make(make_trainings(killed=True)))
+    assert "cannot be written: ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_it_prepares_with_what_is_pending_before_the_first_run(run):

@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure as Drawing
 
-from benchmarks._lab.driver import write
 from benchmarks._lab.outcome import (
     Conclusions,
     Figure,
@@ -18,6 +17,7 @@ from benchmarks._lab.outcome import (
     print_outcome,
     save,
     to_markdown,
+    write,
 )
 from benchmarks._lab.tell import p_value, percent, points
 

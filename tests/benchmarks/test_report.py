@@ -12,9 +12,8 @@ from matplotlib.figure import Figure as Drawing
 
 from benchmarks import all as run_all
 from benchmarks.__main__ import main
-from benchmarks._lab.driver import write
 from benchmarks._lab.options import REFUSED
-from benchmarks._lab.outcome import Conclusions, Figure, Heading, Note, Outcome, Table
+from benchmarks._lab.outcome import Conclusions, Figure, Heading, Note, Outcome, Table, write
 from benchmarks.registry import EXPERIMENTS, QUICK_FIRST
 
 ROOT = Path(__file__).parents[2]
