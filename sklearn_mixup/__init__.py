@@ -5,6 +5,7 @@ from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused.jobs import fit_fused
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
 from sklearn_mixup._gan.estimator import MixupGAN
+from sklearn_mixup._regressor import MixupRegressor
 from sklearn_mixup._tabular.estimator import TabularMixupClassifier
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "FusedRandomizedSearchCV",
     "MixupClassifier",
     "MixupGAN",
+    "MixupRegressor",
     "TabularMixupClassifier",
     "fit_fused",
 ]

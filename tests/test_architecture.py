@@ -55,9 +55,9 @@ LAYOUT = (
     ("_engine/road", "_net/iterators"),
     ("_net/forward",),
     ("_net/estimator", "_gan/minibatches", "_gan/samples", "_gan/steps"),
-    ("_net/labels", "_net/fit_data"),
+    ("_net/labels", "_net/numbers", "_net/fit_data"),
     ("_net/vicinal_net",),
-    ("_classifier", "_gan/estimator"),
+    ("_classifier", "_regressor", "_gan/estimator"),
     ("_engine/lane",),
     ("_engine/validation",),
     ("_engine/lockstep",),
@@ -291,7 +291,9 @@ def test_public_names_are_found():
     assert {"sklearn_mixup.MixupClassifier", "sklearn_mixup.modules.MLP"} <= names
 
 
-@pytest.mark.parametrize(("name", "n_most"), [("MixupClassifier", 2), ("MixupGAN", 1)])
+@pytest.mark.parametrize(
+    ("name", "n_most"), [("MixupClassifier", 2), ("MixupRegressor", 2), ("MixupGAN", 1)]
+)
 def test_estimators_have_few_bases_of_ours(name, n_most):
     _, *bases = getattr(sklearn_mixup, name).__mro__
     assert len([base for base in bases if base.__module__.startswith(PACKAGE)]) <= n_most

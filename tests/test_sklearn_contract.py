@@ -10,6 +10,7 @@ from sklearn_mixup import (
     FusedBaggingClassifier,
     MixupClassifier,
     MixupGAN,
+    MixupRegressor,
     TabularMixupClassifier,
 )
 
@@ -22,6 +23,7 @@ LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
 @parametrize_with_checks(
     [
         MixupClassifier(),
+        MixupRegressor(),
         MixupGAN(max_iter=3),
         FusedBaggingClassifier(LEARNER, 2),
         TabularMixupClassifier(n_estimators=2, settings=[SETTING], max_epochs=12),
@@ -53,6 +55,9 @@ def test_scikit_learn_check_passes_with_early_stopping(estimator, check):
     [
         # Estimators that differ from the default in what the checks could stumble over.
         MixupClassifier(alpha=0, dropout=0.1, batch_size=8, max_epochs=12),
+        MixupRegressor(
+            criterion="huber", scale_y=False, engine="numba", hidden_sizes=(16,), max_epochs=120
+        ),
         MixupGAN(alpha=0, saturating=True, latent_dim=3, batch_size=8, max_iter=4),
         # A row of weight 2 is a row twice only where neither draws nor transformers count rows.
         FusedBaggingClassifier(make_pipeline(FunctionTransformer(), LEARNER), 3, max_fused=2),

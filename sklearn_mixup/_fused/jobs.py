@@ -29,6 +29,7 @@ from sklearn_mixup._fused.spread import Kind, count_chunks, measure, spread
 from sklearn_mixup._net.device import fixed_threads, one_blas_thread
 from sklearn_mixup._net.session import MINIBATCHES_OPTIONS, draw_seeds
 from sklearn_mixup._net.validation import Validation, validated
+from sklearn_mixup._regressor import MixupRegressor
 from sklearn_mixup.minibatches import Minibatches
 
 __all__ = ["fit_fused"]
@@ -53,7 +54,7 @@ _FUSED = {
 
 def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
     """Say what keeps a net from being fused, None if nothing is known to."""
-    if type(net) is not MixupClassifier:
+    if type(net) not in (MixupClassifier, MixupRegressor):
         return f"{type(net).__name__} may do more in a step than MixupClassifier does"
     if other := sorted(fit_params.keys() - {"sample_weight"}):
         return f"fit is given {', '.join(other)}"

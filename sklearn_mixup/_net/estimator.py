@@ -77,6 +77,8 @@ class NetEstimator(NeuralNet):
     _is_loaded_ = False
     # Parameters of the net itself that are handed to a part of it.
     _handed_on: ClassVar[dict[str, str]] = {}
+    # Words that stand for what makes a part.
+    _words: ClassVar[dict[str, dict[str, Any]]] = {}
     _fixed_mode_: bool | None = None
     _criteria: list[str]
     _params_to_validate: set[str]

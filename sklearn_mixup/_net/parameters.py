@@ -60,8 +60,9 @@ def _set_parts(net: Any, params: dict[str, Any]) -> list[str]:
                 stored[name] = value
         elif name in net._handed_on and not is_set_to(net, name, value):
             net.__dict__[name] = value
-            gone.append(name)
-            anew.setdefault(net._handed_on[name], vars(net)[net._handed_on[name]])
+            part = net._handed_on[name]
+            gone += [name] if _holds_weights(net, part) else []
+            anew.setdefault(part, vars(net)[part])
         elif parts[name] not in net.prefixes_:
             others[name] = value
         elif parts[name] in made and not is_set_to(net, name, value):

@@ -93,6 +93,10 @@ def _check_parts(net: Any) -> None:
         value = settings.get(part, dict)
         is_function = getattr(value, "__module__", "") == "torch.nn.functional"
         is_ready_made = part == "dataset" and is_dataset(value)  # as skorch takes it
+        if words := net._words.get(part, {}):
+            if isinstance(value, str) and value in words:
+                continue
+            rule = f"one of {', '.join(map(repr, words))}, or {rule}"
         if own_parts or is_ready_made or (callable(value) and not is_function):
             continue
         name = value.__name__ if is_function else value
@@ -163,6 +167,8 @@ _parameters_of_class = functools.lru_cache(_read)
 def _source(net: Any, part: str) -> Any:
     """Find the class or function that makes a part of a net."""
     source = torch.compile if part == "compile" else vars(net)[part]
+    if isinstance(source, str):
+        source = net._words.get(part, {}).get(source, source)
     return type(source) if isinstance(source, nn.Module) else source
 
 

@@ -104,6 +104,16 @@ def check_criterion(criterion: Any, y: Tensor) -> None:
     )
 
 
+def check_criterion_of_numbers(criterion: Any) -> None:
+    """Raise ValueError for a loss of torch, class or instance, that takes labels."""
+    kind = criterion if isinstance(criterion, type) else type(criterion)
+    if kind in (*_OF_LABELS, nn.BCEWithLogitsLoss, nn.BCELoss, nn.MultiLabelSoftMarginLoss):
+        raise ValueError(
+            f"`criterion` must compare numbers; got {kind.__name__}, which takes labels. Use "
+            '"squared_error", the default, or MixupClassifier.'
+        )
+
+
 def mix_targets(
     net: Any,
     y: Tensor,
