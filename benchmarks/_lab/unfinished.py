@@ -82,13 +82,14 @@ def label(task: Task, tasks: Sequence[Task]) -> str:
     >>> methods = ("ERM", 0.0), ("mixup", 1.0)
     >>> tasks = [Task({"method": m, "alpha": alpha, "seed": 3}, {}, dict) for m, alpha in methods]
     >>> [label(task, tasks) for task in tasks]
-    ['ERM', 'mixup, alpha 1.0']
+    ['ERM', 'mixup, alpha 1']
     """
     words = []
     for name, value in task.key.items():
         if len({other.key[name] for other in tasks}) == 1 or (name == "alpha" and not value):
             continue
-        words.append(str(value) if name in ("data", "network", "method") else f"{name} {value}")
+        told = f"{value:g}" if isinstance(value, float) else str(value)
+        words.append(told if name in ("data", "network", "method") else f"{name} {told}")
     return ", ".join(words) or str(task.key.get("method", "the run"))
 
 
@@ -103,8 +104,8 @@ def tell_so_far(title: str, rows: pd.DataFrame, n_tasks: int, made: Mapping[str,
     names = name_data(rows)
     sentence = (
         f"{are_done.sum()} of {n_tasks} runs are finished. Cut off, or going on still: "
-        f"{listed(going, '; ')}. Not begun: {n_tasks - len(rows)}. The same command goes on with "
-        "them."
+        f"{listed(going, '; ')}. Without an epoch yet: {n_tasks - len(rows)}. The same "
+        "command goes on with them."
     )
     note = (
         f"Data: {names}. Test errors in %, measured after each epoch; nothing was chosen by them. "

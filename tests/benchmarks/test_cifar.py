@@ -290,13 +290,13 @@ def test_a_run_that_is_cut_off_shows_the_curves_and_goes_on(tmp_path, monkeypatc
     (table,) = outcome.tables
     assert table[["run", "epochs"]].to_numpy().tolist() == [
         ["ERM", "3 of 3"],
-        ["mixup, alpha 1.0", "1 of 3"],
+        ["mixup, alpha 1", "1 of 3"],
     ]
     assert "the first 60 to train on" in outcome.title
     assert (tmp_path / "cifar_unfinished.png").exists()
     main(arguments)
     assert n_epochs == [1, 2, 3, 1, 2, 2, 3]
-    assert "mixup, alpha 1.0: goes on from its last checkpoint" in capsys.readouterr().out
+    assert "mixup, alpha 1: goes on from its last checkpoint" in capsys.readouterr().out
     names = {f"cifar.{ending}" for ending in ("csv", "json", "md", "png")}
     assert {path.name for path in tmp_path.iterdir()} == names
 

@@ -151,8 +151,8 @@ def test_runs_that_are_cut_off_still_show_how_far_they_got(run, tmp_path, capsys
     outcome = saved.outcome
     assert outcome.title == "made_up, not finished: Some, recompressed"
     assert outcome.conclusions == [
-        "1 of 2 runs are finished. Cut off, or going on still: mixup: 2 of 4 epochs. Not begun: 0. "
-        "The same command goes on with them."
+        "1 of 2 runs are finished. Cut off, or going on still: mixup: 2 of 4 epochs. Without an "
+        "epoch yet: 0. The same command goes on with them."
     ]
     (table,) = outcome.tables
     assert table.to_numpy().tolist() == [
