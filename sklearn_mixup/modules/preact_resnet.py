@@ -87,9 +87,9 @@ class PreActResNet18(_PreActResNet):
     The maps are normalised and rectified before the mean over them, as in [1]_. Two others are in
     use. The released code of mixup [2]_ does so after the stem instead, and takes all shortcuts
     from behind the first ReLU of a block: it trains too, but at full width its loss rose higher
-    first, and its test error was higher, in each of six trainings of 60 minibatches. The repository that this code started from [3]_ does
-    neither, and diverges: the maps grow from block to block, and nothing scales them before the
-    output. They have 896 and 1024 parameters fewer.
+    first, and its test error was higher, in each of six trainings of 60 minibatches. The
+    repository that this code started from [3]_ does neither, and diverges: the maps grow from block
+    to block, and nothing scales them before the output. They have 896 and 1024 parameters fewer.
 
     Convolutions start from He's normal distribution, by the number of outputs.
 
