@@ -10,10 +10,14 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import SVC
 
 from sklearn_mixup import MixupClassifier, TabularMixupClassifier
 from sklearn_mixup._tabular.committee import Rows
@@ -21,6 +25,11 @@ from sklearn_mixup._tabular.committee import Rows
 SMALL = TabularMixupClassifier(
     n_estimators=2,
     settings=[{"module__hidden_sizes": (16,), "lr": 0.02, "batch_size": 8}],
+    others=[
+        LogisticRegression(),
+        RandomForestClassifier(4),
+        HistGradientBoostingClassifier(max_iter=4),
+    ],
     max_epochs=8,
     random_state=0,
 )
@@ -146,27 +155,28 @@ def test_labels_of_any_kind_come_out_as_they_went_in(labels, table):
 # -- the committee --------------------------------------------------------------------------------
 
 
-def test_the_mean_of_the_chosen_nets_at_the_temperature_is_predicted(table):
+def test_the_mean_of_all_that_was_weighed_is_predicted_at_the_temperature(table):
     X, y = table
     settings = [
         {"alpha": 0.2},
         {"alpha": 0, "lr": 0.02, "bins": 4},
         {"module__hidden_sizes": (4,), "lr": 1e-6},
     ]
+    others = [LogisticRegression(), RandomForestClassifier(20)]
     found = TabularMixupClassifier(
-        n_estimators=3, settings=settings, max_epochs=8, random_state=0
+        n_estimators=3, settings=settings, others=others, max_epochs=8, random_state=0
     ).fit(X, y)
-    assert found.setting_weights_.shape == (3,)
-    assert found.setting_weights_[2] == 0  # It has learned nothing.
-    n_chosen = np.count_nonzero(found.setting_weights_)
-    assert len(found.estimators_) == len(found.estimator_weights_) == 3 * n_chosen
+    assert found.setting_weights_.shape == (5,)
+    assert 0 < found.setting_weights_[2] < 0.1  # It has learned nothing.
+    assert len(found.estimators_) == len(found.estimator_weights_) == 3 * 3 + 2
     assert found.estimator_weights_.sum() == pytest.approx(1)
     encoded = found._encoder.transform(X)
     binned = found._bins[4].transform(encoded)
-    assert found.estimator_settings_ == sorted([*np.flatnonzero(found.setting_weights_)] * 3)
+    assert found.estimator_settings_ == [0] * 3 + [1] * 3 + [2] * 3 + [3, 4]
+    assert [type(own) for own in found.settings_[3:]] == [type(own) for own in others]
     said = [
-        net.predict_proba(binned if found.settings_[i].get("bins") else encoded)
-        for net, i in zip(found.estimators_, found.estimator_settings_, strict=True)
+        member.predict_proba(binned if i == 1 else encoded)
+        for member, i in zip(found.estimators_, found.estimator_settings_, strict=True)
     ]
     mean = np.average(said, axis=0, weights=found.estimator_weights_)
     heated = mean ** (1 / found.temperature_)
@@ -179,7 +189,7 @@ def test_labels_that_have_nothing_to_do_with_the_rows_get_about_their_share():
     X, y = rng.normal(size=(400, 10)), rng.uniform(size=400) < 0.3
     settings = [{"alpha": 0, "module__hidden_sizes": (32,), "lr": 0.01}]
     net = MixupClassifier(max_epochs=32, random_state=0, **settings[0])
-    found = TabularMixupClassifier(n_estimators=8, settings=settings, max_epochs=32, random_state=0)
+    found = TabularMixupClassifier(settings=settings, max_epochs=32, random_state=0)
     losses = [
         log_loss(y[:200], estimator.fit(X[200:], y[200:]).predict_proba(X[:200]))
         for estimator in (found, net)
@@ -209,17 +219,17 @@ def test_a_row_of_weight_two_is_that_row_twice_and_one_of_weight_zero_none(table
 
 def test_weights_count_when_a_setting_is_chosen():
     # Each setting is right about one class.
-    codes = np.repeat([0, 1], 10)
-    found = np.array([np.tile([0.9, 0.1], (20, 1)), np.tile([0.1, 0.9], (20, 1))])
+    codes = np.repeat([0, 1], 1000)
+    found = np.array([np.tile([0.9, 0.1], (2000, 1)), np.tile([0.1, 0.9], (2000, 1))])
     for weight, class_weight, chosen in (
         (None, [1.0, 9.0], 1),
         (None, [9.0, 1.0], 0),
-        (np.repeat([1.0, 9.0], 10), [1.0, 1.0], 1),
+        (np.repeat([1.0, 9.0], 1000), [1.0, 1.0], 1),
     ):
-        rows = Rows(np.zeros((20, 1)), codes, weight, np.array(class_weight))
+        rows = Rows(np.zeros((2000, 1)), codes, weight, np.array(class_weight))
         clf = clone(SMALL)
-        clf._choose([[None], [None]], found, rows)
-        assert clf.setting_weights_.argmax() == chosen
+        clf._choose([[None]], [None], found, rows)
+        assert clf.setting_weights_[chosen] > 0.95
         assert clf.validation_loss_ == pytest.approx(
             -np.log(0.9) * 0.9 - np.log(0.1) * 0.1, rel=0.1
         )
@@ -228,14 +238,16 @@ def test_weights_count_when_a_setting_is_chosen():
 @pytest.mark.parametrize(("n_rows", "n_estimators"), [(40, 16), (500, 8), (20_000, 8), (20_001, 4)])
 def test_the_number_of_networks_suits_that_of_rows(n_rows, n_estimators):
     X = np.random.default_rng(0).normal(size=(n_rows, 2))
-    found = TabularMixupClassifier(settings=[{"batch_size": 256}], max_epochs=1, random_state=0)
+    found = TabularMixupClassifier(
+        settings=[{"batch_size": 256}], others=(), max_epochs=1, random_state=0
+    )
     assert len(found.fit(X, X[:, 0] > 0).estimators_) == n_estimators
 
 
-@pytest.mark.parametrize(("n_columns", "n_settings"), [(2, 4), (151, 2)])
+@pytest.mark.parametrize(("n_columns", "n_settings"), [(2, 2), (151, 1)])
 def test_tables_of_many_numbers_are_not_shown_in_bins(n_columns, n_settings):
     X = np.random.default_rng(0).normal(size=(30, n_columns))
-    found = TabularMixupClassifier(n_estimators=1, max_epochs=1, random_state=0)
+    found = TabularMixupClassifier(n_estimators=1, others=(), max_epochs=1, random_state=0)
     assert len(found.fit(X, X[:, 0] > 0).settings_) == n_settings
 
 
@@ -309,6 +321,14 @@ def test_labels_that_are_missing_are_refused(table):
         ({"settings": [{"alhpa": 0}]}, "alhpa"),
         ({"settings": [{"bins": 1}]}, "`bins` of a setting must be 0 or an int > 1"),
         ({"settings": [{"class_weight": "balanced"}]}, "`settings` must not set class_weight"),
+        ({"others": LogisticRegression()}, "others"),
+        ({"others": [LogisticRegression]}, "`others` must hold classifiers.*not fitted"),
+        ({"others": [LinearRegression()]}, "`others` must hold classifiers"),
+        ({"others": [SVC()]}, "`others` must hold classifiers with predict_proba"),
+        (
+            {"others": [KNeighborsClassifier()], "class_weight": "balanced"},
+            "`others` must hold classifiers that take `sample_weight`.*KNeighbors",
+        ),
         ({"class_weight": {"cow": 2}}, "`class_weight` must name the classes"),
     ],
 )

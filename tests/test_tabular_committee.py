@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.metrics import log_loss as sklearn_log_loss
@@ -12,7 +13,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn_mixup import fit_fused
 from sklearn_mixup._tabular import committee as committee_module
 from sklearn_mixup._tabular.committee import Rows, deal_folds, make_committees, out_of_fold, train
-from sklearn_mixup._tabular.select import choose, find_temperature, heat, log_loss
+from sklearn_mixup._tabular.select import N_PRIOR, find_temperature, heat, log_loss, weigh
 
 
 @pytest.fixture
@@ -229,33 +230,58 @@ def test_log_loss_is_that_of_scikit_learn(told):
     assert log_loss(first, codes, weight) == pytest.approx(expected)
 
 
-def test_a_mean_is_chosen_that_is_better_than_each(told):
+@pytest.mark.parametrize("n_rows", [5, 200])
+def test_shares_are_the_likeliest_under_the_prior(n_rows, rng):
+    codes, weight = rng.randint(3, size=n_rows), rng.uniform(0.1, 2, n_rows)
+    said = rng.dirichlet(np.ones(3), (4, n_rows)) * 0.5 + 0.5 * np.eye(3)[codes]
+    prior = np.array([0.4, 0.3, 0.2, 0.1])
+    counts = weight * weight.sum() / (weight**2).sum()
+    own = said[:, np.arange(n_rows), codes]
+
+    def tell_loss(shares):
+        return -counts @ np.log(shares @ own) - N_PRIOR * prior @ np.log(shares)
+
+    bounds, total = [(1e-9, 1)] * 4, {"type": "eq", "fun": lambda shares: shares.sum() - 1}
+    expected = minimize(tell_loss, prior, bounds=bounds, constraints=total, tol=1e-12).x
+    assert_allclose(weigh(said, codes, weight, prior), expected, atol=1e-3)
+
+
+def test_a_mean_is_found_that_is_better_than_each(told):
     codes, weight, halves = told
-    shares = choose([*halves, np.full((200, 3), 1 / 3)], codes, weight)
+    shares = weigh([*halves, np.full((200, 3), 1 / 3)], codes, weight, np.full(3, 1 / 3))
     assert shares.sum() == pytest.approx(1)
     assert (shares[:2] > 0.3).all()
     mean = np.tensordot(shares[:2], halves, 1)
     assert log_loss(mean, codes, weight) < min(log_loss(p, codes, weight) for p in halves)
 
 
-def test_the_choice_ends_where_it_is_best():
-    codes, unsure = np.repeat([0, 1], 10), np.full((20, 2), 0.5)
-    first, second = unsure.copy(), unsure.copy()
-    first[:10], second[10:] = [0.9, 0.1], [0.1, 0.9]
-    # One more of either, as of an odd number of draws, would be worse.
-    assert_array_equal(choose([first, second], codes, np.ones(20)), [0.5, 0.5])
+def test_few_rows_leave_shares_as_they_were_held_and_many_decide(told):
+    codes, weight, (first, second) = told
+    prior = np.array([0.3, 0.7])
+    few = weigh([first[:, :][:2], second[:2]], codes[:2], weight[:2], prior)
+    assert_allclose(few, prior, atol=0.15)
+    worse = np.full((200, 3), 1 / 3)
+    many = weigh(np.tile([first[:100], worse[:100]], (1, 100, 1)), np.tile(codes[:100], 100),
+                 np.ones(10_000), np.array([0.01, 0.99]))  # fmt: skip
+    assert_array_equal(many, [1, 0])  # A share of next to nothing is none.
 
 
-def test_the_weights_decide_what_is_chosen(told):
+def test_the_weights_decide_what_is_trusted(told):
     codes, _, halves = told
     for k in range(2):
         weight = (np.arange(200) < 100) == (k == 0)
-        assert choose(halves, codes, weight.astype(float)).argmax() == k
+        assert weigh(halves, codes, weight.astype(float), np.full(2, 0.5)).argmax() == k
 
 
-def test_of_settings_that_are_the_same_the_first_is_chosen(told):
+def test_what_all_rows_weigh_does_not_matter(told):
+    codes, weight, halves = told
+    found = [weigh(halves, codes, times * weight, np.full(2, 0.5)) for times in (1, 100)]
+    assert_allclose(*found)
+
+
+def test_candidates_that_are_the_same_keep_their_shares(told):
     codes, weight, (first, _) = told
-    assert_array_equal(choose([first, first.copy()], codes, weight), [1, 0])
+    assert_allclose(weigh([first, first.copy()], codes, weight, [0.3, 0.7]), [0.3, 0.7])
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 1.6])

@@ -1,19 +1,20 @@
 """Variants of the committee of `TabularMixupClassifier`: what helps it, what does not. Not in [1].
 
-The committee chooses among four settings, alpha 0.2 and 0, with numbers shown in bins too or not,
-by the rows that its networks left out, and sets a temperature by them. Which of that does it need,
-and would more settings help? Each variant changes one thing:
+The committee has networks of two settings, alpha 0.2 with numbers shown in bins too and not, and
+four classifiers of scikit-learn beside them. What each says of rows that it did not train on sets
+its share in the mean, and a temperature. Which of that does it need, and would more help? Each
+variant changes one thing:
 
-- fewer settings: one alone, none with bins, none without mixing;
-- one setting more: a larger alpha, more bins, wider networks, dropout, weight decay, label
-  smoothing;
-- another way: one lam for each row, half of the networks, the mean of all settings in place of a
-  choice, no temperature.
+- less: networks alone, no networks, no bins, one of the four classifiers less;
+- one setting more: no mixing, a larger alpha, more bins, wider networks, dropout, weight decay,
+  label smoothing;
+- another way: no mixing in place of mixing, one lam for each row, half of the networks, even
+  shares, shares without a prior, no temperature.
 
 On the tables of the benchmark peers that have some 4,300 rows to train on at most, without Arcene,
 Arrhythmia, Abalone and Digits, which take long; with the same random splits. The networks of all
-settings are trained once for each split, and each variant chooses among those that it has: so
-variants differ from the recipe by what they change, and by no other draw. Half of the networks are
+settings are trained once for each split, and each variant weighs those that it has: so variants
+differ from the recipe by what they change, and by no other draw. Half of the networks are
 trained apart. Tables count alike.
 
 References

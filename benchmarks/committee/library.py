@@ -1,17 +1,18 @@
-"""Committees of many settings that are trained once, and choose among some of them at a time."""
+"""Committees of many settings that are trained once, and weigh some of them at a time."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from benchmarks.committee.recipes import OTHERS
 from sklearn_mixup import TabularMixupClassifier
 from sklearn_mixup._fused.predict import Stacks
 from sklearn_mixup._tabular.committee import Rows
+from sklearn_mixup._tabular.select import N_PRIOR
 
 
 class Library(TabularMixupClassifier):
@@ -31,26 +32,43 @@ class Library(TabularMixupClassifier):
     def _list_settings(self) -> Sequence[Mapping[str, Any]]:
         return list(self.library.values())
 
-    def _choose(self, committees: Sequence[Sequence[Any]], found: np.ndarray, rows: Rows) -> None:
-        kept = [name for name, own in self.library.items() if dict(own) in self.settings_]
+    def _choose(
+        self,
+        committees: Sequence[Any],
+        others: Sequence[Any],
+        found: np.ndarray,
+        rows: Rows,
+        n_prior: float = N_PRIOR,
+    ) -> None:
+        networks = [own for own in self.settings_ if isinstance(own, dict)]
+        kept = [name for name, own in self.library.items() if dict(own) in networks]
         self.committees_ = dict(zip(kept, committees, strict=True))
-        self._found, self._rows = dict(zip(kept, found, strict=True)), rows
+        self.others_ = {type(other).__name__: other for other in others}
+        self._found = dict(zip([*kept, *self.others_], found, strict=True))
+        self._rows = rows
 
     def count_epochs(self, names: Sequence[str]) -> int:
         """Count the epochs that the networks of some settings have trained, all in all."""
         return sum(len(net.history) for name in names for net in self.committees_.get(name, ()))
 
     def choose_among(
-        self, names: Sequence[str], *, chooses: bool = True, tempers: bool = True
+        self,
+        names: Sequence[str],
+        others: Sequence[str] = OTHERS,
+        *,
+        n_prior: float = N_PRIOR,
+        tempers: bool = True,
     ) -> TabularMixupClassifier:
-        """Choose among some of the settings as the recipe does.
+        """Weigh some of the settings, and of the classifiers beside them, as the recipe does.
 
         Parameters
         ----------
         names : sequence of str
             Keys of `library`. One that was left out, as bins of wide tables are, is none.
-        chooses : bool, default=True
-            False takes the mean of all.
+        others : sequence of str
+            Names of classes. One that was left out, as of wide tables, is none.
+        n_prior : float
+            Rows that even shares are worth.
         tempers : bool, default=True
             False leaves the temperature at 1.
 
@@ -61,18 +79,16 @@ class Library(TabularMixupClassifier):
         """
         chosen = copy.copy(self)
         here = [name for name in self.library if name in names and name in self.committees_]
-        committees, found = ([of[name] for name in here] for of in (self.committees_, self._found))
-        chosen.settings_ = [dict(self.library[name]) for name in here]
+        beside = {name: other for name, other in self.others_.items() if name in others}
+        chosen.settings_ = [*(dict(self.library[name]) for name in here), *beside.values()]
         chosen._stacks = Stacks()
-        choose = super(Library, chosen)._choose
-        if chooses:
-            choose(committees, np.array(found), self._rows)
-        else:
-            choose([[*chain(*committees)]], np.mean(found, axis=0)[None], self._rows)
-            chosen.setting_weights_ = np.full(len(here), 1 / len(here))
-            chosen.estimator_settings_ = [
-                place for place, nets in enumerate(committees) for _ in nets
-            ]
+        super(Library, chosen)._choose(
+            [self.committees_[name] for name in here],
+            [*beside.values()],
+            np.array([self._found[name] for name in (*here, *beside)]),
+            self._rows,
+            n_prior,
+        )
         if not tempers:
             chosen.temperature_ = 1.0
         return chosen

@@ -1,4 +1,4 @@
-"""The variants of the committee, as data: the settings that it chooses among, and how."""
+"""The variants of the committee, as data: who is in it, and how they are weighed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from typing import Any
 
 from benchmarks._lab.changes.compare import Change
 from sklearn_mixup._tabular.estimator import SETTINGS
+from sklearn_mixup._tabular.others import list_others
+from sklearn_mixup._tabular.select import N_PRIOR
 
-_RECIPE = ("mixup", "erm", "mixup_bins", "erm_bins")
-# The settings of the recipe by name, and others that some variant has.
+_RECIPE = ("mixup", "mixup_bins")
+# The classifiers that stand beside the networks, if the table is not too wide.
+OTHERS = tuple(type(other).__name__ for other in list_others(1000, 10, 2))
+# The settings of the recipe by name, and more that some variant has.
 LIBRARY: dict[str, Mapping[str, Any]] = {
     **dict(zip(_RECIPE, SETTINGS, strict=True)),
+    "erm": {"alpha": 0.0},
+    "erm_bins": {"alpha": 0.0, "bins": 16},
     "alpha_1": {"alpha": 1.0},
     "bins_48": {"alpha": 0.2, "bins": 48},
     "wide": {"alpha": 0.2, "hidden_sizes": (256, 256)},
@@ -25,41 +31,50 @@ LIBRARY: dict[str, Mapping[str, Any]] = {
 
 
 def describe(name: str) -> str:
-    """Tell a setting of `LIBRARY` in words.
+    """Tell a setting of `LIBRARY` in words; a classifier by its name.
 
     Examples
     --------
     >>> describe("mixup_bins")
     'alpha=0.2, bins=16'
+    >>> describe("LogisticRegression")
+    'LogisticRegression'
     """
-    return ", ".join(f"{key}={value}" for key, value in LIBRARY[name].items())
+    return ", ".join(f"{key}={value}" for key, value in LIBRARY.get(name, {}).items()) or name
 
 
 @dataclass(frozen=True)
 class Variant(Change):
     """One change of the committee."""
 
-    settings: tuple[str, ...] = _RECIPE  # that it chooses among, keys of `LIBRARY`
-    halves: bool = False  # whether each has half of the networks
-    chooses: bool = True  # or takes the mean of all
+    settings: tuple[str, ...] = _RECIPE  # of its networks, keys of `LIBRARY`
+    others: tuple[str, ...] = OTHERS  # beside them
+    halves: bool = False  # whether each setting has half of the networks
+    n_prior: float = N_PRIOR  # rows that even shares are worth
     tempers: bool = True  # whether it sets a temperature
 
     def describe(self) -> dict[str, Any]:
         """Write down all that the result depends on, JSON-serialisable."""
-        switches = {name: vars(self)[name] for name in ("halves", "chooses", "tempers")}
-        return {**switches, "settings": [LIBRARY[name] for name in self.settings]}
+        told = {name: vars(self)[name] for name in ("halves", "others", "n_prior", "tempers")}
+        return {**told, "settings": [LIBRARY[name] for name in self.settings]}
 
 
-_FEWER, _MORE, _OTHER = "Fewer settings", "One setting more", "Another way"
+_FEWER, _MORE, _OTHER = "Less", "One setting more", "Another way"
 
 _ALL = (
     Variant("reference", "", "the recipe"),
-    Variant("one_mixup", _FEWER, "one setting, alpha=0.2", settings=("mixup",)),
-    Variant("one_erm", _FEWER, "one setting, alpha=0", settings=("erm",)),
-    Variant("no_bins", _FEWER, "two settings, those without bins", settings=("mixup", "erm")),
-    Variant(
-        *("no_erm", _FEWER, "two settings, those with alpha=0.2"), settings=("mixup", "mixup_bins")
+    Variant("networks", _FEWER, "networks alone", others=()),
+    Variant("one_network", _FEWER, "networks alone, without bins", settings=("mixup",), others=()),
+    Variant("no_networks", _FEWER, "no networks", settings=()),
+    Variant("no_bins", _FEWER, "no bins", settings=("mixup",)),
+    *(
+        Variant(
+            *(f"no_{name.lower()}", _FEWER, f"no {name}"),
+            others=tuple(other for other in OTHERS if other != name),
+        )
+        for name in OTHERS
     ),
+    Variant("erm_too", _MORE, "alpha=0 as well", settings=(*_RECIPE, "erm", "erm_bins")),
     *(
         Variant(name, _MORE, f"{told} as well", settings=(*_RECIPE, name))
         for name, told in {
@@ -71,12 +86,11 @@ _ALL = (
             "smooth": "label smoothing 0.05",
         }.items()
     ),
-    Variant(
-        *("sample", _OTHER, 'lam_per="sample" where it mixes'),
-        settings=("sample", "erm", "sample_bins", "erm_bins"),
-    ),
+    Variant("erm", _OTHER, "alpha=0 in place of 0.2", settings=("erm", "erm_bins")),
+    Variant("sample", _OTHER, 'lam_per="sample"', settings=("sample", "sample_bins")),
     Variant("halves", _OTHER, "half the networks of each setting", halves=True),
-    Variant("mean", _OTHER, "the mean of the four settings, none chosen", chooses=False),
+    Variant("even", _OTHER, "even shares", n_prior=1e9),
+    Variant("no_prior", _OTHER, "shares by the rows alone, without a prior", n_prior=0.0),
     Variant("no_temperature", _OTHER, "no temperature", tempers=False),
 )
 VARIANTS = {variant.name: variant for variant in _ALL}

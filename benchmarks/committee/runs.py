@@ -72,7 +72,9 @@ def run_together(
     results = []
     for it in variants:
         library = libraries[it.halves]
-        chosen = library.choose_among(it.settings, chooses=it.chooses, tempers=it.tempers)
+        chosen = library.choose_among(
+            it.settings, it.others, n_prior=it.n_prior, tempers=it.tempers
+        )
         measured = measure(chosen.predict_proba(X_test), y_test, chosen.classes_, seed=split)
         results.append({name: measured[name] for name in _MEASURES} | tell(chosen) | share)
         results[-1] |= {"n_epochs": library.count_epochs(it.settings)}
@@ -81,8 +83,13 @@ def run_together(
 
 
 def tell(chosen: TabularMixupClassifier) -> dict[str, Any]:
-    """Tell what was chosen: the share of each setting, by its name, as JSON; the temperature."""
-    names = [next(name for name, own in LIBRARY.items() if own == it) for it in chosen.settings_]
+    """Tell the share of each setting and classifier, by its name, as JSON; the temperature."""
+    names = [
+        next(name for name, own in LIBRARY.items() if own == it)
+        if isinstance(it, dict)
+        else type(it).__name__
+        for it in chosen.settings_
+    ]
     shares = dict(zip(names, chosen.setting_weights_.round(4).tolist(), strict=True))
     return {"shares": json.dumps(shares), "temperature": round(chosen.temperature_, 4)}
 

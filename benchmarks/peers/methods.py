@@ -17,6 +17,8 @@ from benchmarks._data.tables import Table, make_preprocessor
 from benchmarks._nets.tables import describe_defaults
 from benchmarks.peers import anchors
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier, TabularMixupClassifier
+from sklearn_mixup._tabular.estimator import SETTINGS
+from sklearn_mixup._tabular.others import list_others
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,22 @@ def _ours(
     return Method(title, family, make, "standardised", tell=tell)
 
 
-def _make_tabular(table: Table, split: int, budget: Budget, device: str) -> TabularMixupClassifier:
-    """Make the committee, which takes tables as they are."""
-    committee = TabularMixupClassifier(device=device, random_state=split, n_jobs=1)
-    if budget != FULL:
-        committee.set_params(n_estimators=budget.n_estimators)
-    return committee.set_params(**budget.epochs())
+def _tabular(title: str, **params: Any) -> Method:
+    """Describe the committee, which takes tables as they are."""
 
+    def make(table: Table, split: int, budget: Budget, device: str) -> TabularMixupClassifier:
+        committee = TabularMixupClassifier(device=device, random_state=split, n_jobs=1, **params)
+        if budget != FULL:
+            committee.set_params(n_estimators=budget.n_estimators)
+        return committee.set_params(**budget.epochs())
 
-def _tell_tabular(budget: Budget) -> dict[str, Any]:
-    """Tell the settings of the committee that are not those of its nets."""
-    defaults = TabularMixupClassifier().get_params()
-    told = {name: str(defaults[name]) for name in ("n_estimators", "settings", "max_epochs")}
-    return told | ({} if budget == FULL else vars(budget))
+    def tell(budget: Budget) -> dict[str, Any]:
+        # Its defaults as of a table of middling size.
+        recipe = {"settings": SETTINGS, "others": list_others(1000, 10, 2)} | params
+        told = {name: str(value) for name, value in recipe.items()}
+        return told | ({} if budget == FULL else vars(budget))
+
+    return Method(title, "mixup", make, "categories", ("skrub",), tell=tell)
 
 
 # -- peers ----------------------------------------------------------------------------------------
@@ -153,9 +158,8 @@ def _behind_skrub(title: str, family: str, Classifier: Callable[..., Any]) -> Me
 # -- all of them ----------------------------------------------------------------------------------
 
 METHODS = {
-    "tabular": Method(
-        *("TabularMixup", "mixup", _make_tabular, "categories", ("skrub",)), tell=_tell_tabular
-    ),
+    "tabular": _tabular("TabularMixup"),
+    "networks": _tabular("TabularMixup, networks alone", others=()),
     "mixup": _ours("mixup", "mixup"),
     "mixup_skrub": _ours("mixup, skrub", "mixup", is_behind_skrub=True),
     "ensemble": _ours("mixup x 8", "mixup", is_ensemble=True),

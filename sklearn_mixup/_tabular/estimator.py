@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -28,7 +28,8 @@ from sklearn_mixup._tabular.committee import (
     train,
 )
 from sklearn_mixup._tabular.encode import TableEncoder, check_table
-from sklearn_mixup._tabular.select import choose, find_temperature, heat, log_loss
+from sklearn_mixup._tabular.others import check_others, fit_others, list_others, tell
+from sklearn_mixup._tabular.select import N_PRIOR, find_temperature, heat, log_loss, weigh
 from sklearn_mixup.minibatches import content_order
 
 __all__ = ["TabularMixupClassifier"]
@@ -48,12 +49,7 @@ _OWN = (
 )
 _N_BINS = 16
 # What committees differ in, if the user does not say: `bins` are those of numbers.
-SETTINGS: tuple[dict[str, Any], ...] = (
-    {"alpha": 0.2},
-    {"alpha": 0.0},
-    {"alpha": 0.2, "bins": _N_BINS},
-    {"alpha": 0.0, "bins": _N_BINS},
-)
+SETTINGS: tuple[dict[str, Any], ...] = ({"alpha": 0.2}, {"alpha": 0.2, "bins": _N_BINS})
 _MOST_BINNED = 150
 _MOST_NUMBERS = 2**26
 
@@ -64,8 +60,9 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     Words, dates, gaps and numbers of any size are encoded by `skrub <https://skrub-data.org>`_,
     which comes with the extra ``tables``. Each network leaves out some of the rows, and keeps the
     weights of the epoch that is best on these, so that it stops before it overfits where classes
-    overlap. What the networks say of the rows that they left out also chooses among settings [1]_
-    and sets one temperature. All networks are trained as one stack.
+    overlap. All networks are trained as one stack. A few classifiers of scikit-learn stand beside
+    them, since on some tables trees know better. What each says of the rows that it did not train
+    on sets its share in the mean [1]_, and one temperature for all.
 
     Parameters
     ----------
@@ -74,19 +71,26 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         by class; after eight networks there is another round with other eighths. "auto" is 16 for
         fewer than 500 rows, 4 for more than 20,000, and 8 between.
     settings : list of dict, default=None
-        Parameters of :class:`MixupClassifier` to choose among, as in ``[{"alpha": 0}, {"alpha": 1},
-        {"module__hidden_sizes": (256,)}]``; and ``"bins"``, which shows numbers to the networks
-        piece by piece too (piecewise linear encoding [2]_), in so many bins. None is a handful that
-        suits most tables; one setting, as ``[{"alpha": 0.2}]``, is no choice, in the least time.
-        What a setting does not name is that of :class:`MixupClassifier`, but for `max_epochs`.
+        Settings of networks, as in ``[{"alpha": 0}, {"alpha": 1}, {"module__hidden_sizes":
+        (256,)}]``: parameters of :class:`MixupClassifier`; and ``"bins"``, which shows numbers to
+        the networks piece by piece too (piecewise linear encoding [2]_), in so many bins. None is
+        ``alpha=0.2`` with bins and without. What a setting does not name is that of
+        :class:`MixupClassifier`, but for `max_epochs`.
+    others : list of classifiers, default=None
+        Classifiers with ``predict_proba`` that stand beside the networks; they take the encoded
+        rows. None is :class:`~sklearn.linear_model.LogisticRegression`,
+        :class:`~sklearn.ensemble.RandomForestClassifier`,
+        :class:`~sklearn.ensemble.ExtraTreesClassifier` and, where its trees are not too many,
+        :class:`~sklearn.ensemble.HistGradientBoostingClassifier`; ``()`` is networks alone. Each is
+        fitted on all rows, and once without each part that networks leave out.
     max_epochs : int, default=64
         Epochs of each network; the learning rate falls to zero over them.
     class_weight : dict or "balanced", default=None
         Weight of each class, by label. "balanced" is ``n_samples / (n_classes * bincount(y))``.
     time_limit_s : float, default=None
         Seconds that training may take, all in all. When they are over the networks are what they
-        have learned by then, one epoch at least; settings for which there is no time are not tried.
-        So the result depends on the machine. None is no limit.
+        have learned by then, one epoch at least; settings and others for which there is no time are
+        not tried. So the result depends on the machine. None is no limit.
     random_state : int, RandomState instance or None, default=None
         Governs the encoding, what is left out and all that the networks draw: the same state gives
         the same bits on one device.
@@ -107,21 +111,23 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         Number of columns, ``X.shape[1]``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X was a DataFrame.
-    estimators_ : list of MixupClassifier
-        The networks that were chosen; they take encoded rows, and know the classes as 0, 1, ...
-    estimator_weights_ : ndarray of shape (n_networks,)
+    estimators_ : list of classifiers
+        The networks that have a share, then the others; they take encoded rows, and know the
+        classes as 0, 1, ...
+    estimator_weights_ : ndarray of shape (n_estimators,)
         The weight of each in the mean of their probabilities; they sum to 1.
     estimator_settings_ : list of int
         Which of `settings_` each has.
-    settings_ : list of dict
-        The settings that were tried.
+    settings_ : list of dict and of classifiers
+        The settings of networks that were tried, then the others, not fitted.
     setting_weights_ : ndarray of shape (n_settings,)
-        The share of each of them; 0 if it was not chosen.
+        The share of each of them; 0 if it is not worth its time. Before any row is seen networks
+        have one half and others one half, which weighs as much as ten rows do.
     temperature_ : float
         What the logits of the mean are divided by; above 1 it was too sure of itself. The fewer
         rows there are, the closer it is to 1.
     validation_loss_ : float
-        The log-loss on the rows left out. A little too good, since it chose settings and epochs;
+        The log-loss on the rows left out. A little too good, since it chose shares and epochs;
         NaN if no class has two rows.
 
     See Also
@@ -137,8 +143,8 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
 
     References
     ----------
-    .. [1] Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models",
-       ICML 2004.
+    .. [1] Yao, Vehtari, Simpson, Gelman, "Using Stacking to Average Bayesian Predictive
+       Distributions", Bayesian Analysis 2018.
     .. [2] Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep
        Learning", NeurIPS 2022.
 
@@ -159,6 +165,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_estimators": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "settings": [list, tuple, None],
+        "others": [list, tuple, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "time_limit_s": [Interval(Real, 0, None, closed="neither"), None],
@@ -173,6 +180,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         *,
         n_estimators: int | str = "auto",
         settings: Sequence[Mapping[str, Any]] | None = None,
+        others: Sequence[Any] | None = None,
         max_epochs: int = 64,
         class_weight: Any = None,
         time_limit_s: float | None = None,
@@ -184,6 +192,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.n_estimators = n_estimators
         self.settings = settings
+        self.others = others
         self.max_epochs = max_epochs
         self.class_weight = class_weight
         self.time_limit_s = time_limit_s
@@ -228,8 +237,9 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         ImportError
             If skrub is not there.
         """
-        start = time.perf_counter()
+        deadline = None if self.time_limit_s is None else time.perf_counter() + self.time_limit_s
         self._validate_params()
+        check_others(self.others or ())
         X = self._check_X(X, reset=True)
         labels, X, y, weight = self._check_rows(X, y, sample_weight)
         state = self.random_state
@@ -270,13 +280,23 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
             ),
             tables,
             deal_folds(rows.codes, n_estimators, rng),
-            deadline=None if self.time_limit_s is None else start + self.time_limit_s,
+            deadline=deadline,
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        self.settings_ = [dict(own) for own in settings[: len(committees)]]
-        known, found = out_of_fold(committees, tables[: len(committees)], left_out)
-        self._choose(committees, found, rows.take(known))
+        tables = tables[: len(committees)]
+        known, found = out_of_fold(committees, tables, left_out)
+        others: list[Any] = []
+        if len(known) and rows.full_weight[known].any():
+            names = self.others
+            if names is None:
+                names = list_others(len(rows), rows.X.shape[1], len(labels.known))
+            others, told = fit_others(
+                names, rows, left_out, rng, deadline=deadline, n_jobs=self.n_jobs
+            )
+            found = np.concatenate([found, told])
+        self.settings_ = [*map(dict, settings[: len(committees)]), *map(clone, others)]
+        self._choose(committees, others, found, rows.take(known))
         self.classes_ = labels.known
         self._encoder, self._bins = encoder, bins
         self._stacks = Stacks()
@@ -337,23 +357,32 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         labels.check_several()
         return labels, X, y, weight
 
-    def _choose(self, committees: Sequence[Any], found: np.ndarray, rows: Rows) -> None:
-        """Choose among committees by what they say of rows that they did not train on."""
-        self.setting_weights_ = np.eye(len(committees))[0]
+    def _choose(
+        self,
+        committees: Sequence[Any],
+        others: Sequence[Any],
+        found: np.ndarray,
+        rows: Rows,
+        n_prior: float = N_PRIOR,
+    ) -> None:
+        """Weigh committees and others by what they say of rows that they did not train on."""
+        n_each = [n for n in (len(committees), len(others)) if n]
+        prior = np.concatenate([np.full(n, 1 / n / len(n_each)) for n in n_each])
+        self.setting_weights_ = np.eye(len(found))[0]
         self.temperature_, self.validation_loss_ = 1.0, np.nan
         if len(rows) and rows.full_weight.any():
-            self.setting_weights_ = choose([*found], rows.codes, rows.full_weight)
+            self.setting_weights_ = weigh(found, rows.codes, rows.full_weight, prior, n_prior)
             mean = np.tensordot(self.setting_weights_, found, 1)
             self.temperature_ = find_temperature(mean, rows.codes, rows.full_weight)
             self.validation_loss_ = log_loss(
                 heat(mean, self.temperature_), rows.codes, rows.full_weight
             )
         self.estimators_, self.estimator_settings_, weights = [], [], []
-        for i, nets in enumerate(committees):
+        for i, members in enumerate([*committees, *([other] for other in others)]):
             if (share := self.setting_weights_[i]) > 0:
-                self.estimators_ += nets
-                self.estimator_settings_ += [i] * len(nets)
-                weights += [share / len(nets)] * len(nets)
+                self.estimators_ += members
+                self.estimator_settings_ += [i] * len(members)
+                weights += [share / len(members)] * len(members)
         self.estimator_weights_ = np.array(weights)
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -378,13 +407,17 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = self._encoder.transform(self._check_X(X, reset=False))
         tables = {0: rows, **{n: own.transform(rows) for n, own in self._bins.items()}}
-        n_bins = [self.settings_[i].get("bins", 0) for i in self.estimator_settings_]
-        self._stacks.update(self.estimators_, [str(n).encode() for n in n_bins])
+        settings = [self.settings_[i] for i in self.estimator_settings_]  # networks come first
+        n_bins = [own.get("bins", 0) for own in settings if isinstance(own, dict)]
+        nets, others = self.estimators_[: len(n_bins)], self.estimators_[len(n_bins) :]
+        self._stacks.update(nets, [str(n).encode() for n in n_bins])
         mean = np.zeros((len(rows), len(self.classes_)))
-        for members, outputs in self._stacks.outputs(self.estimators_, lambda i: tables[n_bins[i]]):
+        for members, outputs in self._stacks.outputs(nets, lambda i: tables[n_bins[i]]):
             # The last bits of the double precision in there tell the place of a row.
-            said = probabilities(self.estimators_[members[0]], outputs).float().cpu().numpy()
+            said = probabilities(nets[members[0]], outputs).float().cpu().numpy()
             mean += (said * self.estimator_weights_[members, None]).sum(axis=1)
+        for other, weight in zip(others, self.estimator_weights_[len(nets) :], strict=True):
+            mean += weight * tell(other, rows, mean.shape[1]).astype(np.float32)
         return heat(check_outputs(mean), self.temperature_)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -1,8 +1,6 @@
-"""What probabilities of rows that a net did not train on tell: which settings to trust, how far."""
+"""What probabilities of rows that were left out tell: which candidates to trust, and how far."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -10,8 +8,12 @@ from scipy.special import log_softmax
 
 # A probability of 0 in float32 is no certainty.
 _TINY = 1e-12
-# A choice among settings goes on for so many draws at most.
-_N_DRAWS = 25
+# What is held of candidates beforehand is worth so many rows.
+N_PRIOR = 10.0
+# Shares below that are not worth their time.
+SMALLEST = 0.02
+# Shares are found when a step changes none by more, or after so many steps.
+_SETTLED, _N_STEPS = 1e-6, 1000
 # Temperatures outside of these are the noise of few rows.
 _COLDEST, _HOTTEST = 0.5, 2.0
 # How far the logarithm of a temperature is from 0, typically. Few rows, by which epochs and
@@ -25,40 +27,57 @@ def log_loss(probabilities: np.ndarray, codes: np.ndarray, weight: np.ndarray) -
     return float(-weight @ np.log(np.clip(own, _TINY, None)) / weight.sum())
 
 
-def choose(
-    probabilities: Sequence[np.ndarray], codes: np.ndarray, weight: np.ndarray
+def weigh(
+    probabilities: np.ndarray,
+    codes: np.ndarray,
+    weight: np.ndarray,
+    prior: np.ndarray,
+    n_prior: float = N_PRIOR,
 ) -> np.ndarray:
-    """Choose settings with replacement, each time what helps most, until that is best [1]_.
+    """Find how far to trust each candidate: the likeliest shares of a mean of probabilities.
+
+    They maximise the log score of the mean on the rows [1]_, under a Dirichlet prior which is worth
+    `n_prior` rows: so few rows leave the shares near `prior`, and many rows decide for themselves.
+    Found by the EM algorithm for the proportions of a mixture, which raises it at each step [2]_.
 
     Parameters
     ----------
-    probabilities : list of ndarray of shape (n_rows, n_classes)
-        What the nets of each setting say of rows that they did not train on.
+    probabilities : ndarray of shape (n_candidates, n_rows, n_classes)
+        What each candidate says of rows that it did not train on.
     codes : ndarray of shape (n_rows,), int
         The place of each row's class.
     weight : ndarray of shape (n_rows,)
         Weights of the rows, >= 0.
+    prior : ndarray of shape (n_candidates,)
+        Their shares before any row is seen, > 0; they sum to 1.
+    n_prior : float
+        How many rows that is worth, >= 0.
 
     Returns
     -------
-    ndarray of shape (n_settings,)
-        The share of each setting in the mean that has the lowest log-loss; they sum to 1.
+    ndarray of shape (n_candidates,)
+        Shares that sum to 1. Those below `SMALLEST` are 0.
 
     References
     ----------
-    .. [1] Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models",
-       ICML 2004.
+    .. [1] Yao, Vehtari, Simpson, Gelman, "Using Stacking to Average Bayesian Predictive
+       Distributions", Bayesian Analysis 2018, Section 3.1.
+    .. [2] Dempster, Laird, Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm",
+       JRSS B 1977, Section 4.3.
     """
-    total: np.ndarray | float = 0.0
-    drawn: list[int] = []
-    losses: list[float] = []
-    for n_drawn in range(1, _N_DRAWS + 1):
-        found = [log_loss((total + each) / n_drawn, codes, weight) for each in probabilities]
-        drawn.append(int(np.argmin(found)))
-        losses.append(found[drawn[-1]])
-        total = total + probabilities[drawn[-1]]
-    best = drawn[: int(np.argmin(losses)) + 1]
-    return np.bincount(best, minlength=len(probabilities)) / len(best)
+    prior = np.asarray(prior)
+    own = np.clip(np.asarray(probabilities)[:, np.arange(len(codes)), codes], _TINY, None)
+    # So many rows of the same weight tell as much.
+    counts = weight * weight.sum() / (weight**2).sum()
+    shares = prior
+    for _ in range(_N_STEPS):
+        joint = shares[:, None] * own
+        found = (joint / joint.sum(axis=0)) @ counts + n_prior * prior
+        shares, before = found / found.sum(), shares
+        if np.abs(shares - before).max() < _SETTLED:
+            break
+    shares = np.where(shares < min(SMALLEST, shares.max()), 0.0, shares)
+    return shares / shares.sum()
 
 
 def heat(probabilities: np.ndarray, temperature: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import as_categories, load_table
 from benchmarks.committee.library import Library
-from benchmarks.committee.recipes import LIBRARY, VARIANTS
+from benchmarks.committee.recipes import LIBRARY, OTHERS, VARIANTS
 from benchmarks.committee.report import share_of_epochs, tell_shares
 from benchmarks.committee.runs import Scale, fit_library, list_tasks
 from sklearn_mixup import TabularMixupClassifier
@@ -50,26 +50,30 @@ def test_the_recipe_is_the_classifier_with_its_defaults(rows):
     np.testing.assert_array_equal(ours.predict_proba(X_test), public.predict_proba(X_test))
 
 
-@pytest.mark.parametrize("variant", ["one_erm", "no_erm", "bins_48"])
-def test_a_variant_chooses_among_its_settings_alone(library, rows, variant):
-    names = VARIANTS[variant].settings
-    chosen = library.choose_among(names)
-    assert chosen.settings_ == [LIBRARY[name] for name in names]
-    # It says of a row what the networks say that were chosen.
-    shares = dict(zip(names, chosen.setting_weights_, strict=True))
-    alone = [library.choose_among([name], tempers=False) for name in names]
-    mean = sum(shares[n] * one.predict_proba(rows[2]) for n, one in zip(names, alone, strict=True))
+@pytest.mark.parametrize("variant", ["networks", "no_networks", "no_bins", "bins_48"])
+def test_a_variant_has_its_settings_and_classifiers_alone(library, rows, variant):
+    names, others = VARIANTS[variant].settings, VARIANTS[variant].others
+    chosen = library.choose_among(names, others)
+    n_nets = len(names)
+    assert chosen.settings_[:n_nets] == [LIBRARY[name] for name in names]
+    assert [type(own).__name__ for own in chosen.settings_[n_nets:]] == [*others]
+    # It says of a row what all say that have a share.
+    alone = [library.choose_among([name], (), tempers=False) for name in names]
+    alone += [library.choose_among((), [name], tempers=False) for name in others]
+    mean = sum(
+        share * one.predict_proba(rows[2])
+        for share, one in zip(chosen.setting_weights_, alone, strict=True)
+    )
     tempered = mean ** (1 / chosen.temperature_)
     tempered /= tempered.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(chosen.predict_proba(rows[2]), tempered, atol=1e-6)
 
 
-def test_what_chooses_nothing_is_the_mean_of_all(library, rows):
-    mean = library.choose_among(RECIPE, chooses=False, tempers=False)
-    assert mean.setting_weights_.tolist() == [0.25] * 4
-    alone = [library.choose_among([name], tempers=False) for name in RECIPE]
-    expected = np.mean([one.predict_proba(rows[2]) for one in alone], axis=0)
-    np.testing.assert_allclose(mean.predict_proba(rows[2]), expected, atol=1e-6)
+def test_a_prior_of_many_rows_makes_shares_even(library):
+    even = library.choose_among(RECIPE, n_prior=VARIANTS["even"].n_prior)
+    np.testing.assert_allclose(even.setting_weights_, [1 / 4] * 2 + [1 / 8] * 4, atol=1e-6)
+    own = library.choose_among(RECIPE, n_prior=VARIANTS["no_prior"].n_prior)
+    assert own.validation_loss_ < even.validation_loss_
 
 
 def test_without_a_temperature_the_probabilities_are_those_of_the_mean(library):
@@ -78,8 +82,8 @@ def test_without_a_temperature_the_probabilities_are_those_of_the_mean(library):
 
 
 def test_epochs_count_whether_chosen_or_not(library):
-    assert library.count_epochs(["erm"]) == 3 * 3  # 3 networks, 3 epochs
-    assert library.count_epochs(RECIPE) == 4 * 3 * 3
+    assert library.count_epochs(["mixup"]) == 3 * 3  # 3 networks, 3 epochs
+    assert library.count_epochs(RECIPE) == 2 * 3 * 3
 
 
 def test_bins_that_the_recipe_leaves_out_of_wide_tables_are_left_out_of_all_variants(monkeypatch):
@@ -87,8 +91,9 @@ def test_bins_that_the_recipe_leaves_out_of_wide_tables_are_left_out_of_all_vari
     names = [*RECIPE, "bins_48"]
     fitted, _ = fit_library(load_table("wine"), 0, names, {**PARAMS, "n_estimators": 1})
     chosen = fitted.choose_among(names)
-    assert chosen.settings_ == [LIBRARY["mixup"], LIBRARY["erm"]]
-    assert fitted.count_epochs(names) == 2 * 3
+    assert chosen.settings_[0] == LIBRARY["mixup"]
+    assert [type(own).__name__ for own in chosen.settings_[1:]] == [*OTHERS]
+    assert fitted.count_epochs(names) == 3
 
 
 # -- runs ---------------------------------------------------------------------------------------
@@ -110,19 +115,19 @@ def test_plan_has_every_run_once_and_trains_a_split_together():
 
 def test_a_run_measures_what_the_variant_says_of_the_test_rows(rows):
     tasks = [task for task in list_of() if task.group == "wine 0"]
-    chosen = [task for task in tasks if task.key["variant"] in ("halves", "no_bins")]
+    chosen = [task for task in tasks if task.key["variant"] in ("no_bins", "halves")]
     results = dict(
         zip(("no_bins", "halves"), chosen[0].work([it.key for it in chosen]), strict=True)
     )
     X, y, X_test, y_test = rows
     library, _ = fit_library(load_table("wine"), 0, [*RECIPE], PARAMS)
-    told = library.choose_among(["mixup", "erm"]).predict_proba(X_test)
+    told = library.choose_among(["mixup"]).predict_proba(X_test)
     assert results["no_bins"]["log_loss"] == pytest.approx(log_loss(y_test, told))
-    assert json.loads(results["no_bins"]["shares"]).keys() == {"mixup", "erm"}
+    assert json.loads(results["no_bins"]["shares"]).keys() == {"mixup", *OTHERS}
     halved = TabularMixupClassifier(random_state=0, **{**PARAMS, "n_estimators": 1}).fit(X, y)
     expected = log_loss(y_test, halved.predict_proba(X_test))
     assert results["halves"]["log_loss"] == pytest.approx(expected)
-    assert (results["halves"]["n_epochs"], results["no_bins"]["n_epochs"]) == (4 * 3, 2 * 3 * 3)
+    assert (results["halves"]["n_epochs"], results["no_bins"]["n_epochs"]) == (2 * 3, 3 * 3)
     assert results["halves"]["fit_cpu_s"] > 0
 
 

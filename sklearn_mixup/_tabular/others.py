@@ -1,0 +1,151 @@
+"""Classifiers of scikit-learn beside the networks of a committee, and what they tell."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone, is_classifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import has_fit_parameter
+
+from sklearn_mixup._tabular.committee import MAX_SEED, Rows
+
+# The leaves of a tree times the classes, at most: a forest of a large table would fill the memory.
+_MOST_LEAVES = 4000
+# Boosting grows a tree for each class and round, over all columns: beyond so many numbers of
+# both it would take longer than the networks.
+_MOST_BOOSTED = 2000
+
+
+def list_others(n_rows: int, n_columns: int, n_classes: int) -> list[Any]:
+    """List the classifiers that stand beside the networks, if the user names none."""
+    n_in_leaf = max(1, n_rows * n_classes // _MOST_LEAVES)
+    others = [
+        LogisticRegression(max_iter=1000),
+        RandomForestClassifier(50, max_features=0.3, min_samples_leaf=n_in_leaf),
+        ExtraTreesClassifier(50, min_samples_leaf=n_in_leaf),
+    ]
+    if n_columns * n_classes <= _MOST_BOOSTED:
+        slow = {"learning_rate": 0.06, "max_leaf_nodes": 8, "min_samples_leaf": 10}
+        others.append(HistGradientBoostingClassifier(max_iter=100, max_features=0.5, **slow))
+    return others
+
+
+def check_others(others: Sequence[Any]) -> None:
+    """Check the classifiers that the user names."""
+    for other in others:
+        fits = not isinstance(other, type) and is_classifier(other)
+        if not (fits and hasattr(other, "predict_proba")):
+            raise ValueError(
+                "`others` must hold classifiers with predict_proba, not fitted, of scikit-learn or "
+                f"alike; got {other!r}. Name others, or give () for networks alone."
+            )
+
+
+def fit_others(
+    others: Sequence[Any],
+    rows: Rows,
+    left_out: Sequence[np.ndarray],
+    rng: np.random.RandomState,
+    *,
+    deadline: float | None = None,
+    n_jobs: int | None = None,
+) -> tuple[list[Any], np.ndarray]:
+    """Fit classifiers on all rows, and copies of them that tell what they say of rows left out.
+
+    Parameters
+    ----------
+    others : list of classifiers
+        They are cloned.
+    rows : Rows
+        What they are fitted on.
+    left_out : list of ndarray of int
+        The rows that each network leaves out. A copy is fitted without these, and tells of those of
+        which no copy before it has told.
+    rng : RandomState
+        Draws a seed for each classifier that takes one.
+    deadline : float, default=None
+        A time of ``time.perf_counter``: no copy is begun after it, and a classifier that lacks some
+        is left out. So does Ctrl-C.
+    n_jobs : int, default=None
+        How many threads fit copies.
+
+    Returns
+    -------
+    others : list of classifiers
+        Those fitted on all rows.
+    found : ndarray of shape (n_others, n_known, n_classes)
+        What their copies say of the rows that are left out by any, in order.
+    """
+    folds, known = [], np.array([], dtype=int)
+    for own in left_out:
+        told = np.setdiff1d(own, known)
+        if len(told):
+            folds.append((own, told))
+            known = np.union1d(known, told)
+    everything = np.arange(len(rows))
+    jobs = [(np.setdiff1d(everything, own), told) for own, told in folds] + [(everything, known)]
+    fitted: list[Any] = []
+    found = np.zeros((len(others), len(rows), len(rows.class_weight)))
+    with warnings.catch_warnings():
+        # What it says of rows left out tells whether a search for coefficients went far enough.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for other, proba in zip(others, found, strict=False):
+            seeded = _seed(clone(other), rng)
+            try:
+                copies = Parallel(n_jobs=n_jobs, prefer="threads")(
+                    delayed(_fit)(seeded, rows.take(kept), deadline) for kept, _ in jobs
+                )
+            except KeyboardInterrupt:  # as networks: what is ready stays
+                break
+            if any(copy is None for copy in copies):
+                break
+            for copy, (_, told) in zip(copies, folds, strict=False):
+                proba[told] = tell(copy, rows.X[told], proba.shape[1])
+            fitted.append(copies[-1])
+    return fitted, found[: len(fitted), known]
+
+
+def tell(other: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
+    """Predict probabilities of all classes, those included that a classifier has not seen.
+
+    In double precision: in single the last bits would tell how many rows there are beside a row.
+    """
+    proba = np.zeros((len(X), n_classes))
+    proba[:, other.classes_] = other.predict_proba(X.astype(np.float64))
+    return proba
+
+
+def _fit(other: Any, rows: Rows, deadline: float | None) -> Any:
+    """Fit a clone, if there is time."""
+    if deadline is not None and time.perf_counter() > deadline:
+        return None
+    weight = rows.full_weight
+    if (weight == weight[0]).all():
+        return clone(other).fit(rows.X, rows.codes)
+    if not has_fit_parameter(other, "sample_weight"):
+        raise ValueError(
+            "`others` must hold classifiers that take `sample_weight` in fit where rows or classes "
+            f"have weights; {other!r} does not. Name others, or give no weights."
+        )
+    return clone(other).fit(rows.X, rows.codes, sample_weight=weight / weight.mean())
+
+
+def _seed(other: Any, rng: np.random.RandomState) -> Any:
+    """Give a classifier a seed of its own wherever it takes one and has none."""
+    params = other.get_params()
+    seeds = [name for name in sorted(params) if name.split("__")[-1] == "random_state"]
+    return other.set_params(
+        **{name: rng.randint(MAX_SEED) for name in seeds if params[name] is None}
+    )
