@@ -68,6 +68,7 @@ LAYOUT = (
     ("_fused/search", "_bagging"),
     ("_tabular/bins", "_tabular/encode", "_tabular/select"),
     ("_tabular/committee",),
+    ("_tabular/others",),
     ("_tabular/estimator",),
     ("_probe/rows",),
     ("_probe/between", "_probe/input_gradient"),
