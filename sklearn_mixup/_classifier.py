@@ -339,7 +339,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""
-        logits = self._first_output(y_pred)
+        logits = self._first_output(y_pred, y_true)
         targets = y_true.y if isinstance(y_true, UNMIXED) else y_true
         if isinstance(targets, Tensor):
             check_criterion(self.criterion_, targets)

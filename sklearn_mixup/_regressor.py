@@ -267,7 +267,7 @@ default="squared_error"
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""
-        outputs = self._first_output(y_pred)
+        outputs = self._first_output(y_pred, y_true)
         if isinstance(y_true, Tensor):  # A loader may yield whole numbers, and one a row.
             y_true = y_true.to(outputs.dtype)
             y_true = y_true.unsqueeze(1) if y_true.ndim == 1 else y_true

@@ -211,10 +211,10 @@ def explain_shapes(
     """Say in the user's words that a module does not take what it is given."""
     try:
         yield
-    except RuntimeError as error:
+    except (AssertionError, IndexError, RuntimeError) as error:
         told = str(error)
         if "out of memory" in told or not re.search(
-            "shape|size|dimension|channels|dtype|scalar type", told
+            "shape|size|[Dd]imension|channels|dtype|scalar type|[Hh]eight|[Ww]idth", told
         ):
             raise
         parts = x.values() if isinstance(x, Mapping) else [x]
@@ -223,6 +223,16 @@ def explain_shapes(
             f"{type(module).__name__} could not be applied to a minibatch of shape "
             f"{', '.join(shapes)}: {error}. {advice}."
         ) from error
+
+
+def rows_differ(module: nn.Module, n_found: int, n_rows: int) -> ValueError:
+    """Say that a module puts out another number of rows than it is given."""
+    return ValueError(
+        f"The module must put out one row for each row of X; {type(module).__name__} put out "
+        f"{n_found} for {n_rows}. One that reshapes, as by view(-1, 400), does so for rows of "
+        "another size than it takes, such as larger pictures: give X the size that it takes, or "
+        "let its forward use flatten(1), which says so."
+    )
 
 
 @contextmanager

@@ -13,13 +13,18 @@ import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from skorch import NeuralNet
-from skorch.dataset import Dataset
+from skorch.dataset import Dataset, get_len
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._engine.draws import draw_mixing, mix_rows
 from sklearn_mixup._engine.road import find_steps
-from sklearn_mixup._net.checks import check_inputs, explain_shapes, first_output
+from sklearn_mixup._net.checks import (
+    check_inputs,
+    explain_shapes,
+    first_output,
+    rows_differ,
+)
 from sklearn_mixup._net.curves import read_curve
 from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.fit_data import check_fit
@@ -409,8 +414,8 @@ class VicinalNet(NetEstimator):
                 return self.module_(x, **fit_params)
             return super().infer(self._to_device(x), **fit_params)
 
-    def _first_output(self, y_pred: Any) -> Tensor:
-        """Take what is the prediction in the output of the module, and check how wide it is."""
+    def _first_output(self, y_pred: Any, y_true: Any) -> Tensor:
+        """Take what is the prediction in the output of the module, and check its shape."""
         output = first_output(self.module_, y_pred)
         n_outputs = getattr(self, "n_outputs_", None)
         if n_outputs is not None and (output.ndim < 2 or output.shape[1] != n_outputs):
@@ -420,6 +425,9 @@ class VicinalNet(NetEstimator):
                 f"{tuple(output.shape)}. A module that names a parameter `{self._width_names[0]}` "
                 "is told it."
             )
+        targets = y_true[0] if isinstance(y_true, tuple) else y_true  # of all that there are
+        if isinstance(targets, Tensor) and output.ndim and len(output) != len(targets):
+            raise rows_differ(self.module_, len(output), len(targets))
         return output
 
     def get_loss(self, y_pred: Tensor, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
@@ -443,8 +451,13 @@ class VicinalNet(NetEstimator):
         self.check_is_fitted()
         if not is_dataset(X):
             X = check_inputs(self, X, reset=False)
+        n_rows = 0
         for output in self.forward_iter(X, device=self.device):
-            yield first_output(self.module_, output).detach()
+            first = first_output(self.module_, output).detach()
+            n_rows += len(first)
+            yield first
+        if not is_dataset(X) and n_rows != get_len(X):
+            raise rows_differ(self.module_, n_rows, get_len(X))
 
     def _outputs(self, X: Any) -> Tensor:
         """Compute the first output of the module, on its device."""
