@@ -106,6 +106,9 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         torch, or code that numba compiles, which is quicker and leaves other threads alone.
         Results differ by rounding. The first fit of a number of layers compiles for some
         seconds; that is kept for later. All other steps are torch's. See the user guide.
+    precision : {"float32", "bfloat16", "float16", "auto"}, default="float32"
+        What the module computes in. "auto" is bfloat16 for a module with convolutions on a GPU that
+        has it, and float32 elsewhere. See the notes.
     compile : bool, default=False
         Whether to compile the module with ``torch.compile``.
     use_caching : bool or "auto", default="auto"
@@ -185,6 +188,16 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     rows that it is given. A warm start sets the same rows aside if it is given the same table, and
     goes back to the weights that it began with if no epoch is better.
 
+    `precision` is that of convolutions and matrix products, in training and prediction, as
+    :class:`torch.autocast` has it; weights, normalisation, the loss and the optimizer stay in
+    float32. The default computes the same on every machine, to rounding. Lower precision is left
+    to those who ask for it: it rounds logits to two or three digits, so that rows which are nearly
+    alike get the very same probability, which matters to rankings and calibration more than to the
+    error. "float16" is for GPUs without bfloat16: the loss is scaled so that small gradients do not
+    vanish, and a step whose gradients overflow is left out. Nets in lower precision are trained one
+    by one, not fused; :mod:`~sklearn_mixup.inspection` and :mod:`~sklearn_mixup.robustness` compute
+    gradients in float32.
+
     The defaults are a recipe for tables; the user guide tells what to expect.
 
     References
@@ -240,6 +253,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         verbose: int = 0,
         device: Any = "auto",
         engine: str = "torch",
+        precision: str = "float32",
         compile: bool = False,
         use_caching: Any = "auto",
         torch_load_kwargs: Any = None,

@@ -66,7 +66,7 @@ default="squared_error"
         As of :class:`MixupClassifier`.
     predict_nonlinearity : callable, None or "auto", default="auto"
         Applied to the outputs of the module before they are scaled back; "auto" is nothing.
-    warm_start, verbose, device, engine, compile, use_caching, torch_load_kwargs
+    warm_start, verbose, device, engine, precision, compile, use_caching, torch_load_kwargs
         As of :class:`MixupClassifier`.
     **kwargs
         skorch's parameters of parts: ``module__hidden_sizes=(256,)``,
@@ -179,6 +179,7 @@ default="squared_error"
         verbose: int = 0,
         device: Any = "auto",
         engine: str = "torch",
+        precision: str = "float32",
         compile: bool = False,
         use_caching: Any = "auto",
         torch_load_kwargs: Any = None,

@@ -414,8 +414,9 @@ def _check_weights(path: Path, name: str, module: Any, weights: dict[str, Any]) 
 
 
 def _scaler(net: Any) -> Any:
-    """Get what scales the loss in mixed precision under accelerate, if anything does."""
-    return getattr(getattr(net, "accelerator", None), "scaler", None)
+    """Get what scales the loss in float16, ours or accelerate's, if anything does."""
+    own = None if net._training_ is None else net._training_.scaler
+    return own or getattr(getattr(net, "accelerator", None), "scaler", None)
 
 
 def _is_distributed() -> bool:

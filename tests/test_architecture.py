@@ -39,6 +39,7 @@ LAYOUT = (
         "_net/validation",
         "callbacks",
     ),
+    ("_net/precision",),
     (
         "_net/curves",
         "_gan/energy",

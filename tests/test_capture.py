@@ -17,6 +17,7 @@ from torch import nn
 import sklearn_mixup._engine.capture as capture
 from sklearn_mixup import MixupClassifier, fit_fused
 from sklearn_mixup._engine.capture import ChunkedSteps, RepeatedStep
+from sklearn_mixup._net.precision import can_compute
 from sklearn_mixup.minibatches import list_tensors
 from sklearn_mixup.modules import Discriminator
 from tests.recording import HostReads
@@ -143,6 +144,29 @@ def test_a_fit_ends_as_by_steps_one_by_one(iris, params, twin, repeated, monkeyp
         patch.delitem(capture.RECORDERS, "cpu")
         other.fit(X, y).partial_fit(X, y)
     assert_same_net(net, other)
+
+
+@pytest.mark.parametrize("optimizer", [{}, SGD], ids=["Adam", "SGD"])
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+def test_a_fit_in_half_ends_as_by_steps_one_by_one(
+    iris, half, optimizer, twin, repeated, monkeypatch
+):
+    if half == "float16" and not can_compute(torch.float16, torch.device("cpu")):
+        pytest.skip("this version of torch does not train in float16 on a CPU")
+    torch.set_default_dtype(torch.float32)
+    net = MixupClassifier(Normed, precision=half, random_state=0, device="cpu", **MANY, **optimizer)
+    other, plain = clone(net), clone(net).set_params(precision="float32")
+    net.fit(*iris)
+    assert [step.why_eager for step in repeated] == [None]
+    assert repeated[0].is_trusted
+    with monkeypatch.context() as patch:
+        patch.delitem(capture.RECORDERS, "cpu")
+        other.fit(*iris)
+        plain.fit(*iris)
+    for name, tensor in net.module_.state_dict().items():
+        assert torch.equal(tensor, other.module_.state_dict()[name])
+    assert not torch.equal(net.module_.output.weight, plain.module_.output.weight)
+    assert getattr(net, "_scale_", None) == getattr(other, "_scale_", None)
 
 
 def test_a_fit_whose_steps_cannot_be_recorded_goes_on_eagerly(iris, twin, monkeypatch, caplog):

@@ -68,10 +68,12 @@ OWNERS = {
     "a module": nn.Module(),
     "an optimizer": torch.optim.SGD([nn.Parameter(torch.zeros(1))]),
     "a parameter": nn.Parameter(torch.zeros(1)),
+    "a scaler of losses": torch.amp.GradScaler("cpu"),
     "a compiled module": torch.compile(nn.Identity(), backend="eager"),
     "torch": torch,
     "torch.optim.optimizer": torch_optimizer,
     "torch.nn.modules.batchnorm": nn.modules.batchnorm,
+    "torch.nn.modules.conv": nn.modules.conv,
     "torch.nn.modules.dropout": nn.modules.dropout,
 }
 # All that the package reads, sets, calls, overrides or names in a string.
@@ -131,10 +133,12 @@ TOUCHED = {
     ],
     "an optimizer": ["_optimizer_step_post_hooks", "_optimizer_step_pre_hooks"],
     "a parameter": ["_backward_hooks", "_post_accumulate_grad_hooks"],
+    "a scaler of losses": ["_growth_tracker", "_scale"],
     "a compiled module": ["_orig_mod"],
     "torch": ["_foreach_copy_", "_fused_adam_", "_fused_adamw_"],
     "torch.optim.optimizer": ["_global_optimizer_post_hooks", "_global_optimizer_pre_hooks"],
     "torch.nn.modules.batchnorm": ["_BatchNorm"],
+    "torch.nn.modules.conv": ["_ConvNd"],
     "torch.nn.modules.dropout": ["_DropoutNd"],
 }
 # Names of our own that others have too, for something that is never met here.

@@ -49,6 +49,9 @@ _NUMBERS_AHEAD = {"cpu": 2**18, "cuda": 2**27}
 _NUMBERS_GATHERED = {"cpu": 2**18, "cuda": 2**24}
 
 
+# Why nets are not trained together that compute in lower precision: some layers do, some do not.
+ROUNDS_OTHERWISE = "torch.func.vmap does not round to lower precision as a module alone does"
+
 # Of nets `start` to `stop` the rows of a minibatch of each, and random bits.
 _Part = tuple[int, int, Any, "Tensor | None"]
 
@@ -82,6 +85,8 @@ class Group:
         net = self.net = lanes[0].net
         if lanes[-1].n_visits == 0:
             raise ValueError("a net has no minibatch to train on")
+        if net._training_.half is not None:
+            raise ValueError(ROUNDS_OTHERWISE)
         if any(True for _ in net.criterion_.parameters()):
             raise ValueError("a criterion with parameters")
         self.device = lanes[0].y.device

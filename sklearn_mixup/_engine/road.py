@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor, amp, nn
+from torch import Tensor, nn
 
 from sklearn_mixup._engine.capture import RECORDERS
 from sklearn_mixup._engine.compiled import CompiledSteps, is_compilable
 from sklearn_mixup._engine.stack import has_hooks, is_plain_mlp
 from sklearn_mixup._engine.step import ReplayedSteps, Steps, WrittenSteps, is_left_alone
 from sklearn_mixup._engine.update import takes_rate_from_device
+from sklearn_mixup._net.device import autocast_dtype
 from sklearn_mixup._net.epoch import why_closure, why_watched
 from sklearn_mixup._net.losses import unwrap, written_loss
 from sklearn_mixup._net.settings import is_foreign, taken_by
@@ -57,7 +57,8 @@ def _can_be_written(net: Any, X: Any) -> bool:
         and X.dtype == net._module_dtype()
         and X.shape[1:].numel() == [*module.hidden, module.output][0].in_features
         and module.output.out_features == getattr(net, "n_outputs_", None)
-        and not (amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind))
+        and net._training_.half is None
+        and autocast_dtype(kind) is None
     )
 
 
@@ -80,6 +81,7 @@ def find_steps(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> Steps 
 
 def _why_slow(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> str | None:
     """Say what keeps the steps of an epoch to skorch's own; None if nothing does."""
+    training = net._training_
     if (reason := why_watched(net, training=True) or why_closure(net)) is not None:
         return reason
     for method in _STEP_METHODS:
@@ -93,6 +95,11 @@ def _why_slow(net: Any, iterator: Any, step_fn: Any, fit_params: Any) -> str | N
         return "accelerate takes the steps"
     if net.compile:
         return "compile=True compiles the step of a module"
+    if training.scaler is not None:
+        for optimizer in (getattr(net, name + "_") for name in net._optimizers):
+            if not all(group.get("fused") for group in optimizer.param_groups):
+                kind = type(optimizer).__name__
+                return f"float16 asks the device after each step whether {kind} may take it"
     if type(iterator) is not Minibatches:
         return f"minibatches come from a loader of rows, {type(iterator).__name__}"
     return None

@@ -106,9 +106,15 @@ class Steps:
         net = self.net
         net._zero_grad_optimizer()
         loss = net.get_loss(net.infer(X), y, X=X, training=True)
-        loss.backward()
-        for update in self.updates:
-            update()
+        if (scaler := net._training_.scaler) is None:
+            loss.backward()
+            for update in self.updates:
+                update()
+        else:
+            scaler.scale(loss).backward()
+            for update in self.updates:
+                update.scaled(scaler)
+            scaler.update()
         # Without its graph, which would keep what belongs to the stream of this step alive.
         return loss.detach()
 
@@ -248,7 +254,10 @@ class ReplayedSteps(Steps):
         parts = [getattr(net, name + "_") for name in net._modules + net._criteria]
         parts = [part for part in parts if isinstance(part, nn.Module)]
         tensors = [t for part in parts for t in (*part.parameters(), *part.buffers())]
-        return [*tensors, *(t for update in self.updates for t in update.tensors())]
+        tensors += [t for update in self.updates for t in update.tensors()]
+        if (scaler := net._training_.scaler) is not None:
+            tensors += [scaler._scale, scaler._growth_tracker]
+        return tensors
 
     def _describe(self) -> Any:
         return host_random_states(), describe(self.net.module_), self.net.module_.training

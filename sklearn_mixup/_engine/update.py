@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import optimizer as torch_optimizer
 
+from sklearn_mixup._net.precision import step_scaled
+
 # What Adam holds of each parameter.
 _AVERAGES = "exp_avg", "exp_avg_sq"
 # Steps a list of parameters by their gradients.
@@ -71,6 +73,11 @@ class Update:
         else:
             self.optimizer.step()
             self._look_for_kernel()
+
+    def scaled(self, scaler: torch.amp.GradScaler) -> None:
+        """Move the parameters by gradients of a loss that is scaled, if they are finite."""
+        self.has_begun = True
+        step_scaled(scaler, self.optimizer)
 
     def tensors(self) -> list[Tensor]:
         """List what the optimizer holds."""

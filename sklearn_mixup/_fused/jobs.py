@@ -21,7 +21,7 @@ from torch import nn
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._engine.lane import Lane, Shared, initialize
-from sklearn_mixup._engine.lockstep import Group
+from sklearn_mixup._engine.lockstep import ROUNDS_OTHERWISE, Group
 from sklearn_mixup._engine.stack import describe, fingerprint
 from sklearn_mixup._engine.stack_optimizer import ELEMENTWISE, SCALED
 from sklearn_mixup._fused.progress import Progress
@@ -73,6 +73,8 @@ def _why_alone(net: Any, X: Any, fit_params: Mapping[str, Any]) -> str | None:
         return "train_split asks for a score after each epoch"
     if net.compile:
         return "compile=True compiles one module"
+    if net.precision in ("bfloat16", "float16"):
+        return ROUNDS_OTHERWISE
     options = net.get_params_for("iterator_train").keys()
     if net.iterator_train is not Minibatches or options - MINIBATCHES_OPTIONS:
         return "iterator_train is not the default"
@@ -387,8 +389,8 @@ def fit_fused(
     -----
     UserWarning
         If nets cannot be fused, with the reasons; these are fitted one by one. Reasons are
-        callbacks, `train_split`, torch Datasets, subclasses, optimizers like LBFGS, and modules
-        that :func:`torch.func.vmap` does not take.
+        callbacks, `train_split`, torch Datasets, subclasses, optimizers like LBFGS, a `precision`
+        below float32, and modules that :func:`torch.func.vmap` does not take.
 
     See Also
     --------

@@ -14,9 +14,10 @@ from torch.func import functional_call, vmap
 from sklearn_mixup._engine.stack import describe, fingerprint, has_hooks, is_plain_mlp
 from sklearn_mixup._fused.replay import final_step, replace_net
 from sklearn_mixup._net.checks import first_output
+from sklearn_mixup._net.precision import find_half
 
 # What a net is asked about besides its module.
-_READ = ("criterion", "predict_nonlinearity", "batch_size", "device", "compile")
+_READ = ("criterion", "predict_nonlinearity", "batch_size", "device", "compile", "precision")
 # So many numbers in a row keep the vector unit of a core busy.
 _MANY_CLASSES = 16
 
@@ -58,7 +59,8 @@ class Stacks:
             key = [id(step) for step in before], name, fingerprint(settings), net.classes_.tolist()
             places.setdefault(f"{key} {describe(net.module_)}", []).append(i)
         self.groups = [
-            (members, StackedForward([modules[i] for i in members])) for members in places.values()
+            (members, StackedForward([modules[i] for i in members], find_half(nets[members[0]])))
+            for members in places.values()
         ]
         # Their ids stay theirs as long as they are kept.
         self.kept = befores, told, [list(_tensors(module)) for module in modules]
@@ -78,7 +80,7 @@ class Stacks:
                 rows = replace_net(first, "passthrough").transform(rows)
             # The first net checks the rows, and takes them to the modules of all.
             lead = object.__new__(type(net))
-            lead.__dict__.update(net.__dict__, module_=stack.restack())
+            lead.__dict__.update(net.__dict__, module_=stack.restack(), precision=stack.precision)
             yield members, lead._outputs(rows)
 
 
@@ -123,10 +125,11 @@ class StackedForward(nn.Module):
     """Modules of one shape, applied to the same rows in one pass.
 
     **Shape**: input as that of a module; output (batch_size, n_modules, ...), the first output of
-    each. Modules that :func:`torch.func.vmap` refuses are called one by one.
+    each. Modules that :func:`torch.func.vmap` refuses are called one by one, and those that compute
+    in lower precision, which it would round otherwise.
     """
 
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
+    def __init__(self, modules: Sequence[nn.Module], half: torch.dtype | None = None) -> None:
         super().__init__()
         self.one_by_one = list(modules)  # No parts of this one: most are never called.
         named = [dict(module.named_parameters()) for module in modules]
@@ -137,9 +140,10 @@ class StackedForward(nn.Module):
         self.own_buffers: dict[str, list[Any]] = {
             name: [buffers[name] for buffers in held] for name in held[0]
         }
-        self.is_mlp = all(map(is_plain_mlp, modules))
+        self.precision = "float32" if half is None else str(half).removeprefix("torch.")
+        self.is_mlp = half is None and all(map(is_plain_mlp, modules))
         self.template: nn.Module | None = None
-        if not self.is_mlp and not any(map(has_hooks, modules)):
+        if half is None and not self.is_mlp and not any(map(has_hooks, modules)):
             self.template = copy.deepcopy(modules[0])  # Its numbers are never used.
 
     @property

@@ -45,6 +45,12 @@ def check_device(device: Any) -> None:
         ) from error
 
 
+def autocast_dtype(kind: str) -> torch.dtype | None:
+    """Tell the precision of torch.autocast on a kind of device; None outside of it."""
+    is_on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if is_on else None
+
+
 @contextmanager
 def isolated_rng(seed: int, device: Any) -> Iterator[None]:
     """Seed the global generators of Python, NumPy and torch; leave them as they were found."""

@@ -30,6 +30,7 @@ from sklearn_mixup._net.iterators import make_iterator
 from sklearn_mixup._net.memory import collate, share
 from sklearn_mixup._net.parameters import set_trained
 from sklearn_mixup._net.parts import wants_fused
+from sklearn_mixup._net.precision import take_scaled_step
 from sklearn_mixup._net.session import (
     Training,
     begin,
@@ -75,6 +76,7 @@ class NetEstimator(NeuralNet):
     initialized_ = False
     virtual_params_: Mapping[str, Any] = MappingProxyType({})
     _is_loaded_ = False
+    precision: str = "float32"  # of those that have no such parameter
     # Parameters of the net itself that are handed to a part of it.
     _handed_on: ClassVar[dict[str, str]] = {}
     # Words that stand for what makes a part.
@@ -326,6 +328,8 @@ class NetEstimator(NeuralNet):
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Take a step: skorch's, less the closure where nothing needs it."""
+        if self._training_ is not None and self._training_.scaler is not None:
+            return take_scaled_step(self, batch, fit_params)
         if self._training_ is None or self._training_.needs_closure:
             return super().train_step(batch, **fit_params)
         self._zero_grad_optimizer()

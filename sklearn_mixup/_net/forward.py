@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler
 
 from sklearn_mixup._net.iterators import with_targets
+from sklearn_mixup._net.precision import computing, find_half
 from sklearn_mixup._net.prediction import fill_up, find_cuts
 from sklearn_mixup.minibatches import Minibatches, Rows, map_tensors
 
@@ -40,7 +41,8 @@ def _apply_cut(net: Any, minibatches: Minibatches, device: Any) -> Iterator[Rows
     batch_size = minibatches.batch_size
     limit = batch_size if "iterator_valid__batch_size" in vars(net) else None
     module = getattr(net, net._predicting + "_")
-    cuts = find_cuts(module, minibatches.X, batch_size=batch_size, limit=limit)
+    with computing(find_half(net), net._place):
+        cuts = find_cuts(module, minibatches.X, batch_size=batch_size, limit=limit)
     # Each process has all rows here, so there are no others to gather.
     several = net._processes[1] > 1
     step = partial(NeuralNet.evaluation_step, net) if several else net.evaluation_step

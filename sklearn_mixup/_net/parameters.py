@@ -10,6 +10,7 @@ from skorch import NeuralNet
 from torch import nn
 
 from sklearn_mixup._net.device import check_device
+from sklearn_mixup._net.precision import check_precision
 from sklearn_mixup._net.settings import check_names, check_settings, is_set_to
 
 
@@ -96,4 +97,5 @@ def check_params(net: Any) -> None:
     params = net.get_params(deep=False)
     validate_parameter_constraints(net._parameter_constraints, params, type(net).__name__)
     check_device(net.device)
+    check_precision(net)
     check_settings(net)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.overrides import TorchFunctionMode
 
-from sklearn_mixup._net.device import count_flops, isolated_rng, threads_for
+from sklearn_mixup._net.device import autocast_dtype, count_flops, isolated_rng, threads_for
 from sklearn_mixup.minibatches import Rows, bytes_per_row, map_tensors
 from sklearn_mixup.modules import MLP
 
@@ -165,6 +165,7 @@ def find_cuts(module: nn.Module, rows: Rows, *, batch_size: int, limit: int | No
     key = (
         *((part.shape[1:], part.dtype, part.device) for part in parts),
         *(torch.get_num_threads(), batch_size, limit, n_needed),
+        autocast_dtype(parts[0].device.type),
     )
     known = _by_module.setdefault(module, {})
     if key not in known:
@@ -221,7 +222,7 @@ def _try_out(module: nn.Module, rows: Rows, sizes: tuple[int, ...]) -> _Verdict:
         *((part.shape[1:], part.dtype) for part in _parts(rows)),
         *map(_describe, module.modules()),
         *(parameter.shape for parameter in module.parameters()),
-        *(torch.get_num_threads(), sizes),
+        *(torch.get_num_threads(), sizes, autocast_dtype(_parts(rows)[0].device.type)),
     )
     if shape not in _by_shape or _by_shape[shape].is_blind:
         _by_shape[shape] = _Verdict()

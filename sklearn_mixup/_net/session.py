@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sklearn_mixup._net.epoch import why_closure
 from sklearn_mixup._net.last_good import LastGood
+from sklearn_mixup._net.precision import check_module, find_half, make_scaler
 from sklearn_mixup._streams import Stream
 from sklearn_mixup.callbacks import LRDecay, Resume
 from sklearn_mixup.minibatches import Minibatches, Rows, peel
@@ -69,6 +70,9 @@ class Training:
     needs_closure: bool = True
     device: torch.device | None = None
     dtype: torch.dtype | None = None
+    # The lower precision that its module computes in, and what scales its loss in float16.
+    half: torch.dtype | None = None
+    scaler: torch.amp.GradScaler | None = None
     # Of a fit that goes on: the epochs that it had trained when it was killed.
     n_epochs_done: int = 0
     data: Data = field(default_factory=Data)
@@ -203,6 +207,9 @@ def make_ready(net: Any) -> None:
         net.initialize()
     training.needs_closure = why_closure(net) is not None
     training.device, training.dtype = training.shuffle_stream.device, net._module_dtype()
+    check_module(net)
+    training.half = find_half(net)
+    training.scaler = make_scaler(net, training.half)
     net._prepare()
     if rank := net._processes[0]:
         torch.manual_seed(seed_of_process(torch.initial_seed(), rank))
@@ -241,6 +248,8 @@ def end(net: Any) -> None:
     training, net._training_ = net._training_, None
     if training is not None and training.steps is not None:
         training.steps.close()
+    if training is not None and training.scaler is not None:
+        vars(net)["_scale_"] = training.scaler.state_dict()
     for _, callback in getattr(net, "callbacks_", ()):
         if isinstance(callback, LRDecay):
             callback.restore()

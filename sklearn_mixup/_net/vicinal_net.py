@@ -13,7 +13,7 @@ import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 from skorch import NeuralNet
-from skorch.dataset import Dataset, get_len
+from skorch.dataset import Dataset, get_len, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
@@ -33,6 +33,7 @@ from sklearn_mixup._net.loading import MappedLoader
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parameters import check_params
 from sklearn_mixup._net.parts import make_part
+from sklearn_mixup._net.precision import PRECISIONS, computing, find_half, in_full
 from sklearn_mixup._net.session import Training, count_rows
 from sklearn_mixup._net.settings import check_fit_params, is_foreign, taken_by
 from sklearn_mixup._net.targets import (
@@ -100,6 +101,7 @@ class VicinalNet(NetEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "random_state": ["random_state"],
         "engine": [StrOptions({"torch", "numba"})],
+        "precision": [StrOptions(set(PRECISIONS))],
         "lr": [Interval(Real, 0, None, closed="left")],
         "max_epochs": [Interval(Integral, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
@@ -409,10 +411,22 @@ class VicinalNet(NetEstimator):
         training = self._training_
         if fit_params:
             fit_params = taken_by(unwrap(self.module_).forward, fit_params)
-        with explain_shapes(self.module_, x):
+        half = find_half(self) if training is None else training.half
+        with explain_shapes(self.module_, x), computing(half, self._place):
             if training is not None and training.holds(x):
-                return self.module_(x, **fit_params)
-            return super().infer(self._to_device(x), **fit_params)
+                return in_full(self.module_(x, **fit_params))
+            return in_full(super().infer(self._to_device(x), **fit_params))
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Compute the loss of a minibatch and its gradient, in float16 that of a scaled loss."""
+        if self._training_ is None or (scaler := self._training_.scaler) is None:
+            return super().train_step_single(batch, **fit_params)
+        self._set_training(True)
+        X, y = unpack_data(batch)
+        y_pred = self.infer(X, **fit_params)
+        loss = self.get_loss(y_pred, y, X=X, training=True)
+        scaler.scale(loss).backward()
+        return {"loss": loss, "y_pred": y_pred}
 
     def _first_output(self, y_pred: Any, y_true: Any) -> Tensor:
         """Take what is the prediction in the output of the module, and check its shape."""
