@@ -41,6 +41,7 @@ LAYOUT = (
     ),
     ("_net/precision",),
     (
+        "_net/channels_last",
         "_net/curves",
         "_gan/energy",
         "_net/epoch",

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._engine.draws import draw_mixing, mix_rows
 from sklearn_mixup._engine.road import find_steps
+from sklearn_mixup._net.channels_last import arrange
 from sklearn_mixup._net.checks import (
     check_inputs,
     explain_shapes,
@@ -414,8 +415,13 @@ class VicinalNet(NetEstimator):
         half = find_half(self) if training is None else training.half
         with explain_shapes(self.module_, x), computing(half, self._place):
             if training is not None and training.holds(x):
-                return in_full(self.module_(x, **fit_params))
-            return in_full(super().infer(self._to_device(x), **fit_params))
+                return in_full(self.module_(self._arrange(x, half), **fit_params))
+            x = self._arrange(self._to_device(x), half)
+            return in_full(super().infer(x, **fit_params))
+
+    def _arrange(self, x: Any, half: torch.dtype | None) -> Any:
+        """Lay the rows of a minibatch in memory as the module is fastest on them."""
+        return x if getattr(self, "accelerator", None) else arrange(self.module_, x, half)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
         """Compute the loss of a minibatch and its gradient, in float16 that of a scaled loss."""
