@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import sklearn
 import torch
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.multioutput import MultiOutputClassifier
@@ -194,3 +196,29 @@ def test_several_columns_of_labels_are_told_what_wraps_the_net(kind, estimator, 
         estimator.fit(iris[0], kind(labels))
     wrapped = MultiOutputClassifier(estimator).fit(iris[0], labels)
     assert wrapped.predict(iris[0]).shape == (150, 2)
+
+
+# -- numbers that are no labels -------------------------------------------------------------------
+
+
+@both
+def test_numbers_that_are_no_labels_name_the_regressor(estimator):
+    X, y = load_diabetes(return_X_y=True)
+    # 214 different whole numbers in 442 rows; of real numbers type_of_target knows.
+    with pytest.raises(ValueError, match="got 214 different numbers.*MixupRegressor.*astype"):
+        estimator.fit(X, y)
+    with pytest.raises(ValueError, match=r"numbers such as 151\.5\. MixupRegressor"):
+        estimator.fit(X, y + 0.5)
+    for columns in (np.stack([y, -y], 1) / 7, np.stack([y, y], 1) / 7):
+        with pytest.raises(ValueError, match="MixupRegressor"):
+            estimator.fit(X, columns)
+
+
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+def test_numbers_that_are_labels_by_kind_by_name_or_by_repeating_are_taken():
+    X, y = load_diabetes(return_X_y=True)
+    assert len(clone(NET).fit(X, y.astype(int)).classes_) == 214
+    assert len(clone(NET).partial_fit(X, y, classes=np.unique(y)).classes_) == 214
+    assert len(clone(NET).set_params(classes=np.unique(y)).fit(X, y).classes_) == 214
+    assert len(clone(NET).fit(X, y // 10).classes_) == 33
+    assert len(clone(NET).fit(X[:18], np.arange(18.0)).classes_) == 18

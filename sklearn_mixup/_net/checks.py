@@ -13,12 +13,17 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 from sklearn.utils import check_array, column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import validate_data
 from skorch.dataset import Dataset
 from torch import Tensor, nn
 
 from sklearn_mixup._net.tables import check_dense, check_unmasked, explain_table, is_missing
+
+
+# So many labels may be rare ones, even if they are floats.
+_MANY_LABELS = 20
+_OF_NUMBERS = "MixupRegressor predicts numbers."
 
 
 def default_dtype() -> np.dtype:
@@ -97,8 +102,22 @@ def check_y(y: Any) -> tuple[np.ndarray, str]:
         y = column_or_1d(y, warn=True)
     if y.ndim == 2:
         return y, _kind_of_rows(y)
+    if type_of_target(y, input_name="y") == "continuous":  # the first words are scikit-learn's
+        raise ValueError(
+            f"Unknown label type: continuous. y must hold a label a row; got numbers such as "
+            f"{y[y != np.rint(y)][0]}. {_OF_NUMBERS}"
+        )
     check_classification_targets(y)
     return y, "multiclass"
+
+
+def check_labels_repeat(y: np.ndarray, classes: np.ndarray) -> None:
+    """Raise ValueError for floats that are probably no labels: many, and few of them alike."""
+    if y.dtype.kind == "f" and len(classes) > _MANY_LABELS and len(y) < 10 * len(classes):
+        raise ValueError(
+            f"y must hold labels; got {len(classes)} different numbers among {len(y)} rows of "
+            f"{y.dtype}. {_OF_NUMBERS} If they are labels, say so: y.astype(int)."
+        )
 
 
 def _check_objects(y: Any) -> None:
@@ -135,12 +154,12 @@ def _kind_of_rows(y: np.ndarray) -> str:
         if (y < 0).any():
             raise ValueError(
                 "y must hold a label a row, or rows of probabilities, >= 0, that sum to 1; got "
-                f"{y.min()}."
+                f"{y.min()}. {_OF_NUMBERS}"
             )
         row = np.abs(sums - 1).argmax()
         raise ValueError(
             f"y must hold rows of probabilities that sum to 1; row {row} sums to {sums[row]:.6g}. "
-            "Divide each by its sum, y / y.sum(axis=1, keepdims=True)."
+            f"Divide each by its sum, y / y.sum(axis=1, keepdims=True). {_OF_NUMBERS}"
         )
     raise ValueError(
         "y must hold a label a row, zeros and ones (multilabel), or rows of probabilities that sum "

@@ -11,7 +11,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from sklearn_mixup._net.checks import check_y, default_dtype
+from sklearn_mixup._net.checks import check_labels_repeat, check_y, default_dtype
 from sklearn_mixup.minibatches import peel
 
 # Whole numbers alone, or words alone, need none of scikit-learn's checks before they are compared:
@@ -56,6 +56,8 @@ class Labels:
         net.classes_inferred_ = cls.find_classes(y, net.target_type_, classes)
         net.n_outputs_ = len(net.classes_)
         cls.of(net).check_several()
+        if net.target_type_ == "multiclass" and classes is None and net.classes is None:
+            check_labels_repeat(y, net.classes_)
 
     @classmethod
     def meet(cls, net: Any, y: Any, sample_weight: Any) -> None:
