@@ -1,6 +1,6 @@
 """Training with mixup from scikit-learn."""
 
-from sklearn_mixup._bagging import FusedBaggingClassifier
+from sklearn_mixup._bagging import FusedBaggingClassifier, FusedBaggingRegressor
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused.jobs import fit_fused
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
@@ -10,6 +10,7 @@ from sklearn_mixup._tabular.estimator import TabularMixupClassifier
 
 __all__ = [
     "FusedBaggingClassifier",
+    "FusedBaggingRegressor",
     "FusedGridSearchCV",
     "FusedRandomizedSearchCV",
     "MixupClassifier",

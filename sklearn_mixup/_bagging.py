@@ -1,37 +1,26 @@
-"""FusedBaggingClassifier: many nets on one table, trained as one stack, their answers averaged."""
+"""FusedBaggingClassifier and -Regressor: many nets on one table, trained as one, and averaged."""
 
 from __future__ import annotations
 
-import copy
-import warnings
-from collections.abc import Mapping
-from numbers import Integral
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.ensemble import BaggingClassifier
-from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
-from skorch.utils import is_dataset
+from sklearn.ensemble import BaggingClassifier, BaggingRegressor
 from torch import Tensor
 
 from sklearn_mixup._classifier import MixupClassifier
-from sklearn_mixup._fused.average import average, score_out_of_bag
-from sklearn_mixup._fused.draws import Draws
-from sklearn_mixup._fused.members import Given, check_given, make_members
-from sklearn_mixup._fused.plan import NetEnsemble, Plan, fit_all
-from sklearn_mixup._fused.predict import Stacks
+from sklearn_mixup._fused.bagging import BAGGING_CONSTRAINTS, FusedBagging
+from sklearn_mixup._fused.predict import numbers, probabilities
 from sklearn_mixup._fused.replay import final_step
-from sklearn_mixup._net.checks import check_outputs, is_dict
 from sklearn_mixup._net.labels import Labels
+from sklearn_mixup._net.numbers import Numbers
+from sklearn_mixup._regressor import MixupRegressor
 
-__all__ = ["FusedBaggingClassifier"]
-
-_MAX_SEED = np.iinfo(np.int32).max  # as scikit-learn's ensembles draw them
+__all__ = ["FusedBaggingClassifier", "FusedBaggingRegressor"]
 
 
-class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
+class FusedBaggingClassifier(FusedBagging, BaggingClassifier):
     """:class:`~sklearn.ensemble.BaggingClassifier` that trains all its nets at once.
 
     Eight networks that differ in initial weights, shuffles and mixing, trained as one stack; the
@@ -121,14 +110,11 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
     True
     """
 
+    _net_type = MixupClassifier
+    _oob_name = "oob_decision_function_"
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaggingClassifier._parameter_constraints,
-        "max_samples": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(RealNotInt, 0, 1, closed="right"),
-            None,
-        ],
-        "max_fused": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        **BAGGING_CONSTRAINTS,
     }
 
     def __init__(
@@ -162,145 +148,29 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         )
         self.max_fused = max_fused
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        known = get_tags(final_step(self._get_estimator()))
-        if known.classifier_tags is not None:
-            tags.classifier_tags.multi_label = known.classifier_tags.multi_label
-        tags.input_tags.three_d_array = known.input_tags.three_d_array
-        return tags
-
-    def _get_estimator(self) -> Any:
-        return MixupClassifier() if self.estimator is None else self.estimator
-
-    # -- training ---------------------------------------------------------------------------
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Any:
-        """Train the networks, all at once.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-            Inputs: what the estimator takes, but for torch Datasets.
-        y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Targets, as :meth:`MixupClassifier.fit` takes them.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, >= 0, in the objective of each network: of those of its rows, which
-            are drawn whatever their weights. Transformers of a Pipeline are not told.
-        **fit_params : dict of str -> object
-            Passed to ``fit`` of the estimator; only with metadata routing enabled.
-
-        Returns
-        -------
-        FusedBaggingClassifier
-            The ensemble itself.
-
-        Raises
-        ------
-        ValueError
-            If a parameter, X, y or a weight is not as said above; what a network or a transformer
-            raises.
-        TypeError
-            If `estimator` is nothing that can be trained as a stack, or X is a torch Dataset.
-        KeyboardInterrupt
-            If somebody presses Ctrl-C. If all networks have trained for an epoch, the ensemble is
-            made of what they have learned, else it stays as it was.
-        """
-        params = {"sample_weight": sample_weight, **fit_params}
-        ((outcome, _),) = fit_all(
-            [self],
-            [X],
-            [y],
-            [params],
-            max_fused=self.max_fused,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-            stacklevel=4,
-        )
-        if isinstance(outcome, Exception):
-            raise outcome
-        return self
-
-    def _plan_fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Plan:
-        """Draw rows and features, and make the networks; `self` changes when they are trained."""
-        given = check_given(self, _as_shaped(X), y, sample_weight, fit_params)
-        planned = copy.copy(self)
-        if not (self.warm_start and hasattr(self, "estimators_")):
-            planned.estimators_, planned.estimators_features_, planned._draws = [], [], []
-        else:
-            planned.estimators_ = [*self.estimators_]
-            planned.estimators_features_ = [*self.estimators_features_]
-        n_before = len(planned.estimators_)
-        n_more = self.n_estimators - n_before
-        if n_more < 0:
-            raise ValueError(
-                "With warm_start=True networks are only added: `n_estimators` must be at least "
-                f"{n_before}, which are there; got {self.n_estimators}."
-            )
-        if n_more == 0:
-            warnings.warn(
-                f"With warm_start=True and the {n_before} networks that are there, `n_estimators` "
-                "asks for no other; none is trained.",
-                stacklevel=5,
-            )
-            return Plan([], lambda: self)
-        planned.__dict__.pop("oob_score_", None)
-        planned.__dict__.pop("oob_decision_function_", None)
-        planned.estimator_ = self._get_estimator()
-        draws = planned._learn_columns(given.X, len(given.y))
-        # None is a seed that nobody knows: the global generator of NumPy is left alone.
-        rng = (
-            np.random.RandomState()
-            if self.random_state is None
-            else check_random_state(self.random_state)
-        )
-        rng.randint(_MAX_SEED, size=n_before)
-        seeds = rng.randint(_MAX_SEED, size=n_more)
-        planned._draws = [*planned._draws, *((seed, draws) for seed in seeds)]
-        members = [*make_members(planned, seeds, draws, given)]
-        planned.estimators_ += [member.estimator for member in members]
-        planned.estimators_features_ += [member.features for member in members]
-        return Plan(
-            [member.job for member in members],
-            lambda: self._become(planned, given),
-            [member.validation for member in members],
-        )
-
-    @property
-    def estimators_samples_(self) -> list[np.ndarray]:
-        """The rows drawn for each network; drawn anew each time that they are asked for."""
-        check_is_fitted(self)
-        return [draws.draw(seed)[1] for seed, draws in self._draws]
-
-    def _learn_columns(self, X: Any, n_samples: int) -> Draws:
-        """Note the features of X, and find how many rows and features each network gets."""
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-        if not is_dict(X) and len(X.shape) > 1:
-            validate_data(self, X, skip_check_array=True)
-        is_table = not is_dict(X) and len(X.shape) == 2
-        return Draws.make(self, n_samples, self.n_features_in_ if is_table else None)
-
-    def _become(self, planned: Any, given: Given) -> Any:
-        """Take over what a plan has come to."""
-        nets = [final_step(member) for member in planned.estimators_]
-        planned.classes_ = nets[0].classes_
+    def _learn_targets(self, nets: Sequence[Any]) -> None:
+        self.classes_ = nets[0].classes_
         if nets[0].target_type_ == "multiclass":
-            planned.classes_ = np.unique(np.concatenate([net.classes_ for net in nets]))
-        planned.n_classes_ = len(planned.classes_)
-        planned._stacks = Stacks()
-        if self.oob_score:
-            scored = score_out_of_bag(planned, given.X, given.y)
-            planned.oob_decision_function_, planned.oob_score_ = scored
-        self.__dict__ = planned.__dict__
-        return self
+            self.classes_ = np.unique(np.concatenate([net.classes_ for net in nets]))
+        self.n_classes_ = self._n_columns = len(self.classes_)
 
-    # -- prediction -------------------------------------------------------------------------
+    def _columns_of(self, net: Any) -> np.ndarray:
+        if net.target_type_ == "multiclass":
+            return np.searchsorted(self.classes_, net.classes_)
+        return np.arange(self.n_classes_)
+
+    def _read(self, nets: Sequence[Any], outputs: Tensor) -> Tensor:
+        return probabilities(nets[0], outputs)
+
+    def _score_mean(self, y: Any, mean: np.ndarray) -> float:
+        return self._labels.score(y, self._labels.decide(mean))
 
     @property
     def _labels(self) -> Labels:
         """What the labels are."""
         return Labels(final_step(self.estimators_[0]).target_type_, self.classes_)
+
+    # -- prediction -------------------------------------------------------------------------
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class: the mean of what the networks say.
@@ -316,8 +186,7 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
             Probabilities in the order of ``classes_``. A network that was trained without a class
             gives it probability 0.
         """
-        check_is_fitted(self)
-        return check_outputs(average(self, _as_shaped(X)))
+        return self._average(X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the labels: those of the largest mean probability.
@@ -396,14 +265,144 @@ class FusedBaggingClassifier(NetEnsemble, BaggingClassifier):
         return self._labels.score(y, predicted, sample_weight)
 
 
-def _as_shaped(X: Any) -> Any:
-    """Give what has no shape, such as a list, that of an array; take a tensor off its graph."""
-    if isinstance(X, Tensor):
-        return X.detach()  # scikit-learn's transformers take no other
-    has_shape = hasattr(X, "shape") or isinstance(X, Mapping) or is_dataset(X)
-    if has_shape:
-        return X
-    try:
-        return np.asarray(X)
-    except ValueError as error:
-        raise ValueError(f"X must hold rows of one length and kind; NumPy says: {error}") from error
+class FusedBaggingRegressor(FusedBagging, BaggingRegressor):
+    """:class:`~sklearn.ensemble.BaggingRegressor` that trains all its nets at once.
+
+    Eight networks that differ in initial weights, shuffles and mixing, trained as one stack; the
+    mean of their predictions. Each network ends as it would alone on its rows (with dropout, with
+    other masks of the same distribution).
+
+    Parameters
+    ----------
+    estimator : MixupRegressor or Pipeline that ends in one, default=None
+        What is trained many times; None is ``MixupRegressor()``.
+    n_estimators, max_samples, max_features, bootstrap, bootstrap_features
+        As of :class:`FusedBaggingClassifier`.
+    oob_score : bool, default=False
+        Whether to measure R^2 on the rows that were not drawn; needs `bootstrap`.
+    warm_start, n_jobs, random_state, verbose, max_fused
+        As of :class:`FusedBaggingClassifier`.
+
+    Attributes
+    ----------
+    estimators_, estimators_samples_, estimators_features_, n_features_in_, feature_names_in_
+        As of :class:`FusedBaggingClassifier`.
+    n_outputs_ : int
+        Columns of y.
+    oob_score_ : float
+        R^2 on each row, of the networks that were not trained on it.
+    oob_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Their mean predictions; NaN for a row that all networks know.
+
+    See Also
+    --------
+    FusedBaggingClassifier : The same for labels.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_mixup import FusedBaggingRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> reg = make_pipeline(StandardScaler(), FusedBaggingRegressor(random_state=0))
+    >>> bool(cross_val_score(reg, X, y, cv=3).mean() > 0.4)
+    True
+    """
+
+    _net_type = MixupRegressor
+    _oob_name = "oob_prediction_"
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaggingRegressor._parameter_constraints,
+        **BAGGING_CONSTRAINTS,
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        n_estimators: int = 8,
+        *,
+        max_samples: int | float | None = 1.0,
+        max_features: int | float = 1.0,
+        bootstrap: bool = False,
+        bootstrap_features: bool = False,
+        oob_score: bool = False,
+        warm_start: bool = False,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+        max_fused: int | str = "auto",
+    ) -> None:
+        super().__init__(
+            estimator,
+            n_estimators,
+            max_samples=max_samples,
+            max_features=max_features,
+            bootstrap=bootstrap,
+            bootstrap_features=bootstrap_features,
+            oob_score=oob_score,
+            warm_start=warm_start,
+            n_jobs=n_jobs,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.max_fused = max_fused
+
+    def _learn_targets(self, nets: Sequence[Any]) -> None:
+        self.n_outputs_ = self._n_columns = nets[0].n_outputs_
+
+    def _columns_of(self, net: Any) -> np.ndarray:
+        return np.arange(self.n_outputs_)
+
+    def _read(self, nets: Sequence[Any], outputs: Tensor) -> Tensor:
+        return numbers(nets, outputs)
+
+    def _shape(self, mean: np.ndarray) -> np.ndarray:
+        return self._numbers.decode(mean)
+
+    def _score_mean(self, y: Any, mean: np.ndarray) -> float:
+        return self._numbers.score(y, self._shape(mean))
+
+    @property
+    def _numbers(self) -> Numbers:
+        """What the numbers are; what is averaged is as `y` has it."""
+        return Numbers(final_step(self.estimators_[0]).target_type_, None, None)
+
+    # -- prediction -------------------------------------------------------------------------
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the numbers: the mean of what the networks say.
+
+        Parameters
+        ----------
+        X : as for :meth:`fit`
+            Inputs.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs), float64
+            Numbers as `y` had them.
+        """
+        mean = self._average(X)  # It says what is missing before a fit.
+        return self._shape(mean)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the coefficient of determination, R^2.
+
+        Parameters
+        ----------
+        X : as for :meth:`fit`
+            Inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            1 at best, 0 for the mean of y; the mean over the columns of y.
+        """
+        predicted = self.predict(X)
+        return self._numbers.score(y, predicted, sample_weight)

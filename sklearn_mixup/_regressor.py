@@ -95,6 +95,10 @@ default="squared_error"
     slow_because_, engine_
         As of :class:`MixupClassifier`.
 
+    See Also
+    --------
+    FusedBaggingRegressor : Many of them trained as one, their predictions averaged.
+
     Notes
     -----
     The targets themselves are mixed: the objective of a minibatch whose rows ``i`` have partners
@@ -237,7 +241,13 @@ default="squared_error"
         return self._fit("fit", X, y, sample_weight, fit_params, n_epochs=n_epochs)
 
     def partial_fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, **fit_params: Any
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        classes: None = None,
+        **fit_params: Any,
     ) -> Any:
         """Go on training, for `max_epochs` epochs, without lowering the learning rate.
 
@@ -248,6 +258,8 @@ default="squared_error"
         ----------
         X, y, sample_weight
             As for :meth:`fit`.
+        classes : None
+            Not used; it is here because skorch has it, of any net.
         **fit_params
             As for :meth:`fit`.
 

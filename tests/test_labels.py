@@ -205,7 +205,7 @@ def test_several_columns_of_labels_are_told_what_wraps_the_net(kind, estimator, 
 def test_numbers_that_are_no_labels_name_the_regressor(estimator):
     X, y = load_diabetes(return_X_y=True)
     # 214 different whole numbers in 442 rows; of real numbers type_of_target knows.
-    with pytest.raises(ValueError, match="got 214 different numbers.*MixupRegressor.*astype"):
+    with pytest.raises(ValueError, match=r"got 214 different numbers.*MixupRegressor.*astype"):
         estimator.fit(X, y)
     with pytest.raises(ValueError, match=r"numbers such as 151\.5\. MixupRegressor"):
         estimator.fit(X, y + 0.5)

@@ -8,6 +8,7 @@ from torch import nn
 
 from sklearn_mixup import (
     FusedBaggingClassifier,
+    FusedBaggingRegressor,
     MixupClassifier,
     MixupGAN,
     MixupRegressor,
@@ -26,6 +27,7 @@ LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
         MixupRegressor(),
         MixupGAN(max_iter=3),
         FusedBaggingClassifier(LEARNER, 2),
+        FusedBaggingRegressor(MixupRegressor(hidden_sizes=(16,), lr=0.02), 2),
         TabularMixupClassifier(n_estimators=2, settings=[SETTING], max_epochs=12),
     ]
 )

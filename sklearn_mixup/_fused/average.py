@@ -10,15 +10,14 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from sklearn_mixup._fused.predict import probabilities
 from sklearn_mixup._fused.replay import final_step
 from sklearn_mixup._net.tables import take_columns
 
 
 def _answers(ensemble: Any, X: Any) -> Iterator[tuple[list[int], np.ndarray, Tensor]]:
-    """Compute the probabilities of all networks, those of one shape in one pass.
+    """Compute what all networks say, those of one shape in one pass.
 
-    Yields places in `estimators_`, the columns of the classes that these know, and what they say,
+    Yields places in `estimators_`, the columns that these know of, and what they say,
     (n_samples, n_members, n_columns).
     """
     estimators, features = ensemble.estimators_, ensemble.estimators_features_
@@ -35,18 +34,15 @@ def _answers(ensemble: Any, X: Any) -> Iterator[tuple[list[int], np.ndarray, Ten
         return take_columns(X, features[i]) if takes_columns[i] else X
 
     for members, outputs in ensemble._stacks.outputs(estimators, take_features):
-        net = final_step(estimators[members[0]])
-        columns = np.arange(ensemble.n_classes_)
-        if net.target_type_ == "multiclass":
-            columns = np.searchsorted(ensemble.classes_, net.classes_)
-        yield members, columns, probabilities(net, outputs)
+        nets = [final_step(estimators[member]) for member in members]
+        yield members, ensemble._columns_of(nets[0]), ensemble._read(nets, outputs)
 
 
 def average(ensemble: Any, X: Any) -> np.ndarray:
-    """Average what all networks say, shape (n_samples, n_classes)."""
+    """Average what all networks say, shape (n_samples, n_columns)."""
     mean: Any = 0.0
     for _, columns, said in _answers(ensemble, X):
-        share = np.zeros((len(said), ensemble.n_classes_))
+        share = np.zeros((len(said), ensemble._n_columns))
         share[:, columns] = said.sum(1).cpu().numpy()
         mean += share / len(ensemble.estimators_)
     return mean
@@ -55,9 +51,9 @@ def average(ensemble: Any, X: Any) -> np.ndarray:
 def score_out_of_bag(ensemble: Any, X: Any, y: np.ndarray) -> tuple[np.ndarray, float]:
     """Let each row be predicted by the networks that were not trained on it.
 
-    Returns the mean of what they say, NaN for a row that all know, and the accuracy on the others.
+    Returns the mean of what they say, NaN for a row that all know, and the score of the others.
     """
-    total = np.zeros((len(y), ensemble.n_classes_))
+    total = np.zeros((len(y), ensemble._n_columns))
     n_votes = np.zeros((len(y), 1))
     drawn = ensemble.estimators_samples_
     for members, columns, said in _answers(ensemble, X):
@@ -75,5 +71,4 @@ def score_out_of_bag(ensemble: Any, X: Any, y: np.ndarray) -> tuple[np.ndarray, 
         )
     mean = np.full_like(total, np.nan)
     np.divide(total, n_votes, out=mean, where=n_votes > 0)
-    labels = ensemble._labels
-    return mean, labels.score(y[scored], labels.decide(mean[scored]))
+    return mean, ensemble._score_mean(y[scored], mean[scored])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from numbers import Integral
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,10 +29,13 @@ from sklearn_mixup._fused.spread import Kind, count_chunks, measure, spread
 from sklearn_mixup._net.device import fixed_threads, one_blas_thread
 from sklearn_mixup._net.session import MINIBATCHES_OPTIONS, draw_seeds
 from sklearn_mixup._net.validation import Validation, validated
+from sklearn_mixup._net.vicinal_net import VicinalNet
 from sklearn_mixup._regressor import MixupRegressor
 from sklearn_mixup.minibatches import Minibatches
 
 __all__ = ["fit_fused"]
+
+_Net = TypeVar("_Net", bound=VicinalNet)
 
 # What may differ between nets of a stack. All else is the same for the nets that share one.
 _FUSED = {
@@ -327,7 +330,7 @@ def _run_chunk(
 
 
 def fit_fused(
-    estimators: Sequence[MixupClassifier],
+    estimators: Sequence[_Net],
     Xs: Sequence[Any],
     ys: Sequence[Any],
     *,
@@ -335,8 +338,8 @@ def fit_fused(
     max_fused: int | str = "auto",
     n_jobs: int | None = None,
     verbose: int = 0,
-    on_epoch_end: Callable[[MixupClassifier], None] | None = None,
-) -> list[MixupClassifier]:
+    on_epoch_end: Callable[[_Net], None] | None = None,
+) -> list[_Net]:
     """Fit many nets at once, each on its own rows, as one stack [1]_.
 
     A small net leaves a machine idle most of the time. Here the operations of many nets are one
@@ -350,10 +353,10 @@ def fit_fused(
 
     Parameters
     ----------
-    estimators : list of MixupClassifier
+    estimators : list of MixupClassifier or MixupRegressor
         The nets, fitted in place.
     Xs, ys : list of array-like
-        The data of each, as :meth:`MixupClassifier.fit` takes them. The same array may occur many
+        The data of each, as its ``fit`` takes them. The same array may occur many
         times: it is checked once, and lies on the device once.
     sample_weights : list of array-like, default=None
         The weights of the rows of each net; an entry may be None.
@@ -373,7 +376,7 @@ def fit_fused(
 
     Returns
     -------
-    list of MixupClassifier
+    list of MixupClassifier or MixupRegressor
         `estimators`.
 
     Raises

@@ -13,10 +13,9 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import process_routing
 from skorch.utils import is_dataset
 
-from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused.draws import Draws
 from sklearn_mixup._fused.replay import Prepared, Recorder, final_step, replace_net
-from sklearn_mixup._net.checks import check_sample_weight, check_y, is_dict
+from sklearn_mixup._net.checks import check_sample_weight, is_dict
 from sklearn_mixup._net.tables import take, take_columns
 from sklearn_mixup._net.validation import Validation
 
@@ -37,7 +36,7 @@ class Member:
 
     Parameters
     ----------
-    estimator : MixupClassifier or Pipeline that ends in one
+    estimator : net or Pipeline that ends in one
     features : ndarray of int
         The features drawn for it.
     job : tuple
@@ -56,10 +55,11 @@ def check_given(
 ) -> Given:
     """Check what all nets have in common, and find what is routed to them."""
     net = final_step(ensemble._get_estimator())
-    if not isinstance(net, MixupClassifier):
+    if not isinstance(net, ensemble._net_type):
         raise TypeError(
-            "`estimator` must be a MixupClassifier or a Pipeline that ends in one; got "
-            f"{ensemble.estimator!r}. For others there is sklearn.ensemble.BaggingClassifier."
+            f"`estimator` must be a {ensemble._net_type.__name__} or a Pipeline that ends in one; "
+            f"got {ensemble.estimator!r}. For others there is "
+            f"sklearn.ensemble.{type(ensemble).__name__.removeprefix('Fused')}."
         )
     ensemble._validate_params()
     if is_dataset(X):
@@ -77,7 +77,7 @@ def check_given(
         )
     if ensemble.oob_score and ensemble.warm_start:
         raise ValueError("`oob_score` needs warm_start=False; got warm_start=True.")
-    y, _ = check_y(y)
+    y, _ = net._target_kind.check(y)
     check_consistent_length(*(X.values() if is_dict(X) else [X]), y)
     if len(y) == 0:
         clone(ensemble._get_estimator()).fit(X, y)  # It says what it needs.
@@ -155,7 +155,7 @@ def _left_out(net: Any, given: Given, rows: np.ndarray) -> Validation | None:
     y = given.y
     weight = np.ones(len(y)) if given.sample_weight is None else given.sample_weight
     others = np.setdiff1d(np.flatnonzero(weight), rows)
-    if y.ndim == 1:  # It does not know labels that it was not trained on.
+    if y.ndim == 1 and not net._predicts_numbers:  # It knows no labels but those of its rows.
         others = others[np.isin(y[others], y[rows][weight[rows] > 0])]
     if not len(others):
         return None

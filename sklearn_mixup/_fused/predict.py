@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
@@ -56,7 +57,7 @@ class Stacks:
                 for key, value in net.get_params(deep=False).items()
                 if key in _READ or key.startswith("iterator_valid")
             }
-            key = [id(step) for step in before], name, fingerprint(settings), net.classes_.tolist()
+            key = [id(step) for step in before], name, fingerprint(settings), net._targets.meaning
             places.setdefault(f"{key} {describe(net.module_)}", []).append(i)
         self.groups = [
             (members, StackedForward([modules[i] for i in members], find_half(nets[members[0]])))
@@ -119,6 +120,17 @@ def probabilities(net: Any, outputs: Tensor) -> Tensor:
         return outputs.movedim(2, 0).double().contiguous().softmax(0).movedim(0, 2)
     flat = net._get_predict_nonlinearity()(outputs.flatten(0, 1))
     return flat.unflatten(0, outputs.shape[:2])
+
+
+def numbers(nets: Sequence[Any], outputs: Tensor) -> Tensor:
+    """Turn outputs (n_samples, n_nets, n_outputs) into numbers, as each of the nets does."""
+    flat = nets[0]._get_predict_nonlinearity()(outputs.flatten(0, 1))
+    outputs = torch.as_tensor(flat).unflatten(0, outputs.shape[:2]).cpu().double()
+    mean, scale = (
+        torch.from_numpy(np.stack([vars(net)[name] for net in nets]))
+        for name in ("target_mean_", "target_scale_")
+    )
+    return outputs * scale + mean
 
 
 class StackedForward(nn.Module):

@@ -1,4 +1,4 @@
-"""Searches over settings of MixupClassifier that train all their nets together."""
+"""Searches over settings of nets that train all of them together."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from sklearn_mixup._fused.replay import (
     replace_net,
     setting_before_net,
 )
+from sklearn_mixup._regressor import MixupRegressor
 
 __all__ = ["FusedGridSearchCV", "FusedRandomizedSearchCV"]
 
@@ -43,7 +44,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-_TRAINED_TOGETHER = (MixupClassifier, NetEnsemble)
+_TRAINED_TOGETHER = (MixupClassifier, MixupRegressor, NetEnsemble)
 
 
 class _FusedSearch(BaseEstimator):
@@ -190,7 +191,7 @@ class _FusedSearch(BaseEstimator):
             kinds = {repr(s) if isinstance(s, str) else type(s).__name__ for s in others}
             warnings.warn(
                 f"{type(self).__name__} trains together what is a MixupClassifier, a "
-                "FusedBaggingClassifier or a Pipeline that ends in one. "
+                "MixupRegressor, a FusedBagging... or a Pipeline that ends in one. "
                 f"{len(others)} of {len(last_steps)} candidates end in "
                 f"{' or '.join(sorted(kinds))}: they are fitted one by one, as by scikit-learn.",
                 stacklevel=4,
@@ -207,7 +208,7 @@ class FusedGridSearchCV(_FusedSearch, GridSearchCV):
 
     Parameters
     ----------
-    estimator : MixupClassifier or Pipeline that ends in one
+    estimator : MixupClassifier, MixupRegressor or Pipeline that ends in one
         What is tuned. Any other estimator, and candidates that put another in its place, are
         fitted one by one, with a warning.
     param_grid : dict or list of dicts
@@ -222,7 +223,7 @@ class FusedGridSearchCV(_FusedSearch, GridSearchCV):
         Whether to refit the best candidate on all rows. A name says by which of several scores; a
         function of ``cv_results_`` returns the index of the best.
     cv : int, cross-validation generator or iterable, default=None
-        The splits; None is 5 stratified folds.
+        The splits; None is 5 folds, stratified by labels.
     verbose : int, default=0
         1 shows the progress of training; above that, also a line of scikit-learn's for each score.
     pre_dispatch : int or str, default="2*n_jobs"
@@ -331,7 +332,7 @@ class FusedRandomizedSearchCV(_FusedSearch, RandomizedSearchCV):
 
     Parameters
     ----------
-    estimator : MixupClassifier or Pipeline that ends in one
+    estimator : MixupClassifier, MixupRegressor or Pipeline that ends in one
         What is tuned. Any other estimator, and candidates that put another in its place, are
         fitted one by one, with a warning.
     param_distributions : dict or list of dicts

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from sklearn_mixup._net.tables import check_dense, check_unmasked, explain_table, is_missing
 
-
 # So many labels may be rare ones, even if they are floats.
 _MANY_LABELS = 20
 _OF_NUMBERS = "MixupRegressor predicts numbers."

@@ -79,6 +79,11 @@ class Labels:
         return f"{self.kind} {None if self.classes is None else self.classes.tolist()}"
 
     @property
+    def meaning(self) -> Any:
+        """What the outputs of two nets have in common that mean the same."""
+        return None if self.classes is None else self.classes.tolist()
+
+    @property
     def known(self) -> np.ndarray:
         """The classes, of which there are some."""
         assert self.classes is not None

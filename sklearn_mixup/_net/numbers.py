@@ -96,6 +96,11 @@ class Numbers:
         """What two nets have in common that encode targets alike."""
         return repr((self.kind, *(x if x is None else x.tolist() for x in (self.mean, self.scale))))
 
+    @property
+    def meaning(self) -> Any:
+        """What the outputs of two nets have in common that mean the same, but for their scales."""
+        return self.kind
+
     def encode(self, y: Any) -> np.ndarray:
         """Turn targets into standardised columns, in double precision: an offset may be large."""
         columns = _as_columns(y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y))
