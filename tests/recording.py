@@ -42,13 +42,14 @@ def layers_of(module, *kinds):
 def make_random(make, **kwargs):
     """Make a network in float64 none of whose numbers is 0 or 1, in evaluation mode."""
     module = make(**kwargs).double().eval()
-    for norm in layers_of(module, nn.BatchNorm2d):
+    for norm in layers_of(module, nn.BatchNorm1d, nn.BatchNorm2d):
         for tensor in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
             tensor.uniform_(0.5, 1.5)
         norm.bias.data -= 1
         norm.running_mean -= 1
     for layer in layers_of(module, nn.Linear):
-        layer.bias.data.normal_()
+        if layer.bias is not None:
+            layer.bias.data.normal_()
     return module
 
 

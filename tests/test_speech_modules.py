@@ -36,13 +36,13 @@ def count_lenet(n_channels, width, n_classes):
     """Count by the docstring's formula."""
     h = 50 * width
     convolutions = 25 * n_channels * width + width + 25 * width**2 + width
-    return convolutions + (814 * width + 1) * h + (h + 1) * n_classes
+    return convolutions + (814 * width + 2) * h + (h + 1) * n_classes
 
 
 def count_vgg(n_channels, width, n_classes):
     w = width
     return (
-        9 * n_channels * w + 2250 * w**2 + 86 * w + (120 * w + 1) * 8 * w + (8 * w + 1) * n_classes
+        9 * n_channels * w + 2250 * w**2 + 86 * w + (120 * w + 2) * 8 * w + (8 * w + 1) * n_classes
     )
 
 
@@ -93,7 +93,11 @@ def maxima(X):
 
 def head_by_hand(state, maps):
     """Compute the hidden layer and the logits."""
-    H = (maps.flatten(1) @ state["hidden.weight"].T + state["hidden.bias"]).clamp_min(0)
+    H = maps.flatten(1) @ state["hidden.weight"].T
+    mean, var, weight, bias = (
+        state[f"hidden_norm.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    H = ((H - mean) / (var + 1e-5).sqrt() * weight + bias).clamp_min(0)
     return H @ state["output.weight"].T + state["output.bias"]
 
 
@@ -210,6 +214,16 @@ def test_network_can_be_stored_and_copied(make):
     other.load_state_dict(module.state_dict())
     for twin in (other, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert torch.equal(twin(X), module(X))
+
+
+@small
+@pytest.mark.parametrize("strict", [True, False])
+def test_weights_of_the_earlier_network_do_not_load(make, strict):
+    module = make()
+    state = module.state_dict()
+    earlier = {key: state[key] for key in state if "hidden_norm" not in key}
+    with pytest.raises(ValueError, match=r"before version 0\.1\.0, .* Train the network again"):
+        module.load_state_dict(earlier, strict=strict)
 
 
 @small

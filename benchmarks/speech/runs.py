@@ -25,6 +25,7 @@ from sklearn_mixup.modules import VGG11, LeNet
 KEY = ("data", "network", "mix", "alpha", "max_epochs", "seed")
 MIXES = ("spectrograms", "waveforms")
 NETWORKS: Mapping[str, Callable[..., nn.Module]] = {"lenet": LeNet, "vgg11": VGG11}
+DESIGN = "hidden layer normalised"  # a setting of runs: those of the earlier networks run again
 _NAMES = {"lenet": "LeNet", "vgg11": "VGG-11"}
 
 
@@ -137,6 +138,7 @@ def list_tasks(
         "recipe": asdict(recipe),
         "data_name": load_speech(source).name,
         "held_out": HELD_OUT,
+        "design": DESIGN,
     }
     ways = [("nothing", 0.0), *product(scale.mixes, alphas)]
     return [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -46,10 +47,41 @@ def count_repeats(depth: Any) -> int:
     return (number - 4) // 6
 
 
+class Renewed(nn.Module):
+    """A network that was another one under the same name, without the layer `_new_layer`."""
+
+    _new_layer: ClassVar[str]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a pickle."""
+        if self._new_layer not in state["_modules"]:
+            raise self._tell_earlier()
+        super().__setstate__(state)
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Take this module's part of a `state_dict`."""
+        is_there = [f"{prefix}{name}.weight" in state_dict for name in ("output", self._new_layer)]
+        # Without the output either it would be a part of the weights, taken on purpose.
+        if is_there == [True, False]:
+            raise self._tell_earlier()
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def _tell_earlier(self) -> ValueError:
+        """Make the error of weights of the earlier network."""
+        return ValueError(
+            f"Weights of {type(self).__name__} must have those of `{self._new_layer}`, a "
+            "normalisation; got weights without, of the network of that name as it was before "
+            "version 0.1.0, which did not train at full width. Train the network again, or load "
+            "them with the sklearn_mixup that saved them."
+        )
+
+
 def initialize(module: nn.Module) -> None:
     """Draw the weights of convolutions from N(0, 2 / fan-out), He's; other biases are 0."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(layer, nn.Linear):
+        elif isinstance(layer, nn.Linear) and layer.bias is not None:
             nn.init.zeros_(layer.bias)

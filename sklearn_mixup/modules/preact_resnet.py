@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from sklearn_mixup.modules._common import (
+    Renewed,
     check_counts,
     check_dropout,
     check_sizes,
@@ -47,14 +47,7 @@ class _PreActResNet(nn.Module):
         return self.output(X.mean((2, 3)))
 
 
-_OLD_WEIGHTS = (
-    "Weights of PreActResNet18 must have those of `norm`, the normalisation before the mean; got "
-    "weights without, of the network of that name as it was before version 0.1.0, which diverged "
-    "at full width. Train the network again, or load them with the sklearn_mixup that saved them."
-)
-
-
-class PreActResNet18(_PreActResNet):
+class PreActResNet18(Renewed, _PreActResNet):
     """Residual network with pre-activation for small pictures [1]_, 18 layers by default.
 
     Four stages of residual blocks, each twice as wide as the one before, on maps of half its
@@ -106,6 +99,8 @@ class PreActResNet18(_PreActResNet):
     torch.Size([5, 10])
     """
 
+    _new_layer = "norm"
+
     def __init__(
         self,
         n_classes: int = 10,
@@ -122,21 +117,6 @@ class PreActResNet18(_PreActResNet):
             raise ValueError("`n_blocks` must have a number for each stage; got none.")
         widths = [width * 2**i for i in range(len(n_blocks))]
         super().__init__(n_classes, n_channels, width, widths, n_blocks, dropout)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the state of a pickle."""
-        if "norm" not in state["_modules"]:
-            raise ValueError(_OLD_WEIGHTS)
-        super().__setstate__(state)
-
-    def _load_from_state_dict(
-        self, state_dict: Mapping[str, Any], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
-        """Take this module's part of a `state_dict`."""
-        # Without the output either it would be a part of the weights, taken on purpose.
-        if f"{prefix}output.weight" in state_dict and f"{prefix}norm.weight" not in state_dict:
-            raise ValueError(_OLD_WEIGHTS)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 class WideResNet(_PreActResNet):
