@@ -15,7 +15,7 @@ from skorch.callbacks import Callback, EpochScoring
 from torch import nn
 
 import sklearn_mixup._engine.capture as capture
-from sklearn_mixup import MixupClassifier, fit_fused
+from sklearn_mixup import MixupClassifier, MixupRegressor, fit_fused
 from sklearn_mixup._engine.capture import ChunkedSteps, RepeatedStep
 from sklearn_mixup._net.precision import can_compute
 from sklearn_mixup.minibatches import list_tensors
@@ -102,6 +102,35 @@ def test_nets_end_as_by_steps_one_by_one(iris, params, twin, repeated, monkeypat
     ):
         assert_same_net(*pair)
     assert repeated
+    assert all(step.why_eager is None for step in repeated)
+
+
+LOSSES = [{"criterion": name} for name in ("squared_error", "absolute_error", "huber", "quantile")]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [*LOSSES, {"criterion": nn.SmoothL1Loss}, {"lam_per": "sample"}],
+    ids=lambda params: " ".join(map(str, params.values())),
+)
+@pytest.mark.parametrize("weighed", [False, True])
+def test_regressors_end_as_by_steps_one_by_one(iris, params, weighed, twin, repeated, monkeypatch):
+    X, y = iris[0][:148, :2], iris[0][:148, 2:]
+    weight = np.random.default_rng(0).uniform(0.1, 3, 148) if weighed else None
+    nets = [
+        MixupRegressor(**{**MANY, "hidden_sizes": (8,), "random_state": i, **params})
+        for i in range(3)
+    ]
+    weights = [weight] * 3
+    for pair in fit_twice(monkeypatch, nets, [(X, y)] * 3, sample_weights=weights):
+        assert_same_net(*pair)
+    alone, other = clone(nets[0]), clone(nets[0])
+    alone.fit(X, y, sample_weight=weight)
+    with monkeypatch.context() as patch:
+        patch.delitem(capture.RECORDERS, "cpu")
+        other.fit(X, y, sample_weight=weight)
+    assert_same_net(alone, other)
+    assert any(step.is_trusted for step in repeated)
     assert all(step.why_eager is None for step in repeated)
 
 

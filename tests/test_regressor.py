@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import beta
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
@@ -198,6 +199,30 @@ def test_other_losses_of_both_targets_are_least_elsewhere_than_those_of_their_mi
     else:  # at one of the two: that of which there is more, or that at which the level is passed
         level = {"absolute_error": 0.5, "quantile": 0.3}[name]
         assert f[both.argmin()] == pytest.approx(float(lam < level), abs=2e-3)
+
+
+ALPHAS = pytest.mark.parametrize("alpha", [0.05, 0.2, 1, 5])
+
+
+@ALPHAS
+def test_the_noise_of_a_mixture_is_less_by_what_the_theory_says(alpha):
+    lam = beta(alpha, alpha)  # lam**2 + (1 - lam)**2 by its moments
+    share = 2 * lam.moment(2) - 2 * lam.moment(1) + 1
+    assert share == pytest.approx((alpha + 1) / (2 * alpha + 1), rel=1e-6)
+
+
+@ALPHAS
+def test_mixed_targets_of_a_parabola_lie_above_it_by_what_the_theory_says(alpha):
+    x = np.random.default_rng(0).normal(size=50)
+    one, other = np.meshgrid(x, x)  # all pairs, independent of each other
+
+    def excess(lam):
+        return (lam * one**2 + (1 - lam) * other**2 - (lam * one + (1 - lam) * other) ** 2).mean()
+
+    # A polynomial of the second degree in lam, so three of its values are all of it.
+    coefficients = np.polyfit([0, 0.5, 1], [excess(lam) for lam in (0, 0.5, 1)], 2)
+    moments = [beta(alpha, alpha).moment(2), 0.5, 1]
+    assert coefficients @ moments == pytest.approx(alpha / (2 * alpha + 1) * x.var(), rel=1e-6)
 
 
 def test_mixed_targets_scatter_less_by_the_root_of_the_squares():
