@@ -57,6 +57,32 @@ def find_pictures(name: str, args: argparse.Namespace, hint: str) -> PictureSet:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """What a training is done by, that is no part of its recipe."""
+
+    # Spread over the epochs; None is one after each. Where these take a second there is no time.
+    n_checkpoints: int | None = None
+    precision: str = "float32"  # of MixupClassifier
+
+    def every_n_epochs(self, max_epochs: int) -> int:
+        """Tell the epochs from one checkpoint to the next.
+
+        >>> Pace().every_n_epochs(200), Pace(20).every_n_epochs(200), Pace(20).every_n_epochs(3)
+        (1, 10, 1)
+        """
+        return max(max_epochs // self.n_checkpoints, 1) if self.n_checkpoints else 1
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a result depends on."""
+        return {} if self.precision == "float32" else {"precision": self.precision}
+
+
+USUAL_PACE = Pace()
+ON_A_FAST_GPU = Pace(n_checkpoints=20, precision="auto")
+
+
+@dataclass(frozen=True)
 class Training:
     """A network, the pictures that it is trained on, and how."""
 
@@ -65,23 +91,12 @@ class Training:
     recipe: PictureRecipe  # its alpha is what mixup uses, if the experiment has no other
     sizes: Mapping[str, Any] = field(default_factory=dict)  # depth, width and the like
     settings: Mapping[str, Any] = field(default_factory=dict)  # of a `Task`, beside these
-    # A training that takes seconds an epoch has no time for a checkpoint after each.
-    n_checkpoints: int | None = None  # spread over it; None is one after each epoch
+    pace: Pace = USUAL_PACE
 
     @property
     def network(self) -> str:
         """The name of the network."""
         return name_network(self.family, self.sizes)
-
-    @property
-    def every_n_epochs(self) -> int:
-        """Epochs from one checkpoint to the next."""
-        return every_n_epochs(self.recipe.max_epochs, self.n_checkpoints)
-
-
-def every_n_epochs(max_epochs: int, n_checkpoints: int | None) -> int:
-    """Spread checkpoints over a training; None is one after each epoch."""
-    return max(max_epochs // n_checkpoints, 1) if n_checkpoints else 1
 
 
 def train(
@@ -111,12 +126,14 @@ def train(
         sizes={"channels_last": CHANNELS_LAST, **training.sizes},
         callbacks=[("test_errors", TestErrors(*loaded.test))],
         accelerator=accelerator,
+        precision=training.pace.precision,
         **loaded.params,
     )
-    every = training.every_n_epochs
+    every = training.pace.every_n_epochs(training.recipe.max_epochs)
     results = fit_resumable(classifier, *loaded.train, checkpoints, every_n_epochs=every)
     counts = {"n_train": pictures.n_train, "n_test": pictures.n_test}
-    told = {"data_name": pictures.title, "family": training.family, **results, **counts}
+    about = {"data_name": pictures.title, "family": training.family}
+    told = {**about, **results, **counts, **training.pace.settings}
     return classifier, loaded, told
 
 
@@ -151,6 +168,7 @@ def list_tasks(
                 "data_name": training.pictures.title,
                 **DESIGNS.get(training.family, {}),
                 **training.settings,
+                **training.pace.settings,
             },
             partial(run, training=training, alpha=alpha, seed=seed, device=device),
         )

@@ -123,9 +123,11 @@ def made_with(runs: pd.DataFrame, *, others: str = "") -> str:
 
 def made_on(runs: pd.DataFrame | Mapping[str, str]) -> str:
     """Say on what and with what runs were made; the `environment` does in place of runs."""
-    is_table = isinstance(runs, pd.DataFrame)
-    versions = _versions(runs, ("device", *PACKAGES)) if is_table else runs
-    return ", ".join(map(" ".join, versions.items())) + "."
+    if isinstance(runs, pd.DataFrame):
+        # Runs of the same table in which it is float32 have no word for it.
+        is_told = "precision" in runs and runs["precision"].notna().all()
+        runs = _versions(runs, ("device", *(["precision"] if is_told else []), *PACKAGES))
+    return ", ".join(map(" ".join, runs.items())) + "."
 
 
 def written(*paths: Path) -> str:

@@ -28,7 +28,7 @@ from functools import partial
 
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_alpha, add_data_options, add_number, add_size
-from benchmarks._lab.pictures import KEY, find_pictures
+from benchmarks._lab.pictures import KEY, ON_A_FAST_GPU, find_pictures
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks.between.report import tell
 from benchmarks.between.runs import FAMILY, Scale, plan_runs
@@ -37,7 +37,7 @@ _SCALES = {
     "smoke": Scale(2, "digits", 4, 2, 5, 100, 40, 10),
     "small": Scale(3, "cifar10", 16, 12, 11, 1_000, 500, 100),
     # At 35,000 pictures a second the 360 epochs take nine minutes.
-    "gpu": Scale(3, "cifar10", 64, 60, 21, 10_000, 5_000, 1_000, n_checkpoints=20),
+    "gpu": Scale(3, "cifar10", 64, 60, 21, 10_000, 5_000, 1_000, pace=ON_A_FAST_GPU),
     "paper": Scale(3, "cifar10", 64, None, 21, 10_000, 5_000, 1_000),
 }
 

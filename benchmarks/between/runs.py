@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._data.pictures import PictureSet
-from benchmarks._lab.pictures import Training, list_tasks, train
+from benchmarks._lab.pictures import USUAL_PACE, Pace, Training, list_tasks, train
 from benchmarks._lab.runs import Task
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks.between.report import column
@@ -37,7 +37,7 @@ class Scale:
     n_gradients: int
     n_jacobians: int
     n_rows: int | None = None  # to train on; None is all
-    n_checkpoints: int | None = None  # of a training, see `Training`
+    pace: Pace = USUAL_PACE
 
 
 def run_one(
@@ -55,6 +55,7 @@ def run_one(
         **measured,
         "measure_time_s": round(time.perf_counter() - start, 2),
         **{name: results[name] for name in ("n_train", "n_test")},
+        **training.pace.settings,
     }
 
 
@@ -87,7 +88,7 @@ def plan_runs(scale: Scale, pictures: PictureSet, *, alpha: float, **options: An
         CIFAR_RECIPES[FAMILY].shortened(scale.max_epochs),
         {"width": scale.width},
         {name: getattr(scale, name) for name in _MEASURED},
-        scale.n_checkpoints,
+        scale.pace,
     )
     run = partial(run_one, scale)
     return list_tasks([training], alphas=(0.0, alpha), n_seeds=scale.n_seeds, run=run, **options)

@@ -11,7 +11,8 @@ drops of the learning rate in proportion, and, where that is what the data folde
 CIFAR-10. Every result names the data it is for.
 
 At --scale gpu PreAct ResNet-18 is trained as in the paper, once each, on all of CIFAR-10, or on all
-of it recompressed where that is what the data folder has. --epochs, --rows and --width make less
+of it recompressed where that is what the data folder has; in bfloat16 where the GPU has it
+(precision="auto"), of which the paper says nothing. --epochs, --rows and --width make less
 of it: --scale gpu --epochs 2 --rows 1000 is to see that it runs.
 
 The test error after each epoch is a measurement: nothing is chosen by it. While the runs go on,
@@ -38,7 +39,7 @@ from benchmarks._lab.options import (
     add_size,
     with_erm,
 )
-from benchmarks._lab.pictures import KEY, find_pictures, list_tasks, tell_cost
+from benchmarks._lab.pictures import KEY, ON_A_FAST_GPU, find_pictures, list_tasks, tell_cost
 from benchmarks._nets.recipes import CIFAR_RECIPES, CIFAR_SIZES
 from benchmarks.cifar.report import tell_budget, tell_errors
 from benchmarks.cifar.runs import BUDGET_FAMILY, Scale, list_trainings
@@ -60,7 +61,7 @@ _SCALES = {
     "gpu": Scale(
         *(1, ("cifar10",), CIFAR_SIZES, None, (20, 60, 120)),
         networks=("preact_resnet18",),
-        n_checkpoints=20,
+        pace=ON_A_FAST_GPU,
     ),
     "paper": Scale(1, ("cifar10", "cifar100"), CIFAR_SIZES, None, (50, 100, 200)),
 }

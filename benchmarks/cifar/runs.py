@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks._data.pictures import PictureSet
-from benchmarks._lab.pictures import Training
+from benchmarks._lab.pictures import USUAL_PACE, Pace, Training
 from benchmarks._nets.recipes import CIFAR_RECIPES
 
 BUDGET_FAMILY = "preact_resnet18"
@@ -24,7 +24,7 @@ class Scale:
     budgets: tuple[int, ...]
     networks: tuple[str, ...] = tuple(CIFAR_RECIPES)
     n_rows: int | None = None  # to train on; None is all
-    n_checkpoints: int | None = None  # of a training, see `Training`
+    pace: Pace = USUAL_PACE
 
 
 def list_trainings(
@@ -44,7 +44,7 @@ def list_trainings(
             CIFAR_RECIPES[family].shortened(max_epochs),
             scale.sizes[family],
             {"sizes": dict(scale.sizes[family])},
-            scale.n_checkpoints,
+            scale.pace,
         )
         for of in pictures
         for family in families

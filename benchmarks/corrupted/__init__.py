@@ -40,7 +40,7 @@ from functools import partial
 from benchmarks._data.tables import TITLES, find_tables
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_alphas, add_data_options, add_number, add_size, add_tables
-from benchmarks._lab.pictures import find_pictures
+from benchmarks._lab.pictures import ON_A_FAST_GPU, find_pictures
 from benchmarks.corrupted.recipes import FRACTIONS, PAPER_GRID, Grid
 from benchmarks.corrupted.report import tell_pictures, tell_tables
 from benchmarks.corrupted.runs import KEY, PictureScale, TableScale, list_pictures, list_tables
@@ -65,7 +65,7 @@ _SCALES = {
     # At 35,000 pictures a second the 240 epochs take six minutes.
     "gpu": {
         "pictures": PictureScale(
-            *("cifar10", None, 64, 60, True, _BEST_OF_THE_PAPER, {0.5: 1}), n_checkpoints=20
+            *("cifar10", None, 64, 60, True, _BEST_OF_THE_PAPER, {0.5: 1}), pace=ON_A_FAST_GPU
         ),
         "tables": TableScale(_TABLES, 2000, 100, _TABLES_GRID, 20),
     },

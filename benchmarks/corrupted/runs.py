@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks._data.pictures import PictureSet
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import TITLES, load_table, make_preprocessor
-from benchmarks._lab.pictures import CHANNELS_LAST, every_n_epochs
+from benchmarks._lab.pictures import CHANNELS_LAST, USUAL_PACE, Pace
 from benchmarks._lab.runs import Task
 from benchmarks._lab.stacks import SPLITS_AT_ONCE
 from benchmarks._nets.pictures import DESIGNS, count_errors, name_network
@@ -43,7 +43,7 @@ class PictureScale:
     augment: bool
     grid: Grid
     n_seeds: Mapping[float, int]
-    n_checkpoints: int | None = None  # of a training, see `Training`
+    pace: Pace = USUAL_PACE
 
 
 @dataclass(frozen=True)
@@ -119,12 +119,13 @@ def run_pictures(
         device=device,
         sizes=sizes,
         callbacks=[("test_errors", TestErrors(*loaded.test))],
+        precision=scale.pace.precision,
         **(loaded.params if scale.augment else {}),
     )
-    every = every_n_epochs(classifier.max_epochs, scale.n_checkpoints)
+    every = scale.pace.every_n_epochs(classifier.max_epochs)
     results = fit_resumable(classifier, X, y, checkpoints, every_n_epochs=every)
     told = tell_results(classifier, results, X, y, replaced, pictures.n_test)
-    return {"data_name": pictures.title, **told}
+    return {"data_name": pictures.title, **told, **scale.pace.settings}
 
 
 def run_tables(
@@ -189,6 +190,7 @@ def list_pictures(
         "channels_last": CHANNELS_LAST,
         "data_name": pictures.title,
         **DESIGNS[FAMILY],
+        **scale.pace.settings,
     }
     keys = [
         _key(scale.data, network, fraction, method, recipe.max_epochs, seed)

@@ -85,7 +85,8 @@ def test_a_gpu_has_the_papers_network_and_fewer_epochs():
     for task in tasks:
         assert (task.key["network"], task.key["max_epochs"]) == ("PreAct ResNet-18", 60)
         assert task.settings["recipe"]["drops"] == [30, 45]
-        assert task.work.keywords["training"].every_n_epochs == 3
+        assert task.settings["precision"] == "auto"
+    assert all("precision" not in task.settings for task in plan("paper"))
 
 
 @pytest.mark.parametrize("change", ["n_lam", "n_pairs", "n_gradients", "n_jacobians", "max_epochs"])

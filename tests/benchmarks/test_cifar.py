@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,12 @@ from benchmarks.__main__ import main
 from benchmarks._data.pictures import find_in_memory
 from benchmarks._lab import pictures as lab_pictures
 from benchmarks._lab.outcome import load
-from benchmarks._lab.pictures import every_n_epochs
 from benchmarks._lab.runs import environment
 from benchmarks._nets.recipes import CIFAR_RECIPES
 from benchmarks._nets.training import TestErrors
-from benchmarks.cifar import figures, report
+from benchmarks.cifar import EXPERIMENT, figures, report
 from benchmarks.cifar.recipes import FIGURE_3_ERRORS
+from benchmarks.cifar.runs import list_trainings
 from sklearn_mixup.modules import DenseNetBC, PreActResNet18, WideResNet
 from tests.picture_rows import read_plan, runs_of
 
@@ -117,6 +118,12 @@ def test_pages_are_headed_by_the_name_of_the_data():
         assert all("JPEG-recompressed" in figure.alt for figure in outcome.figures)
         figure = outcome.figures[0].draw()
         assert "JPEG-recompressed" in figure.get_suptitle()
+
+
+def test_a_precision_that_was_asked_for_is_told_and_no_other():
+    runs = runs_of(TWO).assign(**environment("cpu"))
+    for precision, told in (("auto", "), precision auto, "), (np.nan, "), sklearn_mixup ")):
+        assert told in report.tell_errors(runs.assign(precision=precision)).notes[-1]
 
 
 def test_figures_are_drawn_for_every_mixture_of_runs():
@@ -220,9 +227,21 @@ def test_sizes_are_at_least_one(option, capsys):
     assert "must be at least 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("max_epochs", "n", "every"), [(200, 20, 10), (3, 20, 1), (200, None, 1)])
-def test_checkpoints_are_spread_over_a_training(max_epochs, n, every):
-    assert every_n_epochs(max_epochs, n) == every
+def test_what_is_made_for_a_gpu_has_few_checkpoints_and_the_precision_that_suits_it(
+    tmp_path, monkeypatch
+):
+    def spy(classifier, X, y, checkpoints, *, every_n_epochs):
+        found.append((classifier.max_epochs, every_n_epochs, classifier.precision))
+        return {}
+
+    found: list = []
+    monkeypatch.setattr(lab_pictures, "fit_resumable", spy)
+    for name in ("gpu", "paper"):
+        scale = replace(EXPERIMENT.scales[name], sizes=EXPERIMENT.scales["smoke"].sizes)
+        family = ["preact_resnet18"]
+        (training,) = list_trainings(scale, [find_in_memory("digits")], family, [None])
+        lab_pictures.train(training, 1.0, 0, device="cpu", checkpoints=tmp_path)
+    assert found == [(200, 10, "auto"), (200, 1, "float32")]
 
 
 # -- the command ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from benchmarks.__main__ import main
 from benchmarks._data.pictures import find_in_memory
 from benchmarks._data.splits import TEST_SHARE, split_rows
 from benchmarks._data.tables import load_table
+from benchmarks._lab.pictures import ON_A_FAST_GPU, USUAL_PACE
 from benchmarks._lab.runs import environment
 from benchmarks.corrupted import EXPERIMENT, report, runs
 from benchmarks.corrupted.recipes import METHODS, PAPER_GRID, TABLE_2, Grid, Method
@@ -104,7 +105,7 @@ class WatchedError(Exception):
     """What a fit was given is known: there is no need to train."""
 
 
-def given_to_fit(monkeypatch, tmp_path, method, *, fraction=0.5, seed=3):
+def given_to_fit(monkeypatch, tmp_path, method, *, fraction=0.5, seed=3, scale=PICTURES):
     """Find what a run on pictures trains and tests with."""
     found = SimpleNamespace()
 
@@ -113,7 +114,7 @@ def given_to_fit(monkeypatch, tmp_path, method, *, fraction=0.5, seed=3):
         raise WatchedError
 
     monkeypatch.setattr(runs, "fit_resumable", spy)
-    work = plan(PICTURES)[0].work
+    work = plan(scale)[0].work
     options = {**work.keywords, "checkpoints": tmp_path}
     key = dict(zip(runs.KEY, ("digits", "", fraction, *method, 2, seed), strict=True))
     with pytest.raises(WatchedError):
@@ -199,6 +200,14 @@ def test_a_gpu_has_the_papers_best_of_each_method_at_half_of_the_labels():
         assert task.key["network"] == "PreAct ResNet-18"
         assert task.settings["recipe"]["drops"] == [30, 45]
         assert (task.settings["augment"], task.settings["data_name"]) == (True, "CIFAR-10")
+        assert task.settings["precision"] == "auto"
+
+
+def test_runs_compute_in_the_precision_of_their_scale(monkeypatch, tmp_path):
+    for pace, precision in ((USUAL_PACE, "float32"), (ON_A_FAST_GPU, "auto")):
+        scale = replace(PICTURES, pace=pace)
+        found = given_to_fit(monkeypatch, tmp_path, Method("ERM", 0.0, 0.0), scale=scale)
+        assert found.classifier.precision == precision
 
 
 def test_published_rows_are_of_the_grids_but_for_one():
