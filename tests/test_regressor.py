@@ -318,6 +318,17 @@ def test_nets_of_a_stack_end_as_alone(engine, params, weighed, diabetes, float64
         assert_near(net.predict(X), other.predict(X))
 
 
+def test_nets_that_share_targets_are_standardised_each_by_its_weights(diabetes, float64):
+    X, y = diabetes
+    weights = [None, WEIGHT, np.arange(150) % 3, WEIGHT]
+    nets = [regressor(random_state=i, scale_y=i < 3, lr=0.01) for i in range(4)]
+    alone = [clone(net).fit(X, y, w) for net, w in zip(nets, weights, strict=True)]
+    fit_fused(nets, [X] * 4, [y] * 4, sample_weights=weights)
+    assert len({float(net.target_mean_[0]) for net in nets}) == 4
+    for pair in zip(nets, alone, strict=True):
+        assert_same_net(*pair)
+
+
 class Convolution(nn.Module):
     """A module of the user's own for pictures, with names of the regressor."""
 
