@@ -20,7 +20,9 @@ Then `MixupGAN` beside a hand-written loop of the same two networks, with the se
 And many nets at once: `FusedGridSearchCV` beside `GridSearchCV` on four tables, `fit_fused` by the
 number of nets, and where its time goes. `FusedBaggingClassifier` beside one net of its eight.
 
-Last pictures: an epoch beside a hand-written loop, and mixing beside timm, torchvision and a copy.
+Last pictures: an epoch beside a hand-written loop, pictures a second of a training that goes on in
+float32 and bfloat16, and mixing beside timm, torchvision and a copy. ``--scale gpu`` takes the
+network at full width, and little of the rest.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def _mix_and_infer(
 
 
 def fit_by_hand(
-    module: nn.Module,
+    module: Callable[[Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
     X: Tensor,
     y: Tensor,

@@ -21,6 +21,7 @@ from benchmarks.speed.augmentation import augmentation_table, time_augmentation
 from benchmarks.speed.nets import fit_by_hand
 from benchmarks.speed.rounds import Section, compute_ratio, list_rounds, time_each
 from benchmarks.speed.scale import BATCH_SIZE, Scale
+from benchmarks.speed.throughput import tell_throughput, time_epochs
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.augmentation import crop_and_flip
 from sklearn_mixup.modules import PreActResNet18
@@ -159,17 +160,22 @@ def mix_table(rounds: pd.DataFrame) -> pd.DataFrame:
 
 
 def plan_section(request: Request) -> Section:
-    """List the rounds of fits, of mixing and, if torchvision is here, of augmentation."""
+    """List the rounds of fits, mixing, trainings and, if torchvision is here, augmentation."""
     scale, n_rounds = request.scale, request.args.seeds or request.scale.n_rounds
-    settings = {name: getattr(scale, name) for name in ("n_pictures", "width", "size", "n_turns")}
+    shape = ("n_pictures", "n_pictures_an_epoch", "width", "size", "n_turns")
+    settings = {name: getattr(scale, name) for name in shape}
     settings |= {"batch_size": BATCH_SIZE, "alpha": _ALPHA, **_SGD, **request.versions}
     works: dict[str, Callable[..., Any]] = {"pictures": time_fits, "mixing": time_mixing}
+    works["throughput"] = time_epochs
     if _has_torchvision():
         works["augmentation"] = time_augmentation
     tasks = {
         name: list_rounds(
-            *(name, n_rounds, settings, partial(work, scale, device=request.device)),
-            in_turns=name == "pictures",
+            name,
+            scale.n_trainings if name == "throughput" else n_rounds,
+            settings,
+            partial(work, scale, device=request.device),
+            in_turns=name in ("pictures", "throughput"),
         )
         for name, work in works.items()
     }
@@ -181,6 +187,7 @@ def tell(
     n_rounds: int,
     timed: pd.DataFrame,
     mixed: pd.DataFrame,
+    trained: pd.DataFrame,
     cropped: pd.DataFrame | None = None,
 ) -> list[Block]:
     """Tell what pictures take; `cropped` None was not timed."""
@@ -197,6 +204,7 @@ def tell(
             f"{n_rounds} rounds. The loop draws, augments and mixes minibatch by minibatch."
         ),
         Table(fit_table(timed, scale.n_pictures)),
+        *tell_throughput(scale, trained),
         Note(
             f"Mixing of one minibatch, {shape} float32 numbers and as many labels of 1000 classes, "
             "the draws included: `mix` of this package, Mixup of timm (which writes to its input "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 BATCH_SIZE = 128  # pictures
@@ -36,6 +36,8 @@ class Scale:
     ensemble_tables: tuple[str, ...] = ("website_phishing", "abalone", "digits")
     ensemble_epochs: int | None = None  # None: the default of MixupClassifier
     n_pictures: int = 20 * BATCH_SIZE  # of 3 x 32 x 32, in a fit
+    n_pictures_an_epoch: int = 5 * BATCH_SIZE  # of a training that goes on
+    n_trainings: int = 3  # rounds of these
     width: int = 8  # of their network
     size: int = 224  # height and width of the pictures that are only mixed
     n_turns: int = 9  # of these in a round
@@ -46,30 +48,45 @@ class Scale:
         return {"alphas": self.alphas, "dropouts": self.dropouts, "n_folds": self.n_folds}
 
 
+_SMOKE = Scale(
+    n_rounds=1,
+    max_epochs=1,
+    n_rows=320,
+    data_mib=16,
+    chunk_mib=4,
+    n_processes=1,
+    n_iter=2,
+    searches=(("iris", 1),),
+    alphas=(0.0, 0.2),
+    dropouts=(0.0,),
+    n_folds=2,
+    counts=(1, 2, 5),
+    most_alone=2,
+    counted_tables=("iris",),
+    profiled_table="iris",
+    n_ensemble_rounds=1,
+    ensemble_tables=("digits",),
+    ensemble_epochs=1,
+    n_pictures=BATCH_SIZE,
+    n_pictures_an_epoch=BATCH_SIZE,
+    n_trainings=1,
+    width=1,
+    size=16,
+    n_turns=3,
+)
+
 SCALES = {
-    "smoke": Scale(
-        n_rounds=1,
-        max_epochs=1,
-        n_rows=320,
-        data_mib=16,
-        chunk_mib=4,
-        n_processes=1,
-        n_iter=2,
-        searches=(("iris", 1),),
-        alphas=(0.0, 0.2),
-        dropouts=(0.0,),
-        n_folds=2,
-        counts=(1, 2, 5),
-        most_alone=2,
-        counted_tables=("iris",),
-        profiled_table="iris",
-        n_ensemble_rounds=1,
-        ensemble_tables=("digits",),
-        ensemble_epochs=1,
-        n_pictures=BATCH_SIZE,
-        width=1,
-        size=16,
-        n_turns=3,
+    "smoke": _SMOKE,
+    # The network at full width, and little of what is no work for a GPU.
+    "gpu": replace(
+        _SMOKE,
+        n_rounds=3,
+        n_pictures=100 * BATCH_SIZE,
+        n_pictures_an_epoch=200 * BATCH_SIZE,
+        n_trainings=3,
+        width=64,
+        size=224,
+        n_turns=9,
     ),
     "small": Scale(),
     "paper": Scale(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks._lab.outcome import load
-from benchmarks.speed import augmentation, ensembles, pictures, search
+from benchmarks.speed import augmentation, ensembles, pictures, search, throughput
 from benchmarks.speed.counts import count_seconds, count_table
 from benchmarks.speed.fits import NUMBA as FIT_NUMBA
 from benchmarks.speed.fits import compute_ratios, load_rows, time_table
@@ -48,14 +48,16 @@ def test_every_contender_is_timed(smoke_of):
     assert "random numbers in the shape of Abalone" in page
     mixers = ["mix", "copy", *(name for name in ("timm", "torchvision") if find_spec(name))]
     # Four ratios, that of iris, those of two GANs, the memory, an ensemble's fit and prediction,
-    # those of two fits of pictures and of mixing.
-    assert page.count("<= ") == 8 + 2 + 2 + len(mixers) - 1
+    # those of two fits of pictures, of two precisions and of mixing.
+    assert page.count("<= ") == 8 + 2 + 2 + 2 + len(mixers) - 1
     fits = [
         f"fit_time_s {pictures} {who}"
         for pictures in ("as they are", "cropped and flipped")
         for who in ("MixupClassifier", "bare loop")
     ]
     assert (runs.loc["pictures", fits] > 0).all()
+    trained = runs.loc["throughput"].filter(like="epoch_time_s ")
+    assert (trained > 0).sum() == 4
     if find_spec("torchvision"):
         speeds = runs.loc["augmentation"].filter(like="pictures_per_s ")
         assert (speeds > 0).sum() == 3
@@ -174,6 +176,42 @@ def test_pictures_are_judged_by_the_median_of_the_ratios_within_a_round():
     assert table["bare loop, a second"].tolist() == ["50", "100"]
 
 
+def test_trainings_are_told_by_precision_in_pictures_a_second():
+    rounds = pd.DataFrame(
+        {
+            "epoch_time_s float32 MixupClassifier": [1.02, 10.2, 4.0],
+            "epoch_time_s float32 bare loop": [1.0, 10.0, 2.0],
+            "epoch_time_s bfloat16 MixupClassifier": [1.1, 1.1, 0.5],
+            "epoch_time_s bfloat16 bare loop": [1.0, 1.0, 1.0],
+        }
+    )
+    table = throughput.throughput_table(rounds, 1000).set_index("precision")
+    assert table["MixupClassifier, a second"].to_dict() == {"float32": "250", "bfloat16": "909"}
+    assert table["bare loop, a second"].to_dict() == {"float32": "500", "bfloat16": "1000"}
+    assert table["met"].tolist() == ["pass", "FAIL"]
+
+
+@pytest.mark.parametrize("name", throughput._TRAININGS)
+@pytest.mark.parametrize("precision", throughput._HALF)
+def test_trainings_compute_in_that_precision_on_as_many_pictures(precision, name, monkeypatch):
+    seen = []
+
+    class Spy(throughput.PreActResNet18):
+        def forward(self, X):
+            logits = super().forward(X)
+            if len(X) > 2:  # not the rows that an order of memory is tried with
+                is_last = X.is_contiguous(memory_format=torch.channels_last)
+                seen.append((len(X), is_last, str(logits.dtype)))
+            return logits
+
+    monkeypatch.setattr(throughput, "PreActResNet18", Spy)
+    X, y = pictures._make_pictures((150, 3, 8, 8), 10, "cpu")
+    seconds = throughput._TRAININGS[name](precision, X, y, 1, "cpu")
+    steps = [(128, True, f"torch.{precision}"), (22, True, f"torch.{precision}")]
+    assert seen == steps * len(seconds)
+    assert min(seconds) > 0
+
+
 def test_mixing_may_take_as_long_as_others_and_not_much_longer_than_a_copy():
     rounds = pd.DataFrame(
         {
@@ -230,7 +268,8 @@ def test_fit_and_loop_take_as_many_steps_on_as_many_mixed_pictures(augment, monk
 
     class Spy(pictures.PreActResNet18):
         def forward(self, X):
-            seen.append(tuple(X.shape))
+            if len(X) > 2:  # not the rows that an order of memory is tried with
+                seen.append(tuple(X.shape))
             return super().forward(X)
 
     monkeypatch.setattr(pictures, "PreActResNet18", Spy)
