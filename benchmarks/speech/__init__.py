@@ -20,12 +20,13 @@ import argparse
 from dataclasses import replace
 
 from benchmarks._data.speech import fetch_speech_commands
+from benchmarks._data.spoken import Source, load_speech
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_alphas, add_data_options, add_number, missing_data_end_it
-from benchmarks.speech.data import Source, load_speech
-from benchmarks.speech.recipes import SPEECH_ALPHAS, SPEECH_SIZES
+from benchmarks._nets.speech import NETWORKS, SPEECH_SIZES
+from benchmarks.speech.recipes import SPEECH_ALPHAS
 from benchmarks.speech.report import tell
-from benchmarks.speech.runs import KEY, MIXES, NETWORKS, Scale, list_tasks
+from benchmarks.speech.runs import KEY, MIXES, Scale, list_tasks
 
 _SCALES = {
     "smoke": Scale(1, {"lenet": {"width": 2}, "vgg11": {"width": 2}}, MIXES, 2, n_clips=120),

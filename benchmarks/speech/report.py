@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks._data.spoken import PARTS
 from benchmarks._lab.compare import pair
 from benchmarks._lab.outcome import Figure, Outcome, usual_page
 from benchmarks._lab.statistics import mean_of, paired_difference
 from benchmarks._lab.tell import SIGNIFICANCE, listed, p_equals, p_value, percent, points, took
 from benchmarks.speech import figures
-from benchmarks.speech.data import PARTS
 from benchmarks.speech.recipes import FIGURE_4_ERRORS
 from benchmarks.speech.runs import MIXES
 

@@ -7,47 +7,33 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from benchmarks._nets.recipes import CIFAR_RECIPES, CIFAR_SIZES
+from benchmarks._nets.recipes import CIFAR_SIZES
+from benchmarks._nets.speech import SPEECH_SIZES
 from benchmarks._nets.tables import TABLE_4
-from benchmarks._nets.training import make_classifier
-from benchmarks.speech.recipes import SPEECH_RECIPE, SPEECH_SIZES
-from benchmarks.speech.runs import make_network
+from benchmarks.steps.runs import for_pictures, for_speech
 from sklearn_mixup import MixupClassifier
 
 BATCH_SIZE, N_EPOCHS = 32, 4
-
-
-def for_pictures(family, *, alpha, seed, **sizes):
-    """Make the classifier of the CIFAR experiment; what is deep may be less so, never narrower."""
-    sizes = {**CIFAR_SIZES[family], **sizes, "channels_last": True}
-    numbers = {"n_train": BATCH_SIZE, "n_classes": 10, "alpha": alpha, "seed": seed}
-    return make_classifier(CIFAR_RECIPES[family], family, sizes=sizes, **numbers)
-
-
-def for_speech(family, *, alpha, seed):
-    """Make the classifier of the experiment with spoken words; here it mixes from the start."""
-    return MixupClassifier(
-        make_network,
-        module__family=family,
-        module__n_classes=10,
-        module__width=SPEECH_SIZES[family]["width"],
-        alpha=alpha,
-        random_state=seed,
-        **{**SPEECH_RECIPE.params(), "erm_epochs": 0},
-    )
 
 
 def for_tables(recipe, *, alpha, seed):
     return MixupClassifier(alpha=alpha, random_state=seed, **recipe)
 
 
+def on_digits(make, family, **shallower):
+    """Make classifiers for ten classes; what is deep may be less so, never narrower."""
+    sizes = {**CIFAR_SIZES, **SPEECH_SIZES}[family]
+    return partial(make, family, {**sizes, **shallower})
+
+
+for_digits = partial(for_speech, module__n_classes=10)
 # What makes the classifier, rows, channels, and how often a pixel is repeated down and across.
 NETWORKS = {
-    "preact_resnet18": (partial(for_pictures, "preact_resnet18"), 128, 3, 1),
-    "wide_resnet": (partial(for_pictures, "wide_resnet", depth=10), 64, 3, 1),
-    "densenet_bc": (partial(for_pictures, "densenet_bc", depth=40), 64, 3, 1),
-    "lenet": (partial(for_speech, "lenet"), 64, 1, 2),
-    "vgg11": (partial(for_speech, "vgg11"), 64, 1, 4),
+    "preact_resnet18": (on_digits(for_pictures, "preact_resnet18"), 128, 3, 1),
+    "wide_resnet": (on_digits(for_pictures, "wide_resnet", depth=10), 64, 3, 1),
+    "densenet_bc": (on_digits(for_pictures, "densenet_bc", depth=40), 64, 3, 1),
+    "lenet": (on_digits(for_digits, "lenet"), 64, 1, 2),
+    "vgg11": (on_digits(for_digits, "vgg11"), 64, 1, 4),
     "mlp, table 4": (partial(for_tables, TABLE_4.params()), 128, 1, 1),
     "mlp, defaults": (partial(for_tables, {}), 128, 1, 1),
 }

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from benchmarks.__main__ import main
+from benchmarks._data.spoken import Source, load_speech, split_clips
 from benchmarks._nets.spectrograms import to_waveforms
-from benchmarks.speech.data import Source, load_speech, split_clips
+from benchmarks._nets.speech import SPEECH_RECIPE, SPEECH_SIZES
 from benchmarks.speech.figures import plot_errors
-from benchmarks.speech.recipes import FIGURE_4_ERRORS, SPEECH_RECIPE, SPEECH_SIZES
+from benchmarks.speech.recipes import FIGURE_4_ERRORS
 from benchmarks.speech.report import (
     compare,
     compare_mixes,
