@@ -54,8 +54,9 @@ def can_compute(half: torch.dtype, device: torch.device) -> bool:
                 "error"
             )  # torch warns of a precision that it has not, and goes on
             with torch.enable_grad(), torch.autocast(device.type, half, cache_enabled=False):
-                weight = torch.ones(2, 2, 3, 3, device=device, requires_grad=True)
-                maps = F.conv2d(torch.ones(2, 2, 3, 3, device=device), weight)
+                pictures, weight = torch.ones(2, 2, 2, 3, 3, dtype=torch.float32, device=device)
+                weight.requires_grad_()
+                maps = F.conv2d(pictures, weight)
                 output = F.linear(maps.flatten(1), weight[:, :, 0, 0])
             loss = output.float().sum()
             if half is torch.float16:
