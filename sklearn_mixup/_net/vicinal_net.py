@@ -476,7 +476,9 @@ class VicinalNet(NetEstimator):
             first = first_output(self.module_, output).detach()
             n_rows += len(first)
             yield first
-        if not is_dataset(X) and n_rows != get_len(X):
+        # A forward_iter that is put in the place of ours answers for its own rows.
+        is_ours = "forward_iter" not in vars(self)
+        if is_ours and not is_dataset(X) and n_rows != get_len(X):
             raise rows_differ(self.module_, n_rows, get_len(X))
 
     def _outputs(self, X: Any) -> Tensor:
