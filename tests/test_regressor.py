@@ -12,6 +12,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 from skorch import NeuralNetRegressor
 from skorch.callbacks import EpochScoring
 from skorch.dataset import Dataset, ValidSplit
@@ -382,7 +383,17 @@ def test_nothing_is_read_from_the_device_per_minibatch(diabetes):
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("params", [*LOSSES.values(), {"criterion": nn.SmoothL1Loss}], ids=str)
+# Not there in 2.4: its tracer asks for net.device without end where skorch calls the criterion.
+TRACES_SKORCH = pytest.mark.skipif(
+    parse_version(torch.__version__) < parse_version("2.5"), reason="a fault of torch 2.4"
+)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [*LOSSES.values(), pytest.param({"criterion": nn.SmoothL1Loss}, marks=TRACES_SKORCH)],
+    ids=str,
+)
 def test_the_training_step_compiles_whole(params, diabetes):
     X, y = diabetes
     net = regressor(**params).fit(X, y)
