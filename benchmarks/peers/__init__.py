@@ -11,7 +11,7 @@ one thread.
   error, and the seconds of fit and prediction;
 - differences between methods, paired by table and split, and ranks;
 - what is asked of ours, and whether it holds;
-- the share that is mixup's own: eight nets at alpha 0 beside eight at 0.2.
+- the share that is mixup's own: eight nets at alpha 0 beside eight at the default.
 
 Others' methods need ``pip install catboost lightgbm pytabkit skrub``. What is not there is left
 out, and the others run.

@@ -239,7 +239,6 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         """
         deadline = None if self.time_limit_s is None else time.perf_counter() + self.time_limit_s
         self._validate_params()
-        check_others(self.others or ())
         X = self._check_X(X, reset=True)
         labels, X, y, weight = self._check_rows(X, y, sample_weight)
         state = self.random_state
@@ -253,6 +252,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         rows = Rows(
             encoded, codes, weight, np.ones(len(labels.known)) if weights is None else weights
         ).take(order)
+        check_others(self.others or (), rows)
         settings = self._list_settings()
         bins = {n: Bins(n).fit(rows.X) for n in {own.get("bins", 0) for own in settings} if n}
         if self.settings is None:

@@ -42,14 +42,20 @@ def list_others(n_rows: int, n_columns: int, n_classes: int) -> list[Any]:
     return others
 
 
-def check_others(others: Sequence[Any]) -> None:
-    """Check the classifiers that the user names."""
+def check_others(others: Sequence[Any], rows: Rows) -> None:
+    """Check the classifiers that the user names, before the networks take their time."""
+    has_weights = np.ptp(rows.full_weight) > 0
     for other in others:
         fits = not isinstance(other, type) and is_classifier(other)
         if not (fits and hasattr(other, "predict_proba")):
             raise ValueError(
                 "`others` must hold classifiers with predict_proba, not fitted, of scikit-learn or "
                 f"alike; got {other!r}. Name others, or give () for networks alone."
+            )
+        if has_weights and not has_fit_parameter(other, "sample_weight"):
+            raise ValueError(
+                "`others` must hold classifiers that take `sample_weight` in fit where rows or "
+                f"classes have weights; {other!r} does not. Name others, or give no weights."
             )
 
 
@@ -134,11 +140,6 @@ def _fit(other: Any, rows: Rows, deadline: float | None) -> Any:
     weight = rows.full_weight
     if (weight == weight[0]).all():
         return clone(other).fit(rows.X, rows.codes)
-    if not has_fit_parameter(other, "sample_weight"):
-        raise ValueError(
-            "`others` must hold classifiers that take `sample_weight` in fit where rows or classes "
-            f"have weights; {other!r} does not. Name others, or give no weights."
-        )
     return clone(other).fit(rows.X, rows.codes, sample_weight=weight / weight.mean())
 
 
