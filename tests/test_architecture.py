@@ -53,7 +53,7 @@ LAYOUT = (
         "_engine/update",
     ),
     ("_net/session", "_gan/parts", "_engine/draws", "_engine/stack_optimizer", "_engine/step"),
-    ("_engine/compiled",),
+    ("_engine/compiled", "_net/weights"),
     ("_engine/road", "_net/iterators"),
     ("_net/forward",),
     ("_net/estimator", "_gan/minibatches", "_gan/samples", "_gan/steps"),

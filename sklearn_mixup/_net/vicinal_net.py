@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -35,7 +34,7 @@ from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parameters import check_params
 from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.precision import PRECISIONS, computing, find_half, in_full
-from sklearn_mixup._net.session import Training, count_rows
+from sklearn_mixup._net.session import count_rows
 from sklearn_mixup._net.settings import check_fit_params, is_foreign, taken_by
 from sklearn_mixup._net.targets import (
     UNMIXED,
@@ -48,6 +47,7 @@ from sklearn_mixup._net.targets import (
     weighted_number_loss,
 )
 from sklearn_mixup._net.validation import LoneWatch
+from sklearn_mixup._net.weights import WeightedTraining, weigh
 from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses, score_plain_rows
 from sklearn_mixup.minibatches import (
     Minibatches,
@@ -56,22 +56,6 @@ from sklearn_mixup.minibatches import (
     content_order,
     count_joined,
 )
-
-# An epoch never gets longer than this times the table by weights that count as repeats.
-_MAX_REPEATS = 10
-
-
-@dataclass
-class _WeightedTraining(Training):
-    """A training with weights of rows and classes."""
-
-    sample_weight: np.ndarray | None = None
-    class_weight: np.ndarray | None = None
-
-    @property
-    def weighted(self) -> bool:
-        """Whether rows or classes have weights."""
-        return self.sample_weight is not None or self.class_weight is not None
 
 
 class VicinalNet(NetEstimator):
@@ -82,7 +66,7 @@ class VicinalNet(NetEstimator):
     to skorch's ``train_step`` -> ``infer``, ``get_loss``, ``backward`` -> the optimizer's step.
     """
 
-    _training_type = _WeightedTraining
+    _training_type = WeightedTraining
     slow_because_: str | None = None
     engine_: str = "torch"
     # What its targets are, and by which names a module may ask for their number.
@@ -304,7 +288,7 @@ class VicinalNet(NetEstimator):
             if id(y) not in ranks:
                 ranks[id(y)] = content_order(X, y).argsort().cpu().numpy()
             rows = rows[ranks[id(y)][rows].argsort()]
-        rows, weight = self._weigh(rows, y)
+        rows, weight = weigh(training, rows, y)
         kwargs["batch_size"] = count_rows(kwargs["batch_size"], rows)
         if weight is not None:
             y = (y, self._to_device(weight))
@@ -328,37 +312,6 @@ class VicinalNet(NetEstimator):
             self._vicinal_rows, batch_size=minibatches.batch_size, joins=minibatches.joins
         )
         return minibatches
-
-    def _weigh(self, rows: np.ndarray, y: Tensor) -> tuple[np.ndarray, np.ndarray | None]:
-        """Find the rows to visit, and the weight of every row of the data set, if any.
-
-        A row whose weight is a whole number is visited that many times, just as if it stood in the
-        table that often. Any other weight is a weight of the loss.
-        """
-        sample_weight, class_weight = self._training_.sample_weight, self._training_.class_weight
-        weight = None
-        if sample_weight is not None:
-            chosen = sample_weight[rows]
-            # The bound keeps weights in the thousands from making an epoch that much longer.
-            if (chosen == np.rint(chosen)).all() and (chosen / len(rows)).sum() <= _MAX_REPEATS:
-                rows = np.repeat(rows, chosen.astype(np.intp))
-            else:
-                weight = sample_weight
-        if class_weight is not None:
-            codes = y.cpu().numpy()
-            by_class = class_weight[codes] if codes.ndim == 1 else codes @ class_weight
-            weight = by_class if weight is None else weight * by_class
-        if weight is None:
-            return rows, None
-        rows = rows[weight[rows] > 0]
-        if len(rows) == 0:
-            raise ValueError(
-                "At least one row must have a weight > 0; got rows whose `sample_weight` times "
-                "`class_weight` are all 0."
-            )
-        # Their scale does not matter to the objective, but it would to float32.
-        weight = weight / weight[rows].max()
-        return rows, weight / weight[rows].mean()
 
     def _mixes_now(self) -> bool:
         """Whether this epoch mixes; skorch has opened its row of the history already."""
