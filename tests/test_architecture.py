@@ -39,7 +39,7 @@ LAYOUT = (
         "_net/validation",
         "callbacks",
     ),
-    ("_net/precision",),
+    ("_net/precision", "_net/listening"),
     (
         "_net/channels_last",
         "_net/curves",

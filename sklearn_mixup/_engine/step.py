@@ -18,10 +18,10 @@ from torch.nn import functional as F  # noqa: N812
 from sklearn_mixup._engine.capture import ChunkedSteps
 from sklearn_mixup._engine.stack import describe, host_random_states, mlp_backward, view_layers
 from sklearn_mixup._engine.update import RatesOnDevice, Update
+from sklearn_mixup._net.listening import list_decays, only_looks
 from sklearn_mixup._net.losses import written_loss
 from sklearn_mixup._net.settings import is_foreign
 from sklearn_mixup._net.targets import PREPARED, mix_targets
-from sklearn_mixup.callbacks import list_decays, only_looks
 from sklearn_mixup.minibatches import Minibatches, cut_rows, list_tensors, map_tensors
 
 # So many rows, of numbers of 4 bytes or more, end with a cache line.

@@ -21,8 +21,9 @@ from sklearn_mixup._net.checks import (
     show_output,
 )
 from sklearn_mixup._net.device import isolated_rng
+from sklearn_mixup._net.listening import replaces
 from sklearn_mixup._net.losses import unwrap
-from sklearn_mixup.callbacks import Resume, replaces
+from sklearn_mixup.callbacks import Resume
 
 
 def learn_rows(gan: Any, X: Any, *, anew: bool = False) -> Any:

@@ -18,9 +18,9 @@ from sklearn_mixup._net.checks import explain_batch_norm
 from sklearn_mixup._net.device import threads_for
 from sklearn_mixup._net.history import last_epoch, write_epoch
 from sklearn_mixup._net.last_good import check_epoch, list_layers
+from sklearn_mixup._net.listening import list_decays, listens, replaces
 from sklearn_mixup._net.loading import no_minibatch
 from sklearn_mixup._net.settings import is_foreign
-from sklearn_mixup.callbacks import list_decays, listens, replaces
 
 # Methods of a net that act within the closure of a step.
 _CLOSURE_METHODS = ("on_grad_computed", "_step_optimizer", "get_train_step_accumulator")

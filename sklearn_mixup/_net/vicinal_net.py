@@ -29,6 +29,7 @@ from sklearn_mixup._net.curves import read_curve
 from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.fit_data import check_fit
 from sklearn_mixup._net.iterators import normalises_batches
+from sklearn_mixup._net.listening import score_plain_rows
 from sklearn_mixup._net.loading import MappedLoader
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parameters import check_params
@@ -48,7 +49,7 @@ from sklearn_mixup._net.targets import (
 )
 from sklearn_mixup._net.validation import LoneWatch
 from sklearn_mixup._net.weights import WeightedTraining, weigh
-from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses, score_plain_rows
+from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
 from sklearn_mixup.minibatches import (
     Minibatches,
     Rows,
