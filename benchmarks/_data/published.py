@@ -9,7 +9,7 @@ never a result. Line ends and blanks at them are not: copies in circulation diff
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ def one_file(
     return ((File(name, sha256, columns, delimiter),),)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """A table; its files are put together like the blocks of a matrix."""
 
@@ -61,7 +61,8 @@ class Facts:
     url: str  # of the archive, below that of UCI, or whole
     files: tuple[tuple[File, ...], ...]
     target: str  # the name of that column
-    class_names: Mapping[int | str, str]
+    class_names: Mapping[int | str, str] = field(default_factory=dict)  # none of a number
+    number: str = ""  # what the target is, with its unit, where it has no classes
     citation: str
     nominal: str = ""  # names, between blanks
     left_out: str = ""
@@ -88,9 +89,13 @@ class Facts:
         others = {self.target, *self.left_out.split()}
         kept = [i for i, name in enumerate(names) if name not in others]
         data = _parse(entries[:, kept], [names[i] for i in kept])
-        is_words = isinstance(next(iter(self.class_names)), str)
-        target = labels.astype(str if is_words else np.int64)
-        return self.describe(data, target, f"read from {folder}")
+        return self.describe(data, labels.astype(self._target_type()), f"read from {folder}")
+
+    def _target_type(self) -> type:
+        """Tell as what the target is read."""
+        if not self.class_names:
+            return np.float64
+        return str if isinstance(next(iter(self.class_names)), str) else np.int64
 
     def describe(self, data: pd.DataFrame, target: np.ndarray, copy: str) -> Bunch:
         """Put a copy of the table together, and say where it is from."""
@@ -98,7 +103,8 @@ class Facts:
             f"{self.title}: {self.citation}; {self.publisher}.\n"
             f"Source: {self.archive().url}; this copy: {copy}."
         )
-        names = [self.class_names[label] for label in sorted(self.class_names)]
+        classes = self.class_names
+        names = [classes[label] for label in sorted(classes)] or [self.number]
         return make_bunch(self.name, data, target, names, self.nominal.split(), about, self.note)
 
 
@@ -124,12 +130,20 @@ def make_bunch(
     about: str,
     note: str = "",
 ) -> Bunch:
-    """Put a table together, and describe it."""
-    counts = zip(target_names, np.unique(target, return_counts=True)[1], strict=True)
+    """Put a table together, and describe it; a target of float64 is a number, and has one name."""
+    if target.dtype.kind == "f":
+        about_target = (
+            f"{target_names[0]}: mean {target.mean():.6g}, standard deviation {target.std():.6g}, "
+            f"{target.min():.6g} to {target.max():.6g}"
+        )
+    else:
+        counts = zip(target_names, np.unique(target, return_counts=True)[1], strict=True)
+        rows = ", ".join(f"{title} ({count})" for title, count in counts)
+        about_target = f"Rows in each class: {rows}"
     description = (
         about,
         f"{len(data)} rows, {data.shape[1]} features, {len(nominal)} of them nominal.",
-        f"Rows in each class: {', '.join(f'{title} ({count})' for title, count in counts)}.",
+        f"{about_target}.",
         note,
     )
     return Bunch(

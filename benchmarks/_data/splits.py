@@ -13,14 +13,14 @@ TEST_SHARE = 0.2  # of the rows, in each split
 def split_rows(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw the rows to train on and to test on; `split` is the seed, whatever the method.
 
-    Stratified by class, but not where a class has a single row, which cannot be on both sides.
+    Stratified by class, but not where a class has a single row, which cannot be on both sides, nor
+    where the target is a number.
     """
-    _, counts = np.unique(table.y, return_counts=True)
     train, test = train_test_split(
         np.arange(len(table.y)),
         test_size=TEST_SHARE,
         random_state=split,
-        stratify=table.y if counts.min() > 1 else None,
+        stratify=table.y if _count_rarest(table.y) > 1 else None,
     )
     return train, test
 
@@ -28,6 +28,10 @@ def split_rows(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
 def make_folds(table: Table, split: int) -> KFold | StratifiedKFold:
     """Make three folds of the training rows of a split, stratified where each class has three."""
     train, _ = split_rows(table, split)
-    _, counts = np.unique(table.y[train], return_counts=True)
-    folds = StratifiedKFold if counts.min() >= 3 else KFold
+    folds = StratifiedKFold if _count_rarest(table.y[train]) >= 3 else KFold
     return folds(3, shuffle=True, random_state=split)
+
+
+def _count_rarest(y: np.ndarray) -> int:
+    """Count the rows of the rarest class; none, where `y` is a number."""
+    return 0 if y.dtype.kind == "f" else int(np.unique(y, return_counts=True)[1].min())

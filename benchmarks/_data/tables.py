@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import textwrap
+from collections import ChainMap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +18,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from benchmarks._data import mixed
-from benchmarks._data.uci import FETCHERS, available
+from benchmarks._data import mixed, numeric, uci
 from benchmarks._data.uci_files import DATA_SETS
 
 # Tables that come with scikit-learn: not in the paper, but there on every machine.
@@ -28,13 +28,23 @@ TITLES |= {"breast_cancer": "Breast Cancer", "digits": "Digits", "wine": "Wine"}
 # The tables of the paper and the shipped ones, to which `mixed` adds more.
 FIRST_TABLES = tuple(TITLES)
 TITLES |= mixed.TITLES
-# Of larger ones so many rows, the same ones always.
-_N_ROWS = {"adult": 4000, "magic": 4000}
+# Tables whose target is a number, for the experiments on these alone.
+NUMERIC_TITLES = numeric.TITLES | {"california_4000": "California, 4000 rows"}
+# What is a part of a larger one: its name, and so many of its rows, the same ones always.
+_PARTS = {
+    "adult": ("adult", 4000),
+    "magic": ("magic", 4000),
+    "california_4000": ("california_housing", 4000),
+}
+_FETCHERS = ChainMap(uci.FETCHERS, mixed.FETCHERS, numeric.FETCHERS)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table to learn from; `source` tells copies and parts apart."""
+    """A table to learn from; `source` tells copies and parts apart.
+
+    `y` is float64 where the target is a number, and labels else.
+    """
 
     name: str
     X: pd.DataFrame
@@ -47,18 +57,19 @@ class Table:
 def load_table(name: str, data_home: str | None = None) -> Table:
     """Load a table that is on this machine, once in each process, or raise OSError.
 
-    `name` is a key of `TITLES`; `data_home` is that of `uci.fetch_abalone`.
+    `name` is a key of `TITLES` or `NUMERIC_TITLES`; `data_home` is that of `uci.fetch_abalone`.
     """
     if name in SHIPPED:
         bunch = SHIPPED[name](as_frame=True)
         return Table(name, bunch.data, bunch.target.to_numpy(), (), "scikit-learn")
-    fetch = FETCHERS.get(name) or mixed.FETCHERS[name]
-    bunch = fetch(data_home, download_if_missing=False)
+    whole, n_rows = _PARTS.get(name, (name, None))
+    bunch = _FETCHERS[whole](data_home, download_if_missing=False)
     shipped = "comes with scikit-learn" in bunch.DESCR
-    source = "scikit-learn" if shipped else "UCI" if name in FETCHERS else "published"
+    source = "scikit-learn" if shipped else "UCI" if name in uci.FETCHERS else "published"
     X, y = bunch.data, bunch.target
-    if n_rows := _N_ROWS.get(name):
-        X, _, y, _ = train_test_split(X, y, train_size=n_rows, stratify=y, random_state=0)
+    if n_rows is not None:
+        classes = None if y.dtype.kind == "f" else y
+        X, _, y, _ = train_test_split(X, y, train_size=n_rows, stratify=classes, random_state=0)
         X, source = X.reset_index(drop=True), f"{source}, {n_rows} rows"
     return Table(name, X, y, tuple(bunch.categorical_columns), source)
 
@@ -76,25 +87,28 @@ def find_tables(
 
     The latter are told with the way to get them. If there are no others, the command ends.
     """
+    files = {name: _PARTS.get(name, (name,))[0] for name in wanted}
     if download:
-        for name in wanted:
-            if fetch := FETCHERS.get(name) or mixed.FETCHERS.get(name):
+        for name in files.values():
+            if fetch := _FETCHERS.get(name):
                 fetch(data_home)
-    here = {*available(data_home), *mixed.available(data_home), *SHIPPED}
-    missing = [name for name in wanted if name not in here]
+    here = {*SHIPPED}.union(*(it.available(data_home) for it in (uci, mixed, numeric)))
+    missing = [name for name in wanted if files[name] not in here]
     if len(missing) == len(wanted):
+        shipped = "breast_cancer" if wanted[0] in TITLES else "diabetes_progression"
         raise SystemExit(
             f"None of the tables asked for is here. {missing_tables_note(missing)}\n"
-            "(--tables breast_cancer does without)"
+            f"(--tables {shipped} does without)"
         )
     if missing:
         print(textwrap.fill(missing_tables_note(missing), 100) + "\n", flush=True)
-    return [name for name in wanted if name in here], missing
+    return [name for name in wanted if name not in missing], missing
 
 
 def missing_tables_note(missing: Sequence[str]) -> str:
     """Say which tables are left out and how to get them."""
-    names = ", ".join(TITLES[name] for name in missing)
+    titles = TITLES | NUMERIC_TITLES
+    names = ", ".join(titles[name] for name in missing)
     return (
         f"Not on this machine, and left out: {names}. To have them too, start again "
         "with --download, which gets them from where they are published, or let the environment "

@@ -1,4 +1,7 @@
-"""The loaders of more tables against the facts of the published files, and damaged copies."""
+"""The loaders of more tables against the facts of the published files, and damaged copies.
+
+Those of `numeric` are here for what has to do with files.
+"""
 
 import functools
 import shutil
@@ -10,17 +13,19 @@ import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.utils import Bunch
 
-from benchmarks._data import mixed, mixed_files, published
-from benchmarks._data.mixed import FETCHERS, available
+from benchmarks._data import mixed, mixed_files, numeric, numeric_files, published
+from benchmarks._data.mixed import available
 from benchmarks._data.tables import load_table
 from tests.real_data import DATA_HOME, find_or_skip
 
-FACTS = {facts.name: facts for facts in mixed_files.DATA_SETS}
+FACTS = {facts.name: facts for facts in mixed_files.DATA_SETS} | numeric_files.DATA_SETS
+FETCHERS = mixed.FETCHERS | numeric.FETCHERS
 
 
 def file_of(name: str) -> str:
-    (file,) = FACTS[name].archive().files
-    return f"tables/{name}/{file}"
+    archive = FACTS[name].archive()
+    (file,) = archive.files
+    return f"{archive.folder}/{file}"
 
 
 def find(name: str):
@@ -30,7 +35,7 @@ def find(name: str):
 @functools.cache
 def load(name: str) -> Bunch:
     """Load one real data set, once for all tests; they only read it."""
-    if name != "diabetes":
+    if name in FACTS:
         find(name)
     return FETCHERS[name](DATA_HOME, download_if_missing=False)
 
@@ -68,7 +73,7 @@ COUNTS = {  # rows and columns, nominal columns, columns of words, missing value
 }
 
 
-@pytest.mark.parametrize("name", FETCHERS)
+@pytest.mark.parametrize("name", COUNTS)
 def test_bunch_has_the_published_counts(name):
     shape, n_nominal, n_words, n_missing, counts = COUNTS[name]
     bunch = load(name)
@@ -177,8 +182,12 @@ def test_missing_file_says_which_where_and_whence(tmp_path, name):
     assert str(tmp_path / file_of(name)) in message
     assert "download_if_missing is False" in message
     archive = FACTS[name].archive()
-    assert f"{'Copy' if name == 'phoneme' else 'Unpack'} {archive.url} in" in message
+    assert f"{'Copy' if archive.is_plain else 'Unpack'} {archive.url} in" in message
     assert f"it as '{file_of(name)}'" in message
+
+
+def test_every_loader_of_mixed_kinds_is_counted():
+    assert [*COUNTS] == [*mixed.FETCHERS]
 
 
 def test_available_lists_what_loads_without_a_network(home_with, tmp_path):
