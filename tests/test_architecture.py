@@ -61,7 +61,7 @@ LAYOUT = (
     ("_net/vicinal_net",),
     ("_classifier", "_regressor", "_gan/estimator"),
     ("_engine/lane",),
-    ("_engine/validation",),
+    ("_engine/validation", "_engine/stack_rows"),
     ("_engine/lockstep",),
     ("_fused/spread", "_fused/replay"),
     ("_fused/jobs",),

@@ -1017,10 +1017,10 @@ def test_nets_of_one_table_hold_one_tensor_of_it(iris):
     X, y = iris
     lanes = make_lanes([make_net(random_state=i) for i in range(4)], X, y, shared)
     (held,) = {id(lane.minibatches.X): lane.minibatches.X for lane in lanes}.values()
-    assert Group(lanes).X is held
+    assert Group(lanes).rows.X is held
     other = make_lanes([make_net()], X[::2], y[::2], shared)
     lanes = make_lanes([make_net(random_state=i) for i in range(4)], X, y, shared)
-    assert len(Group(lanes + other).X) == 225
+    assert len(Group(lanes + other).rows.X) == 225
 
 
 def resident_bytes():

@@ -148,7 +148,7 @@ def count_draws(n_nets, iris, epoch=2):
         for lane in group.lanes:
             lane.begin_epoch()
         with Counted() as counted:
-            group.draws.draw(range(n_nets))
+            group.rows.draws.draw(range(n_nets))
             group.masks.begin(0)
             group.masks.draw(0, n_nets, 0, 4, 160)
     return counted.n_calls

@@ -32,6 +32,7 @@ from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._engine.lockstep import Group
 from sklearn_mixup._engine.stack import DropoutMasks, StackedMLP
 from sklearn_mixup._engine.stack_optimizer import StackOptimizer
+from sklearn_mixup._engine.stack_rows import StackRows
 
 
 def time_counts(name: str, scale: Scale, *, device: str, data_home: str | None) -> dict[str, float]:
@@ -59,7 +60,7 @@ def time_counts(name: str, scale: Scale, *, device: str, data_home: str | None) 
 _PARTS: Mapping[str, tuple[Callable[..., Any], ...]] = {
     "preparing nets": (Lane.__init__, Group.__init__),
     "drawing rows, lam and partners": (Group._draw,),
-    "gathering and mixing rows": (Group._gather,),
+    "gathering and mixing rows": (StackRows._gather,),
     "dropout masks": (DropoutMasks.draw, DropoutMasks.make),
     "matrix products, forward and backward": (StackedMLP.backward,),
     "optimizer": (StackOptimizer.step,),

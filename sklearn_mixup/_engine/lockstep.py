@@ -1,9 +1,9 @@
 """Nets of one shape in step with each other: each draws for itself, all are trained as one stack.
 
-The flow of a minibatch: a `Lane` is a net whose training has begun. A `Group` draws for all its
-lanes, and gathers and mixes the rows of a few steps of all of them at once: ``minibatches``. The
-loop is that of a net alone, ``take_steps``; a step is ``take``: ``backward`` of the stack, ``step``
-of its optimizers.
+The flow of a minibatch: a `Lane` is a net whose training has begun. The `StackRows` of a `Group`
+draw for all its lanes, and gather and mix the rows of a few steps of all of them at once. The loop
+is that of a net alone, ``take_steps``; a step is ``take``: ``backward`` of the stack, ``step`` of
+its optimizers.
 """
 
 from __future__ import annotations
@@ -12,19 +12,17 @@ import itertools
 import math
 import operator
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from sklearn_mixup._engine.capture import FEWEST, RECORDERS, ChunkedSteps
 from sklearn_mixup._engine.compiled import StackKernels, StackSteps, count_at_once, is_compilable
-from sklearn_mixup._engine.draws import Draws, mix_rows
 from sklearn_mixup._engine.lane import Lane
 from sklearn_mixup._engine.stack import (
     DropoutMasks,
@@ -33,35 +31,17 @@ from sklearn_mixup._engine.stack import (
     is_plain_mlp,
 )
 from sklearn_mixup._engine.stack_optimizer import StackOptimizer
+from sklearn_mixup._engine.stack_rows import Chunk, StackMinibatches, StackRows, repeat_first
 from sklearn_mixup._engine.validation import StackValidation
 from sklearn_mixup._net.device import one_blas_thread, threads_for
 from sklearn_mixup._net.epoch import take_steps
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._net.losses import written_loss
-from sklearn_mixup._net.session import Data
-from sklearn_mixup._net.targets import PREPARED, mix_targets
-from sklearn_mixup.minibatches import bytes_per_row, cut_rows, list_tensors, map_tensors
+from sklearn_mixup.minibatches import map_tensors
 from sklearn_mixup.modules import MLP
-
-# Random numbers that are drawn for the dropout of a stack in one go, and numbers that are gathered
-# for it; those of a step are the least. On a CPU they should stay in the cache.
-_NUMBERS_AHEAD = {"cpu": 2**18, "cuda": 2**27}
-_NUMBERS_GATHERED = {"cpu": 2**18, "cuda": 2**24}
-
 
 # Why nets are not trained together that compute in lower precision: some layers do, some do not.
 ROUNDS_OTHERWISE = "torch.func.vmap does not round to lower precision as a module alone does"
-
-# Of nets `start` to `stop` the rows of a minibatch of each, and random bits.
-_Part = tuple[int, int, Any, "Tensor | None"]
-
-
-class _Minibatches(NamedTuple):
-    """A minibatch of each net of a stack, those of one length together."""
-
-    parts: Iterable[_Part]
-    # The place of this step in the epoch, for each optimizer; None for those that take none.
-    places: Sequence[int | None]
 
 
 class _Run(NamedTuple):
@@ -90,22 +70,8 @@ class Group:
         if any(True for _ in net.criterion_.parameters()):
             raise ValueError("a criterion with parameters")
         self.device = lanes[0].y.device
-        self.batch_size = lanes[0].batch_size
-        # An epoch is one minibatch, of as many rows as each net has: the last one.
-        takes_all = net.get_params_for("iterator_train").get("batch_size", net.batch_size) == -1
-        # The rows of the last minibatch of each net, if it is not like the others.
-        n_full = [0 if takes_all else lane.n_full for lane in lanes]
-        self.n_last = [
-            lane.n_visits - n * lane.batch_size for lane, n in zip(lanes, n_full, strict=True)
-        ]
-        self.n_active = [sum(n > k for n in n_full) for k in range(n_full[0])]
-        self._collect_tables()
         modules = [lane.net.module_ for lane in lanes]
-        first = self._gather_rows(torch.zeros(1, dtype=torch.int64, device=self.device))[0]
-        n_numbers = bytes_per_row(first) // 4 + net.n_outputs_
-        X = map_tensors(
-            lambda rows: rows.expand(lanes[0].batch_size, *rows.shape[1:]).unsqueeze(0), first
-        )
+        X = repeat_first(lanes[0].minibatches.X, lanes[0].batch_size)
         self.stack: StackedMLP | StackedModules
         written = written_loss(net)
         if written is not None and all(map(is_plain_mlp, modules)) and isinstance(X, Tensor):
@@ -118,79 +84,31 @@ class Group:
         self.validation = StackValidation(lanes, self.stack) if validates else None
         self.copies = Copies()
         self.n_epochs_done = 0
-        self.draws = Draws(lanes)
-        self.masks, n_dropped = None, 0
+        self.masks: DropoutMasks | None = None
         if (self.stack.p_dropout > 0).any():
             keys = torch.tensor([lane.noise_key for lane in lanes], device=self.device)
             self.masks = DropoutMasks(keys, self.stack.p_dropout, net._module_dtype())
-            n_dropped = sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
-        n_rows = lanes[0].batch_size
-        kind = self.device.type if self.device.type in _NUMBERS_AHEAD else "cpu"
-        n_at_once = _NUMBERS_GATHERED[kind] // (n_numbers * n_rows * len(lanes))
-        # More than an epoch has would be of no use.
-        self.n_gathered = _power_of_two(min(n_at_once, 2 * len(self.n_active)))
-        self.n_ahead = self.n_gathered
-        if n_dropped:
-            self.n_ahead = _power_of_two(_NUMBERS_AHEAD[kind] // (n_dropped * len(lanes)))
-        if self.device.type in RECORDERS:  # What repeated steps need is there before the first.
-            self.n_gathered = min(self.n_gathered, self.n_ahead)
-        counts = [lane.n_visits for lane in lanes]
-        starts = [i for i, count in enumerate(counts) if counts.index(count) == i]
-        self.cohorts = list(itertools.pairwise([*starts, len(lanes)]))
-        # Nets with as many full and shorter minibatches take their steps together.
-        kinds = [(n, last > 0) for n, last in zip(n_full, self.n_last, strict=True)]
-        starts = [i for i, kind in enumerate(kinds) if kinds.index(kind) == i]
-        self.optimizers = [
-            self._make_optimizer(*ends) for ends in itertools.pairwise([*starts, len(lanes)])
-        ]
+        self.rows = StackRows(lanes, self.stack, self.masks)
+        self.optimizers = [self._make_optimizer(*ends) for ends in self.rows.ends]
         updates = [optimizer.take_step for optimizer in self.optimizers]
         # Whether compiled code takes the steps.
         self.compiles = isinstance(self.stack, StackedMLP) and is_compilable(net, updates)
         self.kernels: StackKernels | None = None
         if self.compiles:
             n_at_once = count_at_once(sum(lane.net._training_.n_flops for lane in lanes))
-            self.n_gathered = min(self.n_gathered, n_at_once)
+            self.rows.n_gathered = min(self.rows.n_gathered, n_at_once)
         for lane in lanes:
             lane.net.engine_ = "numba" if self.compiles else "torch"
         self.chunked: ChunkedSteps | None = None
-        n_steps = net.max_epochs * len(self.n_active)
+        n_steps = net.max_epochs * len(self.rows.n_active)
         takes_tensors = all(optimizer.takes_tensors for optimizer in self.optimizers)
         if self.device.type in RECORDERS and n_steps >= FEWEST and takes_tensors:
-            losses = self.y.new_zeros(self.n_gathered, len(lanes), dtype=net._module_dtype())
+            shape, dtype = (self.rows.n_gathered, len(lanes)), net._module_dtype()
+            losses = torch.zeros(shape, dtype=dtype, device=self.device)
             self.chunked = ChunkedSteps(self._take_chosen, self._tensors, losses)
             # Torch's kernels take no learning rate in half precision.
             dtype = torch.promote_types(losses.dtype, torch.float32)
             self.factors = self._tabulate_factors().to(self.device, dtype)
-
-    def _collect_tables(self) -> None:
-        """Put the data of all nets into one table, and note where those of each begin."""
-        tables = {id(lane.y): lane for lane in self.lanes}
-        ends = np.cumsum([len(lane.y) for lane in tables.values()]).tolist()
-        starts = dict(zip(tables, [0, *ends], strict=False))
-        firsts = list(tables.values())
-        if len(firsts) == 1:
-            self.X, self.y = firsts[0].minibatches.X, firsts[0].y
-        else:
-            Xs = [lane.minibatches.X for lane in firsts]
-            if isinstance(Xs[0], Mapping):
-                self.X = {name: torch.cat([X[name] for X in Xs]) for name in Xs[0]}
-            else:
-                self.X = torch.cat(Xs)
-            self.y = torch.cat([lane.y for lane in firsts])
-        offsets = [starts[id(lane.y)] for lane in self.lanes]
-        self.offsets = torch.tensor(offsets, device=self.device).unsqueeze(1)
-        self.weight = None
-        if any(lane.weight is not None for lane in self.lanes):
-            weights = [
-                lane.y.new_ones(len(lane.y), dtype=self.net._module_dtype())
-                if lane.weight is None
-                else lane.weight
-                for lane in self.lanes
-            ]
-            self.weight = pad_sequence(weights, batch_first=True)
-        for lane in self.lanes:  # The data lie on the device once.
-            lane.minibatches.X = lane.minibatches.y = None
-            lane.net._training_.data = Data()
 
     def _make_optimizer(self, start: int, stop: int) -> StackOptimizer:
         lanes = self.lanes[start:stop]
@@ -319,78 +237,37 @@ class Group:
                 self.lanes[i].net.optimizer_.state.update(state)
             tensors = tensors[n_held:]
 
+    # -- a step -----------------------------------------------------------------------------
+
+    def minibatches(self) -> Iterator[StackMinibatches | StackSteps | _Run]:
+        """Draw, gather and mix chunk after chunk; yield a minibatch of each net, or a run."""
+        epoch = self.n_epochs_done
+        self._draw()
+        for chunk in self.rows.chunks(epoch):
+            if self.compiles:
+                yield from self.rows.cut_runs(chunk)
+            elif self.chunked is None:
+                yield from self.rows.cut(chunk)
+            else:
+                # Optimizers make their states in the first step.
+                n_eager = 0 if all(optimizer.is_known for optimizer in self.optimizers) else 1
+                yield from self.rows.cut(chunk.part(0, n_eager))
+                yield from self._load(chunk.part(n_eager, len(chunk.active)))
+            self.progress(sum(chunk.active))
+        if self.compiles:
+            yield from self.rows.last_runs(epoch)
+        else:
+            yield self.rows.last(epoch)
+        self.progress(sum(n > 0 for n in self.rows.n_last))
+
     def _draw(self) -> None:
         """Begin the next epoch of all nets, and draw its rows and what they are mixed with."""
         alive = self._alive()  # The others go through their last epoch again.
         for i in alive:
             self.lanes[i].begin_epoch()
-        self.draws.draw(alive)
+        self.rows.draws.draw(alive)
 
-    def _gather_rows(self, places: Tensor) -> tuple[Any, Tensor]:
-        """Copy rows of the table."""
-        X = map_tensors(lambda part: part.index_select(0, places), self.X)
-        return X, self.y.index_select(0, places)
-
-    def _gather(self, start: int, stop: int, first: int, n_steps: int, batch_size: int) -> Any:
-        """Gather and mix the rows of some steps of nets `start` to `stop`.
-
-        Returns inputs and targets, of shape (n_modules, n_steps, batch_size, ...).
-        """
-        n_modules, n_rows = stop - start, n_steps * batch_size
-        here = slice(start, stop), slice(first, first + n_rows)
-        visits = self.draws.visits[here]
-        X, y = self._gather_rows((visits + self.offsets[start:stop]).flatten())
-        weight = None
-        if self.weight is not None:
-            weight = self.weight[start:stop].gather(1, visits).flatten()
-        mixing = None
-        if self.draws.lam is not None:
-            partner = torch.arange(len(y), device=self.device)
-            partner += self.draws.distance[here].flatten()
-            mixing = self.draws.lam[here].flatten(), partner
-        X, y = mix_rows(self.net, X, y, weight, mixing, batch_size)
-        if isinstance(self.stack, StackedMLP) and not isinstance(y, PREPARED):
-            y = mix_targets(self.net, y, None, None, batch_size)
-        shape = (n_modules, n_steps, batch_size)
-        return map_tensors(lambda part: part.unflatten(0, shape), (X, y))
-
-    def _backward(self, start: int, stop: int, rows: Any, bits: Tensor | None) -> Tensor:
-        """Compute losses and gradients of nets `start` to `stop` on a minibatch of each."""
-        X, targets = rows
-        masks: Sequence[Tensor] = []
-        if self.masks is not None and bits is not None:
-            masks = self.masks.make(start, bits[: stop - start], self.stack.mask_shapes(X))
-        return self.stack.backward(start, stop, X, targets, masks)
-
-    def _count_dropped(self, X: Any) -> int:
-        """Count the numbers that dropout takes in a step of a module."""
-        X = map_tensors(lambda part: part[:, 0], X)
-        return sum(math.prod(shape) for shape in self.stack.mask_shapes(X))
-
-    def _draw_bits(
-        self, start: int, stop: int, first: int, n_steps: int, X: Any
-    ) -> Iterator[Tensor | None]:
-        """Yield the random bits of dropout for each of some steps, shape (n_modules, n_numbers)."""
-        if self.masks is None:
-            yield from itertools.repeat(None, n_steps)
-            return
-        n_numbers = self._count_dropped(X)
-        for k in range(first, first + n_steps, self.n_ahead):
-            n_drawn = min(self.n_ahead, first + n_steps - k)
-            yield from self.masks.draw(start, stop, k, n_drawn, n_numbers).unbind(1)
-
-    def minibatches(self) -> Iterator[_Minibatches | _Run | StackSteps]:
-        """Draw, gather and mix chunk after chunk; yield a minibatch of each net at once."""
-        self._draw()
-        yield from self._full_minibatches(self.n_epochs_done)
-        if self.masks is not None:  # Another length of minibatches, so other streams.
-            self.masks.begin(2 * self.n_epochs_done + 1)
-        if self.compiles:
-            yield from self._last_steps()
-        else:
-            yield self._last_minibatches()
-
-    def take(self, minibatches: _Minibatches | _Run | StackSteps) -> list[tuple[int, Tensor]]:
+    def take(self, minibatches: StackMinibatches | StackSteps | _Run) -> list[tuple[int, Tensor]]:
         """Take a step of each net; list the losses, shape (n_steps, n_modules), and whose."""
         if isinstance(minibatches, StackSteps):
             if self.kernels is None:
@@ -414,51 +291,24 @@ class Group:
                 step = self.n_epochs_done * len(lane.minibatches) + place
                 optimizer.step(lane.factor(step))
 
-    def _full_minibatches(self, epoch: int) -> Iterator[_Minibatches | _Run | StackSteps]:
-        """Yield the full minibatches, or runs of them whose steps are replayed."""
-        if self.masks is not None:
-            self.masks.begin(2 * epoch)
-        for first in range(0, len(self.n_active), self.n_gathered):
-            active = self.n_active[first : first + self.n_gathered]
-            start = first * self.batch_size
-            rows = self._gather(0, active[0], start, len(active), self.batch_size)
-            if self.compiles:
-                yield from self._full_steps(first, active, rows)
-                self.progress(sum(active))
-                continue
-            n_eager = len(active)
-            if self.chunked is not None:
-                # Optimizers make their states in the first step.
-                n_eager = 0 if all(optimizer.is_known for optimizer in self.optimizers) else 1
-            yield from self._cut(first, active[:n_eager], rows)
-            if n_eager < len(active):
-                rest = map_tensors(operator.itemgetter((slice(None), slice(n_eager, None))), rows)
-                yield from self._load(epoch, first + n_eager, active[n_eager:], rest)
-            self.progress(sum(active))
+    def _backward(self, start: int, stop: int, rows: Any, bits: Tensor | None) -> Tensor:
+        """Compute losses and gradients of nets `start` to `stop` on a minibatch of each."""
+        X, targets = rows
+        masks: Sequence[Tensor] = []
+        if self.masks is not None and bits is not None:
+            masks = self.masks.make(start, bits[: stop - start], self.stack.mask_shapes(X))
+        return self.stack.backward(start, stop, X, targets, masks)
 
-    def _cut(self, first: int, active: Sequence[int], rows: Any) -> Iterator[_Minibatches]:
-        """Yield the minibatches from place `first` on, of `active` nets each."""
+    def _load(self, chunk: Chunk) -> Iterator[_Run]:
+        """Load what the steps of a chunk need; yield how many are of how many nets."""
+        assert self.chunked is not None
+        first, active, rows = chunk
         if not active:
             return
-        each = cut_rows(operator.methodcaller("unbind", 1), rows)
-        n_drawn = len(list_tensors(rows)[0])
-        each_bits = self._draw_bits(0, n_drawn, first, len(active), rows[0])
-        for k, stop, chosen, drawn in zip(itertools.count(first), active, each, each_bits):
-            if stop < n_drawn:
-                chosen = map_tensors(operator.itemgetter(slice(stop)), chosen)
-            places = [k if optimizer.start < stop else None for optimizer in self.optimizers]
-            yield _Minibatches([(0, stop, chosen, drawn)], places)
-
-    def _load(self, epoch: int, first: int, active: Sequence[int], rows: Any) -> Iterator[_Run]:
-        """Load what the steps from place `first` on need; yield how many are of how many nets."""
-        assert self.chunked is not None
-        bits: Any = ()
-        if self.masks is not None:
-            n_drawn, n_numbers = len(list_tensors(rows)[0]), self._count_dropped(rows[0])
-            bits = self.masks.draw(0, n_drawn, first, len(active), n_numbers)
-        self.chunked.load((rows, bits, self.factors[:, epoch, first : first + len(active)]))
+        factors = self.factors[:, self.n_epochs_done, first : first + len(active)]
+        self.chunked.load((rows, self.rows.draw_bits(chunk), factors))
         for stop, run in itertools.groupby(active):
-            n_in_all = self.n_active.count(stop) * self.net.max_epochs
+            n_in_all = self.rows.n_active.count(stop) * self.net.max_epochs
             yield _Run(stop, len(list(run)), n_in_all)
 
     def _take_chosen(self, stop: int, chosen: Any) -> Tensor:
@@ -484,53 +334,3 @@ class Group:
             factors = torch.tensor([lane.factor(k) for k in range(n_epochs * n_steps)])
             tables.append(factors.view(n_epochs, n_steps).T)
         return pad_sequence(tables).permute(1, 2, 0)
-
-    def _last_minibatches(self) -> _Minibatches:
-        """Make the last minibatches of the nets that have a shorter one."""
-        starts = [optimizer.start for optimizer in self.optimizers]
-        places = [
-            len(self.lanes[i].minibatches) - 1 if self.n_last[i] > 0 else None for i in starts
-        ]
-        return _Minibatches(self._last_parts(), places)
-
-    def _last_parts(self) -> Iterator[_Part]:
-        """Gather the last minibatches, those of one length at a time."""
-        for start, stop in self.cohorts:
-            n_visits = self.lanes[start].n_visits
-            n_rows = self.n_last[start]
-            if n_rows > 0:
-                rows = self._gather(start, stop, n_visits - n_rows, 1, n_rows)
-                (bits,) = self._draw_bits(start, stop, 0, 1, rows[0])
-                yield start, stop, map_tensors(lambda part: part[:, 0], rows), bits
-                self.progress(stop - start)
-
-    # -- compiled ---------------------------------------------------------------------------
-
-    def _full_steps(self, first: int, active: Sequence[int], rows: Any) -> Iterator[StackSteps]:
-        """Yield the steps from place `first` on, of `active` nets each."""
-        k = 0
-        for stop, run in itertools.groupby(active):
-            n_steps = len(list(run))
-            here = slice(stop), slice(k, k + n_steps)
-            chosen = map_tensors(operator.itemgetter(here), rows)
-            places = range(first + k, first + k + n_steps)
-            each = [places if optimizer.start < stop else () for optimizer in self.optimizers]
-            yield StackSteps(0, stop, chosen, first + k, each)
-            k += n_steps
-
-    def _last_steps(self) -> Iterator[StackSteps]:
-        """Gather the last minibatches, those of one length at a time."""
-        for start, stop in self.cohorts:
-            if (n_rows := self.n_last[start]) > 0:
-                rows = self._gather(start, stop, self.lanes[start].n_visits - n_rows, 1, n_rows)
-                place = len(self.lanes[start].minibatches) - 1
-                here = [optimizer.start <= start < optimizer.stop for optimizer in self.optimizers]
-                yield StackSteps(
-                    start, stop, rows, 0, [(place,) if takes else () for takes in here]
-                )
-                self.progress(stop - start)
-
-
-def _power_of_two(n: int) -> int:
-    """Round down to a power of two, 1 at least."""
-    return 1 << max(n.bit_length() - 1, 0)
