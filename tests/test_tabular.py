@@ -20,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from sklearn_mixup import MixupClassifier, TabularMixupClassifier
-from sklearn_mixup._tabular.committee import Rows
+from sklearn_mixup._tabular.rows import Rows
 
 SMALL = TabularMixupClassifier(
     n_estimators=2,

@@ -10,9 +10,10 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from sklearn_mixup import fit_fused
+from sklearn_mixup import TabularMixupClassifier, fit_fused
 from sklearn_mixup._tabular import committee as committee_module
-from sklearn_mixup._tabular.committee import Rows, deal_folds, make_committees, out_of_fold, train
+from sklearn_mixup._tabular.committee import make_committees, out_of_fold, train
+from sklearn_mixup._tabular.rows import Rows, deal_folds
 from sklearn_mixup._tabular.select import N_PRIOR, find_temperature, heat, log_loss, weigh
 
 
@@ -64,6 +65,13 @@ def test_fewer_rows_than_folds_are_left_out_one_by_one(rng):
 COMMON = {"module__hidden_sizes": (16,), "max_epochs": 6, "lr": 0.1}
 
 
+def make(rows, settings, n_estimators, rng, **common):
+    """Make committees of what fits rows."""
+    fits = TabularMixupClassifier()
+    common |= fits._settle(rows)
+    return make_committees(fits._net_type, settings, n_estimators, rng, **common)
+
+
 @pytest.fixture
 def noisy(rng):
     """80 rows whose labels have little to do with them, so that nets overfit at once."""
@@ -74,7 +82,7 @@ def noisy(rng):
 
 
 def validation_loss(net, rows):
-    return log_loss(net.predict_proba(rows.X), rows.codes, rows.full_weight)
+    return log_loss(net.predict_proba(rows.X), rows.y, rows.full_weight)
 
 
 def average_three(losses):
@@ -83,8 +91,8 @@ def average_three(losses):
 
 
 def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
-    left_out = deal_folds(noisy.codes, 4, rng)
-    committees = make_committees([{}], noisy.class_weight, 4, rng, **COMMON)
+    left_out = deal_folds(noisy.y, 4, rng)
+    committees = make(noisy, [{}], 4, rng, **COMMON)
     ((nets,), _) = train(committees, [noisy], left_out)
     best_epochs = set()
     for net, rows in zip(nets, left_out, strict=True):
@@ -93,7 +101,7 @@ def test_each_net_keeps_the_epoch_that_is_best_on_what_it_left_out(noisy, rng):
         fit_fused(
             [clone(net)],
             [kept.X],
-            [kept.codes],
+            [kept.y],
             sample_weights=[kept.weight],
             on_epoch_end=lambda own, held_out=held_out, losses=losses: losses.append(
                 validation_loss(own, held_out)
@@ -111,7 +119,7 @@ def test_many_rows_left_out_judge_each_epoch_alone(n_left_out, n_averaged, rng):
     left_out = [np.arange(n_left_out)]
     common = {**COMMON, "max_epochs": 20, "alpha": 0, "lr": 0.2}
     rows = Rows(X, codes, None, np.ones(2))
-    committees = make_committees([{}], rows.class_weight, 1, rng, **common)
+    committees = make(rows, [{}], 1, rng, **common)
     ((net,),), _ = train(committees, [rows], left_out)
     losses = net.history[:, "valid_loss"]
     alone, averaged = int(np.argmin(losses)), int(np.argmin(average_three(losses)))
@@ -121,19 +129,17 @@ def test_many_rows_left_out_judge_each_epoch_alone(n_left_out, n_averaged, rng):
 
 
 def test_a_training_ends_when_it_has_long_been_no_better(noisy, rng):
-    left_out = deal_folds(noisy.codes, 2, rng)
+    left_out = deal_folds(noisy.y, 2, rng)
     common = {**COMMON, "max_epochs": 1000}
-    ((nets,), _) = train(
-        make_committees([{}], noisy.class_weight, 2, rng, **common), [noisy], left_out
-    )
+    ((nets,), _) = train(make(noisy, [{}], 2, rng, **common), [noisy], left_out)
     best = max(int(np.argmin(average_three(net.history[:, "valid_loss"]))) for net in nets)
     assert max(len(net.history) for net in nets) == best + 25 < 100
 
 
 def test_out_of_fold_probabilities_come_from_nets_that_left_the_row_out(noisy, rng):
-    left_out = deal_folds(noisy.codes, 11, rng)
+    left_out = deal_folds(noisy.y, 11, rng)
     committees, left_out = train(
-        make_committees([{}, {"alpha": 0}], noisy.class_weight, 11, rng, **COMMON),
+        make(noisy, [{}, {"alpha": 0}], 11, rng, **COMMON),
         [noisy, noisy],
         left_out,
     )
@@ -151,10 +157,8 @@ def test_out_of_fold_probabilities_come_from_nets_that_left_the_row_out(noisy, r
 
 def test_without_rows_to_leave_out_nets_train_to_the_end(rng):
     rows = Rows(np.eye(2, dtype=np.float32), np.array([0, 1]), None, np.ones(2))
-    left_out = deal_folds(rows.codes, 2, rng)
-    committees, left_out = train(
-        make_committees([{}], rows.class_weight, 2, rng, **COMMON), [rows], left_out
-    )
+    left_out = deal_folds(rows.y, 2, rng)
+    committees, left_out = train(make(rows, [{}], 2, rng, **COMMON), [rows], left_out)
     assert [len(net.history) for net in committees[0]] == [6, 6]
     known, found = out_of_fold(committees, [rows], left_out)
     assert known.size == 0
@@ -166,11 +170,11 @@ def test_time_that_is_short_ends_a_training_with_what_it_has_learned(
     n_jobs, noisy, rng, monkeypatch
 ):
     monkeypatch.setattr(committee_module, "_PATIENCE", None)
-    left_out = deal_folds(noisy.codes, 4, rng)
+    left_out = deal_folds(noisy.y, 4, rng)
     settings, common = [{}, {}, {}], {**COMMON, "max_epochs": 10**5}
     start = time.perf_counter()
     (nets, *others), left_out = train(
-        make_committees(settings, noisy.class_weight, 4, rng, **common),
+        make(noisy, settings, 4, rng, **common),
         [noisy] * 3,
         left_out,
         deadline=start + 0.3,
@@ -187,11 +191,11 @@ def test_time_that_is_short_ends_a_training_with_what_it_has_learned(
 
 
 def test_with_time_enough_all_committees_are_trained_to_the_end(noisy, rng):
-    left_out = deal_folds(noisy.codes, 2, rng)
+    left_out = deal_folds(noisy.y, 2, rng)
     found = []
     for limit in (None, 1e6):
         seeds = np.random.RandomState(1)
-        committees = make_committees([{}, {"alpha": 0}], noisy.class_weight, 2, seeds, **COMMON)
+        committees = make(noisy, [{}, {"alpha": 0}], 2, seeds, **COMMON)
         deadline = limit and time.perf_counter() + limit
         committees, _ = train(committees, [noisy, noisy], left_out, deadline=deadline)
         found.append(out_of_fold(committees, [noisy, noisy], left_out)[1])
@@ -199,9 +203,9 @@ def test_with_time_enough_all_committees_are_trained_to_the_end(noisy, rng):
 
 
 def test_committees_may_see_the_same_rows_encoded_differently(noisy, rng):
-    left_out = deal_folds(noisy.codes, 2, rng)
+    left_out = deal_folds(noisy.y, 2, rng)
     wide = noisy.encoded_as(np.hstack([noisy.X, noisy.X**2]))
-    committees = make_committees([{}, {}], noisy.class_weight, 2, rng, **COMMON)
+    committees = make(noisy, [{}, {}], 2, rng, **COMMON)
     committees, _ = train(committees, [noisy, wide], left_out)
     assert [nets[0].n_features_in_ for nets in committees] == [5, 10]
     assert out_of_fold(committees, [noisy, wide], left_out)[1].shape == (2, 20, 2)

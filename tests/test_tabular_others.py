@@ -12,8 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_mixup import TabularMixupClassifier
-from sklearn_mixup._tabular.committee import Rows, deal_folds
-from sklearn_mixup._tabular.others import fit_others, list_others, tell
+from sklearn_mixup._tabular.committee import tell
+from sklearn_mixup._tabular.others import fit_others, list_classifiers
+from sklearn_mixup._tabular.rows import Rows, deal_folds
 
 
 class Memory(ClassifierMixin, BaseEstimator):
@@ -42,7 +43,7 @@ def rows(rng):
 
 @pytest.mark.parametrize("n_estimators", [1, 3, 8, 16])
 def test_rows_are_told_of_by_copies_that_were_fitted_without_them(n_estimators, rows, rng):
-    left_out = deal_folds(rows.codes, n_estimators, rng)
+    left_out = deal_folds(rows.y, n_estimators, rng)
     (fitted,), found = fit_others([Memory()], rows, left_out, rng)
     assert fitted.rows_ == [*range(60)]
     known = np.unique(np.concatenate(left_out))
@@ -52,26 +53,26 @@ def test_rows_are_told_of_by_copies_that_were_fitted_without_them(n_estimators, 
 def test_probabilities_are_those_of_fits_by_hand(rows, rng):
     X = np.hstack([rows.X, rng.normal(size=(60, 3))]).astype(np.float32)
     rows = rows.encoded_as(X)
-    left_out = deal_folds(rows.codes, 8, rng)
+    left_out = deal_folds(rows.y, 8, rng)
     others = [LogisticRegression(), HistGradientBoostingClassifier(max_iter=3, random_state=0)]
     fitted, found = fit_others(others, rows, left_out, rng, n_jobs=2)
     for other, whole, proba in zip(others, fitted, found, strict=True):
         for own in left_out:
             kept = np.setdiff1d(np.arange(60), own)
-            by_hand = clone(other).fit(X[kept], rows.codes[kept])
+            by_hand = clone(other).fit(X[kept], rows.y[kept])
             assert_allclose(proba[own], by_hand.predict_proba(X[own]), atol=1e-6)
-        by_hand = clone(other).fit(X, rows.codes)
+        by_hand = clone(other).fit(X, rows.y)
         assert_allclose(whole.predict_proba(X), by_hand.predict_proba(X), atol=1e-6)
 
 
 def test_weights_of_rows_and_classes_reach_them_with_a_mean_of_one(rows, rng):
     weight = rng.uniform(1, 2, 60)
-    rows = Rows(rows.X, rows.codes, weight, np.array([1.0, 3.0]))
-    (fitted,), _ = fit_others([Memory()], rows, deal_folds(rows.codes, 2, rng), rng)
+    rows = Rows(rows.X, rows.y, weight, np.array([1.0, 3.0]))
+    (fitted,), _ = fit_others([Memory()], rows, deal_folds(rows.y, 2, rng), rng)
     expected = weight * np.repeat([1, 3], 30)
     assert_allclose(fitted.weight_, expected / expected.mean())
-    even = Rows(rows.X, rows.codes, np.full(60, 7.0), np.ones(2))
-    (fitted,), _ = fit_others([Memory()], even, deal_folds(rows.codes, 2, rng), rng)
+    even = Rows(rows.X, rows.y, np.full(60, 7.0), np.ones(2))
+    (fitted,), _ = fit_others([Memory()], even, deal_folds(rows.y, 2, rng), rng)
     assert fitted.weight_ is None
 
 
@@ -93,7 +94,7 @@ def test_each_has_a_seed_of_its_own_unless_it_brings_one(rows, rng):
 
 
 def test_what_is_not_ready_in_time_is_left_out(rows, rng):
-    left_out = deal_folds(rows.codes, 2, rng)
+    left_out = deal_folds(rows.y, 2, rng)
     for deadline, n_fitted in ((time.perf_counter() - 1, 0), (time.perf_counter() + 1e6, 2)):
         fitted, found = fit_others([Memory(), Memory()], rows, left_out, rng, deadline=deadline)
         assert len(fitted) == len(found) == n_fitted
@@ -104,7 +105,7 @@ def test_an_interrupt_keeps_what_is_ready(rows, rng):
         def fit(self, X, y, sample_weight=None):
             raise KeyboardInterrupt
 
-    left_out = deal_folds(rows.codes, 2, rng)
+    left_out = deal_folds(rows.y, 2, rng)
     fitted, found = fit_others([Memory(), Interrupted(), Memory()], rows, left_out, rng)
     assert [type(own) for own in fitted] == [Memory]
     assert len(found) == 1
@@ -112,7 +113,7 @@ def test_an_interrupt_keeps_what_is_ready(rows, rng):
 
 def test_leaves_and_boosting_are_bounded_by_the_size_of_the_table():
     small, large, wide = (
-        list_others(*size) for size in ((100, 10, 2), (10**5, 10, 8), (99, 999, 3))
+        list_classifiers(*size) for size in ((100, 10, 2), (10**5, 10, 8), (99, 999, 3))
     )
     assert [own.min_samples_leaf for own in small[1:3]] == [1, 1]
     assert [own.min_samples_leaf for own in large[1:3]] == [200, 200]

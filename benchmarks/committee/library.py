@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.committee.recipes import OTHERS
 from sklearn_mixup import TabularMixupClassifier
 from sklearn_mixup._fused.predict import Stacks
-from sklearn_mixup._tabular.committee import Rows
+from sklearn_mixup._tabular.rows import Rows
 from sklearn_mixup._tabular.select import N_PRIOR
 
 

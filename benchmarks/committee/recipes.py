@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks._lab.changes.compare import Change
-from sklearn_mixup._tabular.estimator import SETTINGS
-from sklearn_mixup._tabular.others import list_others
+from sklearn_mixup._tabular.base import SETTINGS
+from sklearn_mixup._tabular.others import list_classifiers
 from sklearn_mixup._tabular.select import N_PRIOR
 
 _RECIPE = ("mixup", "mixup_bins")
 # The classifiers that stand beside the networks, if the table is not too wide.
-OTHERS = tuple(type(other).__name__ for other in list_others(1000, 10, 2))
+OTHERS = tuple(type(other).__name__ for other in list_classifiers(1000, 10, 2))
 # The settings of the recipe by name, and more that some variant has.
 LIBRARY: dict[str, Mapping[str, Any]] = {
     **dict(zip(_RECIPE, SETTINGS, strict=True)),

@@ -17,8 +17,8 @@ from benchmarks._data.tables import Table, make_preprocessor
 from benchmarks._nets.tables import describe_defaults
 from benchmarks.peers import anchors
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier, TabularMixupClassifier
-from sklearn_mixup._tabular.estimator import SETTINGS
-from sklearn_mixup._tabular.others import list_others
+from sklearn_mixup._tabular.base import SETTINGS
+from sklearn_mixup._tabular.others import list_classifiers
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _tabular(title: str, **params: Any) -> Method:
 
     def tell(budget: Budget) -> dict[str, Any]:
         # Its defaults as of a table of middling size.
-        recipe = {"settings": SETTINGS, "others": list_others(1000, 10, 2)} | params
+        recipe = {"settings": SETTINGS, "others": list_classifiers(1000, 10, 2)} | params
         told = {name: str(value) for name, value in recipe.items()}
         return told | ({} if budget == FULL else vars(budget))
 

@@ -2,59 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import ClassifierMixin
+from sklearn.utils._param_validation import StrOptions
+from torch import Tensor
 
-from sklearn_mixup._fused.predict import Stacks, probabilities
-from sklearn_mixup._net.checks import check_outputs, check_sample_weight, check_y
+from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._fused.predict import probabilities
+from sklearn_mixup._net.checks import check_y
 from sklearn_mixup._net.labels import Labels
-from sklearn_mixup._net.tables import take
-from sklearn_mixup._tabular.bins import Bins
-from sklearn_mixup._tabular.committee import (
-    MAX_SEED,
-    Rows,
-    deal_folds,
-    make_committees,
-    out_of_fold,
-    train,
-)
-from sklearn_mixup._tabular.encode import TableEncoder, check_table
-from sklearn_mixup._tabular.others import check_others, fit_others, list_others, tell
-from sklearn_mixup._tabular.select import N_PRIOR, find_temperature, heat, log_loss, weigh
-from sklearn_mixup.minibatches import content_order
+from sklearn_mixup._tabular.base import TabularMixup
+from sklearn_mixup._tabular.others import list_classifiers
+from sklearn_mixup._tabular.rows import Rows
+from sklearn_mixup._tabular.select import find_temperature, heat, log_loss, weigh
 
 __all__ = ["TabularMixupClassifier"]
 
-# Weights of whole numbers are counts if they make the table so many times as long at most.
-_LONGEST = 10
-# Parameters of a net that are not for a setting to change.
-_OWN = (
-    "callbacks",
-    "class_weight",
-    "classes",
-    "device",
-    "engine",
-    "random_state",
-    "train_split",
-    "warm_start",
-)
-_N_BINS = 16
-# What committees differ in, if the user does not say: `bins` are those of numbers.
-SETTINGS: tuple[dict[str, Any], ...] = ({"alpha": 0.2}, {"alpha": 0.2, "bins": _N_BINS})
-_MOST_BINNED = 150
-_MOST_NUMBERS = 2**26
 
-
-class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
+class TabularMixupClassifier(ClassifierMixin, TabularMixup):
     """A classifier for tables as they come: a committee of networks, trained with mixup.
 
     Words, dates, gaps and numbers of any size are encoded by `skrub <https://skrub-data.org>`_,
@@ -162,17 +130,11 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
     ['cat', 'cat', 'dog', 'dog']
     """
 
+    _net_type = MixupClassifier
+    _own = ("class_weight", "classes")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_estimators": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "settings": [list, tuple, None],
-        "others": [list, tuple, None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        **TabularMixup._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "time_limit_s": [Interval(Real, 0, None, closed="neither"), None],
-        "random_state": ["random_state"],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
-        "engine": [StrOptions({"torch", "numba"})],
     }
 
     def __init__(
@@ -202,13 +164,6 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         self.device = device
         self.engine = engine
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        return tags
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularMixupClassifier:
         """Encode a table, train committees on it, and choose among them.
 
@@ -237,153 +192,55 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         ImportError
             If skrub is not there.
         """
-        deadline = None if self.time_limit_s is None else time.perf_counter() + self.time_limit_s
-        self._validate_params()
-        X = self._check_X(X, reset=True)
-        labels, X, y, weight = self._check_rows(X, y, sample_weight)
-        state = self.random_state
-        # None is a seed that nobody knows: the global generator of NumPy is left alone.
-        rng = np.random.RandomState() if state is None else check_random_state(state)
-        encoder = TableEncoder(rng.randint(MAX_SEED))
-        encoded, codes = encoder.fit_transform(X), labels.encode(y)
-        weights = labels.weigh(self.class_weight, y, weight)
-        # From here on the order in which the rows were stored makes no difference.
-        order = content_order(torch.tensor(encoded), torch.tensor(codes)).numpy()
-        rows = Rows(
-            encoded, codes, weight, np.ones(len(labels.known)) if weights is None else weights
-        ).take(order)
-        check_others(self.others or (), rows)
-        settings = self._list_settings()
-        bins = {n: Bins(n).fit(rows.X) for n in {own.get("bins", 0) for own in settings} if n}
-        if self.settings is None:
-            # Bins of many columns, or rows, would cost more than they bring.
-            bins = {
-                n: own
-                for n, own in bins.items()
-                if len(own.edges) <= _MOST_BINNED and own.n_encoded * len(rows) <= _MOST_NUMBERS
-            }
-            settings = [own for own in settings if own.get("bins", 0) in {0, *bins}]
-        views = {n: rows.encoded_as(own.transform(rows.X)) for n, own in bins.items()}
-        tables = [views.get(own.get("bins", 0), rows) for own in settings]
-        n_estimators = self.n_estimators
-        if isinstance(n_estimators, str):
-            n_estimators = 16 if len(rows) < 500 else 8 if len(rows) <= 20_000 else 4
-        committees, left_out = train(
-            make_committees(
-                [{name: own[name] for name in own if name != "bins"} for own in settings],
-                rows.class_weight,
-                n_estimators,
-                rng,
-                max_epochs=self.max_epochs,
-                device=self.device,
-                engine=self.engine,
-            ),
-            tables,
-            deal_folds(rows.codes, n_estimators, rng),
-            deadline=deadline,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
-        )
-        tables = tables[: len(committees)]
-        known, found = out_of_fold(committees, tables, left_out)
-        others: list[Any] = []
-        if len(known) and rows.full_weight[known].any():
-            names = self.others
-            if names is None:
-                names = list_others(len(rows), rows.X.shape[1], len(labels.known))
-            others, told = fit_others(
-                names, rows, left_out, rng, deadline=deadline, n_jobs=self.n_jobs
-            )
-            found = np.concatenate([found, told])
-        self.settings_ = [*map(dict, settings[: len(committees)]), *map(clone, others)]
-        self._choose(committees, others, found, rows.take(known))
-        self.classes_ = labels.known
-        self._encoder, self._bins = encoder, bins
-        self._stacks = Stacks()
-        return self
+        return self._fit(X, y, sample_weight)
 
-    def _list_settings(self) -> Sequence[Mapping[str, Any]]:
-        """Check the settings to choose among."""
-        settings = SETTINGS if self.settings is None else self.settings
-        if not len(settings) or not all(isinstance(setting, Mapping) for setting in settings):
-            raise ValueError(
-                "`settings` must hold a dict of parameters of MixupClassifier at least; got "
-                f"{settings!r}. Use [{{}}] for its defaults."
-            )
-        if taken := sorted({*_OWN} & {name for setting in settings for name in setting}):
-            raise ValueError(
-                f"`settings` must not set {', '.join(taken)}, which all networks have in common. "
-                "Set parameters of that name of TabularMixupClassifier, or leave them alone."
-            )
-        for own in settings:
-            n_bins = own.get("bins", 0)
-            if not isinstance(n_bins, Integral) or not (n_bins == 0 or int(n_bins) > 1):
-                raise ValueError(f"`bins` of a setting must be 0 or an int > 1; got {n_bins!r}.")
-        return settings
+    # -- what depends on what is predicted ------------------------------------------------------
 
-    def _check_X(self, X: Any, *, reset: bool) -> Any:  # noqa: N802
-        """Check a table, its columns and their names."""
-        X = check_table(X)
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        return X
-
-    def _check_rows(
-        self, X: Any, y: Any, sample_weight: Any
-    ) -> tuple[Labels, Any, np.ndarray, np.ndarray | None]:
-        """Check labels and weights; repeat rows that count many times, and drop those that do not.
-
-        Returns what the labels are, the table, the labels and the weights.
-        """
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is None."
-            )
+    def _check_y(self, y: Any) -> tuple[np.ndarray, str]:
         y, kind = check_y(y)
         if kind != "multiclass":
             raise ValueError(
                 f"y must hold one label a row; got {kind} of shape {y.shape}. MixupClassifier "
                 "takes these, as in skrub.tabular_pipeline(MixupClassifier())."
             )
-        check_consistent_length(X, y)
-        weight = None
-        if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, len(y))
-            counts = weight > 0
-            if (weight == np.rint(weight)).all() and weight.sum() <= _LONGEST * len(y):
-                counts, weight = weight, None
-            visits = np.repeat(np.arange(len(y)), counts.astype(int))
-            X, y, weight = take(X, visits), y[visits], None if weight is None else weight[visits]
-        labels = Labels("multiclass", np.unique(y))
-        labels.check_several()
-        return labels, X, y, weight
+        return y, kind
 
-    def _choose(
-        self,
-        committees: Sequence[Any],
-        others: Sequence[Any],
-        found: np.ndarray,
-        rows: Rows,
-        n_prior: float = N_PRIOR,
-    ) -> None:
-        """Weigh committees and others by what they say of rows that they did not train on."""
-        n_each = [n for n in (len(committees), len(others)) if n]
-        prior = np.concatenate([np.full(n, 1 / n / len(n_each)) for n in n_each])
-        self.setting_weights_ = np.eye(len(found))[0]
-        self.temperature_, self.validation_loss_ = 1.0, np.nan
-        if len(rows) and rows.full_weight.any():
-            self.setting_weights_ = weigh(found, rows.codes, rows.full_weight, prior, n_prior)
-            mean = np.tensordot(self.setting_weights_, found, 1)
-            self.temperature_ = find_temperature(mean, rows.codes, rows.full_weight)
-            self.validation_loss_ = log_loss(
-                heat(mean, self.temperature_), rows.codes, rows.full_weight
-            )
-        self.estimators_, self.estimator_settings_, weights = [], [], []
-        for i, members in enumerate([*committees, *([other] for other in others)]):
-            if (share := self.setting_weights_[i]) > 0:
-                self.estimators_ += members
-                self.estimator_settings_ += [i] * len(members)
-                weights += [share / len(members)] * len(members)
-        self.estimator_weights_ = np.array(weights)
+    def _learn(self, y: np.ndarray, kind: str, weight: np.ndarray | None) -> Labels:
+        labels = Labels(kind, np.unique(y))
+        labels.check_several()
+        return labels
+
+    def _weigh_classes(
+        self, targets: Labels, y: np.ndarray, weight: np.ndarray | None
+    ) -> np.ndarray:
+        weights = targets.weigh(self.class_weight, y, weight)
+        return np.ones(len(targets.known)) if weights is None else weights
+
+    def _settle(self, rows: Rows) -> dict[str, Any]:
+        assert rows.class_weight is not None
+        weights = dict(enumerate(rows.class_weight.tolist()))
+        return {"classes": [*weights], "class_weight": weights}
+
+    def _list_others(self, rows: Rows) -> list[Any]:
+        return list_classifiers(len(rows), rows.X.shape[1], rows.n_told)
+
+    def _weigh(self, found: np.ndarray, rows: Rows, prior: np.ndarray, n_prior: float) -> None:
+        self.temperature_ = 1.0
+        if rows.weigh_nothing:
+            return
+        codes, weight = rows.y, rows.full_weight
+        self.setting_weights_ = weigh(found, codes, weight, prior, n_prior)
+        mean = np.tensordot(self.setting_weights_, found, 1)
+        self.temperature_ = find_temperature(mean, codes, weight)
+        self.validation_loss_ = log_loss(heat(mean, self.temperature_), codes, weight)
+
+    def _keep(self, targets: Labels) -> None:
+        self.classes_ = targets.known
+
+    def _read(self, nets: Sequence[Any], outputs: Tensor) -> Tensor:
+        return probabilities(nets[0], outputs)
+
+    # -- prediction -----------------------------------------------------------------------------
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Predict the probability of each class.
@@ -404,21 +261,7 @@ class TabularMixupClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the columns are others, or hold another kind of thing.
         """
-        check_is_fitted(self)
-        rows = self._encoder.transform(self._check_X(X, reset=False))
-        tables = {0: rows, **{n: own.transform(rows) for n, own in self._bins.items()}}
-        settings = [self.settings_[i] for i in self.estimator_settings_]  # networks come first
-        n_bins = [own.get("bins", 0) for own in settings if isinstance(own, dict)]
-        nets, others = self.estimators_[: len(n_bins)], self.estimators_[len(n_bins) :]
-        self._stacks.update(nets, [str(n).encode() for n in n_bins])
-        mean = np.zeros((len(rows), len(self.classes_)))
-        for members, outputs in self._stacks.outputs(nets, lambda i: tables[n_bins[i]]):
-            # The last bits of the double precision in there tell the place of a row.
-            said = probabilities(nets[members[0]], outputs).float().cpu().numpy()
-            mean += (said * self.estimator_weights_[members, None]).sum(axis=1)
-        for other, weight in zip(others, self.estimator_weights_[len(nets) :], strict=True):
-            mean += weight * tell(other, rows, mean.shape[1]).astype(np.float32)
-        return heat(check_outputs(mean), self.temperature_)
+        return heat(self._average(X), self.temperature_)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the labels: those of the largest probability.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.base import clone, is_classifier
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     HistGradientBoostingClassifier,
@@ -19,7 +19,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import has_fit_parameter
 
-from sklearn_mixup._tabular.committee import MAX_SEED, Rows
+from sklearn_mixup._tabular.committee import MAX_SEED, tell
+from sklearn_mixup._tabular.rows import Rows
 
 # The leaves of a tree times the classes, at most: a forest of a large table would fill the memory.
 _MOST_LEAVES = 4000
@@ -28,7 +29,7 @@ _MOST_LEAVES = 4000
 _MOST_BOOSTED = 2000
 
 
-def list_others(n_rows: int, n_columns: int, n_classes: int) -> list[Any]:
+def list_classifiers(n_rows: int, n_columns: int, n_classes: int) -> list[Any]:
     """List the classifiers that stand beside the networks, if the user names none."""
     n_in_leaf = max(1, n_rows * n_classes // _MOST_LEAVES)
     others = [
@@ -43,19 +44,21 @@ def list_others(n_rows: int, n_columns: int, n_classes: int) -> list[Any]:
 
 
 def check_others(others: Sequence[Any], rows: Rows) -> None:
-    """Check the classifiers that the user names, before the networks take their time."""
+    """Check the estimators that the user names, before the networks take their time."""
+    kind, is_one, method = "classifiers", is_classifier, "predict_proba"
+    if rows.class_weight is None:
+        kind, is_one, method = "regressors", is_regressor, "predict"
     has_weights = np.ptp(rows.full_weight) > 0
     for other in others:
-        fits = not isinstance(other, type) and is_classifier(other)
-        if not (fits and hasattr(other, "predict_proba")):
+        if isinstance(other, type) or not (is_one(other) and hasattr(other, method)):
             raise ValueError(
-                "`others` must hold classifiers with predict_proba, not fitted, of scikit-learn or "
-                f"alike; got {other!r}. Name others, or give () for networks alone."
+                f"`others` must hold {kind} with {method}, not fitted, of scikit-learn or alike; "
+                f"got {other!r}. Name others, or give () for networks alone."
             )
         if has_weights and not has_fit_parameter(other, "sample_weight"):
             raise ValueError(
-                "`others` must hold classifiers that take `sample_weight` in fit where rows or "
-                f"classes have weights; {other!r} does not. Name others, or give no weights."
+                f"`others` must hold {kind} that take `sample_weight` in fit where rows or classes "
+                f"have weights; {other!r} does not. Name others, or give no weights."
             )
 
 
@@ -68,11 +71,11 @@ def fit_others(
     deadline: float | None = None,
     n_jobs: int | None = None,
 ) -> tuple[list[Any], np.ndarray]:
-    """Fit classifiers on all rows, and copies of them that tell what they say of rows left out.
+    """Fit estimators on all rows, and copies of them that tell what they say of rows left out.
 
     Parameters
     ----------
-    others : list of classifiers
+    others : list of estimators
         They are cloned.
     rows : Rows
         What they are fitted on.
@@ -80,18 +83,18 @@ def fit_others(
         The rows that each network leaves out. A copy is fitted without these, and tells of those of
         which no copy before it has told.
     rng : RandomState
-        Draws a seed for each classifier that takes one.
+        Draws a seed for each estimator that takes one.
     deadline : float, default=None
-        A time of ``time.perf_counter``: no copy is begun after it, and a classifier that lacks some
+        A time of ``time.perf_counter``: no copy is begun after it, and an estimator that lacks some
         is left out. So does Ctrl-C.
     n_jobs : int, default=None
         How many threads fit copies.
 
     Returns
     -------
-    others : list of classifiers
+    others : list of estimators
         Those fitted on all rows.
-    found : ndarray of shape (n_others, n_known, n_classes)
+    found : ndarray of shape (n_others, n_known, n_told)
         What their copies say of the rows that are left out by any, in order.
     """
     folds, known = [], np.array([], dtype=int)
@@ -103,11 +106,11 @@ def fit_others(
     everything = np.arange(len(rows))
     jobs = [(np.setdiff1d(everything, own), told) for own, told in folds] + [(everything, known)]
     fitted: list[Any] = []
-    found = np.zeros((len(others), len(rows), len(rows.class_weight)))
+    found = np.zeros((len(others), len(rows), rows.n_told))
     with warnings.catch_warnings():
         # What it says of rows left out tells whether a search for coefficients went far enough.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for other, proba in zip(others, found, strict=False):
+        for other, said in zip(others, found, strict=False):
             seeded = _seed(clone(other), rng)
             try:
                 copies = Parallel(n_jobs=n_jobs, prefer="threads")(
@@ -118,19 +121,9 @@ def fit_others(
             if any(copy is None for copy in copies):
                 break
             for copy, (_, told) in zip(copies, folds, strict=False):
-                proba[told] = tell(copy, rows.X[told], proba.shape[1])
+                said[told] = tell(copy, rows.X[told], rows.n_told)
             fitted.append(copies[-1])
     return fitted, found[: len(fitted), known]
-
-
-def tell(other: Any, X: np.ndarray, n_classes: int) -> np.ndarray:
-    """Predict probabilities of all classes, those included that a classifier has not seen.
-
-    In double precision: in single the last bits would tell how many rows there are beside a row.
-    """
-    proba = np.zeros((len(X), n_classes))
-    proba[:, other.classes_] = other.predict_proba(X.astype(np.float64))
-    return proba
 
 
 def _fit(other: Any, rows: Rows, deadline: float | None) -> Any:
@@ -139,12 +132,12 @@ def _fit(other: Any, rows: Rows, deadline: float | None) -> Any:
         return None
     weight = rows.full_weight
     if (weight == weight[0]).all():
-        return clone(other).fit(rows.X, rows.codes)
-    return clone(other).fit(rows.X, rows.codes, sample_weight=weight / weight.mean())
+        return clone(other).fit(rows.X, rows.y)
+    return clone(other).fit(rows.X, rows.y, sample_weight=weight / weight.mean())
 
 
 def _seed(other: Any, rng: np.random.RandomState) -> Any:
-    """Give a classifier a seed of its own wherever it takes one and has none."""
+    """Give an estimator a seed of its own wherever it takes one and has none."""
     params = other.get_params()
     seeds = [name for name in sorted(params) if name.split("__")[-1] == "random_state"]
     return other.set_params(

@@ -15,7 +15,7 @@ from benchmarks.committee.recipes import LIBRARY, OTHERS, VARIANTS
 from benchmarks.committee.report import share_of_epochs, tell_shares
 from benchmarks.committee.runs import Scale, fit_library, list_tasks
 from sklearn_mixup import TabularMixupClassifier
-from sklearn_mixup._tabular.estimator import SETTINGS
+from sklearn_mixup._tabular.base import SETTINGS
 
 PARAMS = {"n_estimators": 3, "max_epochs": 3, "device": "cpu"}
 RECIPE = VARIANTS["reference"].settings
@@ -87,7 +87,7 @@ def test_epochs_count_whether_chosen_or_not(library):
 
 
 def test_bins_that_the_recipe_leaves_out_of_wide_tables_are_left_out_of_all_variants(monkeypatch):
-    monkeypatch.setattr("sklearn_mixup._tabular.estimator._MOST_BINNED", 5)
+    monkeypatch.setattr("sklearn_mixup._tabular.base._MOST_BINNED", 5)
     names = [*RECIPE, "bins_48"]
     fitted, _ = fit_library(load_table("wine"), 0, names, {**PARAMS, "n_estimators": 1})
     chosen = fitted.choose_among(names)
