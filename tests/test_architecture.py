@@ -29,6 +29,7 @@ LAYOUT = (
         "_net/targets",
         "_net/checks",
     ),
+    ("vicinities", "pairs"),
     (
         "_engine/capture",
         "_engine/kernel",
@@ -83,7 +84,15 @@ LAYOUT = (
 # The same for benchmarks/. Every folder that is not named here is an experiment.
 BENCHMARKS = ("_nets", "_data", "_lab", "an experiment", "registry", "report", "all", "__main__")
 # These know nothing of scikit-learn and skorch.
-TORCH_ONLY = {"_one_pass", "_streams", "vicinal", "augmentation", "modules"}
+TORCH_ONLY = {
+    "_one_pass",
+    "_streams",
+    "vicinal",
+    "vicinities",
+    "pairs",
+    "augmentation",
+    "modules",
+}
 # What `import sklearn_mixup` may need. Anything else is imported by the function that uses it.
 DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
 # A file that nothing imports as it is loaded may need more.
