@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from sklearn.neighbors import KernelDensity
 
 from sklearn_mixup import pairs as module
 from sklearn_mixup.pairs import PAIRS, different_class, near_target, nearest, same_class
@@ -280,15 +281,32 @@ def probabilities_of(y, bandwidth):
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 1), (6, 3)])
-@pytest.mark.parametrize("bandwidth", [0.5, 0.8])
+@pytest.mark.parametrize("bandwidth", [0.3, 1.0])
 def test_near_targets_are_as_likely_as_the_kernel_says(shape, bandwidth):
-    # 36 tests in all at level 1e-5.
-    y = rows_of(shape, seed=8)
-    y = y * 1.5 / torch.cdist(y.view(6, -1), y.view(6, -1)).max()
-    probabilities = probabilities_of(y, bandwidth)
-    assert probabilities.min() < probabilities.max() / 2
-    counts = count_pairs(partial(near_target, bandwidth=bandwidth), None, y, n_draws=50_000)
-    assert_rate(counts, probabilities)
+    y, n_numbers = rows_of(shape, seed=8), 10_000
+    # Of numbers on a grid each row has as many as it is likely, to one.
+    grid = (torch.arange(n_numbers, dtype=torch.float64) + 0.5) / n_numbers
+    each = y.expand(n_numbers, *shape), grid.unsqueeze(1).expand(-1, 6)
+    partner = near_target(None, *each, bandwidth=bandwidth).numpy()
+    shares = [np.bincount(partner[:, i], minlength=6) / n_numbers for i in range(6)]
+    assert abs(shares - probabilities_of(y, bandwidth)).max() < 1.001 / n_numbers
+
+
+@pytest.mark.parametrize("shape", [(16, 1), (16, 3)])
+@pytest.mark.parametrize("bandwidth", [0.1, 0.5, 5.0])
+def test_near_targets_are_those_of_the_released_c_mixup_for_the_same_numbers(shape, bandwidth):
+    # As `get_mixup_sample_rate` and `get_batch_kde_mixup_idx` there: rates by scikit-learn's
+    # KernelDensity of one row, and numpy's choice by them.
+    y = rows_of(shape)
+    for seed in range(20):
+        uniform = torch.from_numpy(np.random.RandomState(seed).random_sample(16))
+        partner = near_target(None, y[None], uniform[None], bandwidth=bandwidth)
+        theirs, expected = np.random.RandomState(seed), []
+        for own in y:
+            kernel = KernelDensity(kernel="gaussian", bandwidth=bandwidth).fit(own.view(1, -1))
+            rates = np.exp(kernel.score_samples(y))
+            expected.append(theirs.choice(16, p=rates / rates.sum()))
+        assert partner[0].tolist() == expected
 
 
 def test_the_default_bandwidth_is_half_a_unit_of_the_targets():

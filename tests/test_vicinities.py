@@ -1,6 +1,7 @@
 """The mathematics of vicinities. Statistical tests state their error rate at the fixed seeds."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from scipy import stats
 from torch import nn
 from torch.testing import assert_close
 
+from benchmarks._nets.vision import import_torchvision
 from sklearn_mixup.vicinal import mix, sample_lam, sample_partner
 from sklearn_mixup.vicinities import (
     VICINITIES,
+    box_of,
     cutmix,
     lam_of_box,
     mix_inputs,
@@ -333,3 +336,100 @@ def test_the_weight_that_comes_back_mixes_one_hot_targets_too(vicinity):
     _, lam = vicinity(X, **drawn)
     y_mixed = mix(y, drawn["partner"], lam=lam)
     assert_close(y_mixed.sum(1), torch.ones(20, dtype=torch.float64))
+
+
+# -- beside torchvision and timm ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def others():
+    """Import torchvision's transforms and timm's Mixup, or skip."""
+    try:
+        import_torchvision()
+    except ImportError:
+        pytest.skip("needs torchvision and timm")
+    timm = pytest.importorskip("timm.data.mixup")
+    return SimpleNamespace(v2=pytest.importorskip("torchvision.transforms.v2"), timm=timm)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 12)])
+def test_a_box_is_that_of_torchvision_for_the_same_draws(others, size):
+    height, width = size
+    cutmix_of_torchvision = others.v2.CutMix(num_classes=3)
+    X, y = rows_of((5, 2, *size)), torch.tensor([0, 1, 2, 1, 0])
+    partner = torch.arange(5).roll(1)
+    for seed in range(50):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            expected, y_expected = cutmix_of_torchvision(X, y)
+            torch.manual_seed(seed)
+            drawn = cutmix_of_torchvision._dist.sample(())
+            across, down = torch.randint(width, size=(1,)), torch.randint(height, size=(1,))
+        place = torch.cat([(down + 0.5) / height, (across + 0.5) / width])
+        X_mixed, lam = cutmix(X, partner, lam=drawn.squeeze().double(), place=place)
+        assert torch.equal(X_mixed, expected)
+        y_mixed = mix(nn.functional.one_hot(y, 3).float(), partner, lam=lam)
+        assert_close(y_mixed, y_expected)
+
+
+def test_mixup_is_that_of_torchvision_for_the_same_draws(others):
+    X, y = rows_of((5, 2, 4, 4)), torch.tensor([0, 1, 2, 1, 0])
+    mixup_of_torchvision = others.v2.MixUp(num_classes=3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        expected, y_expected = mixup_of_torchvision(X, y)
+        torch.manual_seed(0)
+        drawn = mixup_of_torchvision._dist.sample(()).squeeze()
+    drawn = {"partner": torch.arange(5).roll(1), "lam": drawn, "place": torch.rand(2)}
+    X_mixed, lam = mixup(X, **drawn)
+    assert_close(X_mixed, expected)
+    assert_close(mix(nn.functional.one_hot(y, 3).float(), drawn["partner"], lam=lam), y_expected)
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+@pytest.mark.parametrize("mode", ["batch", "elem"])
+def test_rows_and_targets_are_those_of_timm_for_the_same_draws(others, kind, mode, monkeypatch):
+    boxes, module = [], others.timm
+    find_box = module.cutmix_bbox_and_lam
+
+    def watched(*args, **kwargs):
+        box, lam = find_box(*args, **kwargs)
+        boxes.append(torch.tensor([int(edge) for edge in box]))
+        return box, lam
+
+    monkeypatch.setattr(module, "cutmix_bbox_and_lam", watched)
+    alphas = {"mixup_alpha": 1.0 * (kind == "mixup"), "cutmix_alpha": 1.0 * (kind == "cutmix")}
+    theirs = module.Mixup(**alphas, mode=mode, label_smoothing=0.0, num_classes=3)
+    X, y, partner = rows_of((6, 2, 9, 7)), torch.arange(6) % 3, torch.arange(6).flip(0)
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    expected, y_expected = theirs(X.clone(), y)
+    np.random.seed(0)  # noqa: NPY002
+    drawn, _ = theirs._params_per_batch() if mode == "batch" else theirs._params_per_elem(6)
+    np.random.set_state(state)  # noqa: NPY002
+    if kind == "mixup":
+        X_mixed, lam = mixup(X, partner, lam=torch.as_tensor(drawn), place=torch.rand(2))
+    else:
+        box = torch.stack(boxes, 1).squeeze(1)
+        X_mixed, lam = paste(X, partner, box=box), lam_of_box(box, 9, 7)
+    assert_close(X_mixed, expected)
+    one_hot = nn.functional.one_hot(y, 3).double()
+    assert_close(mix(one_hot, partner, lam=lam).float(), y_expected.float())
+
+
+def test_a_box_is_that_of_timm_for_the_same_draws_but_for_odd_sides(others):
+    height, width = 12, 16
+    for seed in range(100):
+        lam = sample_lam(1.0, rng=rng(seed))
+        state = np.random.get_state()  # noqa: NPY002
+        np.random.seed(seed)  # noqa: NPY002
+        expected = others.timm.rand_bbox((3, height, width), lam.item())
+        np.random.seed(seed)  # noqa: NPY002
+        down, across = np.random.randint(height), np.random.randint(width)  # noqa: NPY002
+        np.random.set_state(state)  # noqa: NPY002
+        place = torch.tensor([(down + 0.5) / height, (across + 0.5) / width])
+        box = box_of(place, lam, height, width).tolist()
+        ratio = math.sqrt(1 - lam)
+        # Later versions of timm give a box of an odd side one more line at its end.
+        more = [0, int(height * ratio) % 2, 0, int(width * ratio) % 2]
+        assert all(0 <= e - o <= m for e, o, m in zip(expected, box, more, strict=True))
