@@ -13,6 +13,7 @@ from benchmarks import (
     gan,
     imagenet,
     peers,
+    regression,
     speech,
     speed,
     steps,
@@ -25,13 +26,23 @@ from benchmarks._lab.experiment import Experiment
 # In the paper's order, then what is not in it.
 _MODULES = (
     *(toy, between, imagenet, cifar, speech, corrupted, adversarial, tabular, gan),
-    *(calibration, peers, committee, defaults, variants, steps, speed),
+    *(calibration, peers, regression, committee, defaults, variants, steps, speed),
 )
 EXPERIMENTS: dict[str, Experiment] = {it.EXPERIMENT.name: it.EXPERIMENT for it in _MODULES}
 # In the order of `all`: after minutes the report is worth a look.
 QUICK_FIRST = (
     *("toy", "tabular", "calibration", "imagenet", "between", "speech", "adversarial", "cifar"),
-    *("corrupted", "steps", "defaults", "variants", "committee", "peers", "gan", "speed"),
+    *(
+        "corrupted",
+        "steps",
+        "defaults",
+        "variants",
+        "committee",
+        "regression",
+        "peers",
+        "gan",
+        "speed",
+    ),
 )
 
 

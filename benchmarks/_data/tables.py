@@ -29,7 +29,11 @@ TITLES |= {"breast_cancer": "Breast Cancer", "digits": "Digits", "wine": "Wine"}
 FIRST_TABLES = tuple(TITLES)
 TITLES |= mixed.TITLES
 # Tables whose target is a number, for the experiments on these alone.
-NUMERIC_TITLES = numeric.TITLES | {"california_4000": "California, 4000 rows"}
+NUMERIC_TITLES = {
+    "california_housing": numeric.TITLES["california_housing"],
+    "california_4000": "California, 4000 rows",
+} | numeric.TITLES
+ALL_TITLES = TITLES | NUMERIC_TITLES
 # What is a part of a larger one: its name, and so many of its rows, the same ones always.
 _PARTS = {
     "adult": ("adult", 4000),
@@ -52,12 +56,17 @@ class Table:
     nominal: tuple[str, ...]
     source: str
 
+    @property
+    def kind(self) -> str:
+        """What learns from it, by the last word of its name: Classifier or Regressor."""
+        return "Regressor" if self.y.dtype.kind == "f" else "Classifier"
+
 
 @functools.cache
 def load_table(name: str, data_home: str | None = None) -> Table:
     """Load a table that is on this machine, once in each process, or raise OSError.
 
-    `name` is a key of `TITLES` or `NUMERIC_TITLES`; `data_home` is that of `uci.fetch_abalone`.
+    `name` is a key of `ALL_TITLES`; `data_home` is that of `uci.fetch_abalone`.
     """
     if name in SHIPPED:
         bunch = SHIPPED[name](as_frame=True)
@@ -107,8 +116,7 @@ def find_tables(
 
 def missing_tables_note(missing: Sequence[str]) -> str:
     """Say which tables are left out and how to get them."""
-    titles = TITLES | NUMERIC_TITLES
-    names = ", ".join(titles[name] for name in missing)
+    names = ", ".join(ALL_TITLES[name] for name in missing)
     return (
         f"Not on this machine, and left out: {names}. To have them too, start again "
         "with --download, which gets them from where they are published, or let the environment "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,9 @@ from benchmarks._lab.outcome import Note
 from benchmarks._lab.tell import made_with
 
 
-def add_table_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--tables``, ``--data-home`` and ``--download``."""
-    add_tables(parser, TITLES)
+def add_table_options(parser: argparse.ArgumentParser, names: Iterable[str] = TITLES) -> None:
+    """Add ``--tables``, for those of these names, ``--data-home`` and ``--download``."""
+    add_tables(parser, names)
     add_data_options(parser, "uci/...", download="missing tables from where they are published")
 
 

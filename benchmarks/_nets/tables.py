@@ -55,6 +55,8 @@ DEFAULTS = {
 }
 
 
-def describe_defaults(*names: str) -> dict[str, Any]:
-    """Give defaults of MixupClassifier as JSON can hold them."""
-    return {name: getattr(DEFAULTS[name], "__name__", DEFAULTS[name]) for name in names}
+def describe_defaults(*names: str, of: Any = MixupClassifier) -> dict[str, Any]:
+    """Give defaults of a class of nets as JSON can hold them."""
+    parameters = inspect.signature(of).parameters
+    defaults = {name: parameters[name].default for name in names}
+    return {name: getattr(it, "__name__", it) for name, it in defaults.items()}

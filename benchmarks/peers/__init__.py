@@ -27,15 +27,16 @@ References
 
 from __future__ import annotations
 
-import argparse
 from functools import partial
 
 from benchmarks._data.tables import TITLES
 from benchmarks._lab.experiment import Experiment, Part, Request
-from benchmarks._lab.tables import add_table_options, plan_tables
-from benchmarks.peers.methods import FULL, METHODS, TINY, absent_packages
-from benchmarks.peers.report import absent_note, tell
-from benchmarks.peers.runs import KEY, Scale, list_tasks
+from benchmarks._lab.methods.experiment import add_options, find_device, plan_methods
+from benchmarks._lab.methods.method import FULL, TINY
+from benchmarks._lab.methods.runs import Scale
+from benchmarks.peers.methods import METHODS
+from benchmarks.peers.report import tell
+from benchmarks.peers.runs import run_method
 
 _SCALES = {
     "smoke": Scale(2, ("iris", "breast_cancer"), TINY),
@@ -44,28 +45,8 @@ _SCALES = {
 }
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    told = "; ".join(f"{slug}: {method.title}" for slug, method in METHODS.items())
-    parser.add_argument("--methods", nargs="+", choices=list(METHODS), metavar="NAME", help=told)
-    add_table_options(parser)
-
-
 def _plan(request: Request) -> list[Part]:
-    asked = request.args.methods or METHODS
-    wanted = [method for method in METHODS if method in asked]
-    methods = [method for method in wanted if not absent_packages(method)]
-    absent = [method for method in wanted if method not in methods]
-    if not methods:
-        raise SystemExit(absent_note(absent))
-    scale, missing, where = plan_tables(request, n_splits="seeds")
-    tasks = list_tasks(scale, methods, **where)
-    told = partial(tell, budget=scale.budget, absent=absent, missing=missing)
-    return [Part("peers", KEY, {"": tasks}, told)]
-
-
-def _find_device(device: str) -> str:
-    # Times are compared with those of methods that have no use for a GPU.
-    return "cpu" if device == "auto" else device
+    return plan_methods(request, "peers", METHODS, run_method, tell)
 
 
 EXPERIMENT = Experiment(
@@ -76,7 +57,7 @@ EXPERIMENT = Experiment(
     small_takes="three hours",
     doc=__doc__,
     scales=_SCALES,
-    options=_add_options,
+    options=partial(add_options, methods=METHODS, tables=TITLES),
     plan=_plan,
-    device=_find_device,
+    device=find_device,
 )

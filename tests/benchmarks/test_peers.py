@@ -1,4 +1,4 @@
-"""Peers: statistics against closed forms and the literature, the runs, and honest sentences."""
+"""Peers: the runs, and honest sentences."""
 
 import json
 import os
@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -22,160 +22,50 @@ from sklearn.pipeline import make_pipeline
 from benchmarks.__main__ import main
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import (
-    TITLES,
     Table,
     as_categories,
     load_table,
     make_preprocessor,
 )
+from benchmarks._lab.methods import method as methods
+from benchmarks._lab.methods import report as lab_report
+from benchmarks._lab.methods import results
+from benchmarks._lab.methods.anchors import WIDE
+from benchmarks._lab.methods.figures import plot, plot_ranks
+from benchmarks._lab.methods.method import FULL, TINY
+from benchmarks._lab.methods.runs import Scale, list_tasks
 from benchmarks._lab.runs import environment
 from benchmarks._lab.scores import measure
-from benchmarks.peers import methods, report
-from benchmarks.peers.anchors import WIDE
+from benchmarks.peers import report
 from benchmarks.peers.conclusions import conclude
-from benchmarks.peers.figures import plot, plot_ranks
-from benchmarks.peers.methods import FULL, METHODS, TINY, absent_packages
-from benchmarks.peers.results import OURS, collect
-from benchmarks.peers.runs import Scale, list_tasks, run_method
-from benchmarks.peers.statistics import (
-    Ranks,
-    averages,
-    by_table_and_split,
-    compare,
-    critical_difference,
-    detectable,
-    power,
-    rank,
-)
+from benchmarks.peers.methods import METHODS
+from benchmarks.peers.results import CONTEST, OURS
+from benchmarks.peers.runs import run_method
 from sklearn_mixup import FusedBaggingClassifier, MixupClassifier
+from tests.benchmarks import made_up_runs
 
 needs_peers = pytest.mark.skipif(
-    any(map(absent_packages, METHODS)), reason="not all packages of the extra peers are installed"
+    any(method.absent_packages() for method in METHODS.values()),
+    reason="not all packages of the extra peers are installed",
 )
 FAST = ["mixup", "erm_ensemble", "mlp", "hist_gb", "forest", "prior"]
 OTHERS = ["catboost", "lightgbm", "realmlp", "tabm"]
 
 
-def make_runs(
-    errors: dict[str, float], *, tables=("iris", "wine", "breast_cancer"), spread=0.0, n_splits=4
-) -> pd.DataFrame:
+def make_runs(errors, tables=("iris", "wine", "breast_cancer"), **options) -> pd.DataFrame:
     """Make up runs; a method's error is the same on all tables, but for a spread between them."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for table in tables:
-        for method, error in errors.items():
-            at_table = error + spread * rng.normal()
-            for split in range(n_splits):
-                value = at_table + 0.001 * rng.normal()
-                rows.append(
-                    {"table": table, "method": method, "split": split, "n_unseen": 0}
-                    | {"test_error": value, "log_loss": 3 * value, "brier": value, "ece": value}
-                    | {"fit_time_s": 9.0, "fit_cpu_s": 2.0, "predict_time_s": 0.01}
-                    | {"roc_auc": 1 - value if table == "breast_cancer" else np.nan}
-                )
-    return pd.DataFrame(rows)
+
+    def measure(table, value):
+        told = dict.fromkeys(("test_error", "brier", "ece"), value) | {"log_loss": 3 * value}
+        return told | {
+            "n_unseen": 0,
+            "roc_auc": 1 - value if table == "breast_cancer" else np.nan,
+        }
+
+    return made_up_runs.make_runs(errors, measure, tables=tables, **options)
 
 
-# -- statistics ---------------------------------------------------------------------------------
-
-
-def test_a_difference_is_paired_and_has_tables_and_splits_as_units():
-    runs = make_runs({"mixup": 0.2, "erm_ensemble": 0.25}, spread=0.02).sample(
-        frac=1, random_state=0
-    )
-    values = by_table_and_split(runs, "test_error")
-    difference = compare(values, "mixup", "erm_ensemble")
-    wide = runs.pivot(index=["table", "split"], columns="method", values="test_error")
-    gap = wide["mixup"] - wide["erm_ensemble"]
-    tables, splits = gap.groupby("table").mean(), gap.groupby("split").mean()
-    assert difference.mean == pytest.approx(gap.mean())
-    assert difference.over_tables == pytest.approx(tables.sem())
-    assert difference.over_splits == pytest.approx(splits.sem())
-    assert difference.over_tables > 3 * difference.over_splits
-    assert difference.p_value == pytest.approx(stats.ttest_1samp(tables, 0).pvalue)
-    assert difference.p_wilcoxon == pytest.approx(stats.wilcoxon(tables).pvalue)
-    assert difference.by_table.index.tolist() == [t for t in TITLES if t in set(runs["table"])]
-
-
-def test_methods_that_are_alike_are_not_told_apart():
-    runs = make_runs({"mixup": 0.2})
-    values = by_table_and_split(pd.concat([runs, runs.assign(method="erm_ensemble")]), "ece")
-    difference = compare(values, "mixup", "erm_ensemble")
-    assert (difference.mean, difference.over_tables) == (0, 0)
-    assert (difference.p_value, difference.p_wilcoxon) == (1, 1)
-
-
-def test_one_table_has_no_standard_error_over_tables():
-    values = by_table_and_split(
-        make_runs({"mixup": 0.2, "erm_ensemble": 0.3}, tables=["iris"]), "ece"
-    )
-    difference = compare(values, "mixup", "erm_ensemble")
-    assert np.isnan([difference.over_tables, difference.p_value, difference.p_wilcoxon]).all()
-    assert difference.over_splits > 0
-
-
-def test_the_average_has_the_standard_error_of_means_over_tables():
-    runs = make_runs({"mixup": 0.2, "erm_ensemble": 0.3}, spread=0.05)
-    found = averages(by_table_and_split(runs, "test_error")).loc["mixup"]
-    by_split = runs[runs["method"] == "mixup"].groupby("split")["test_error"].mean()
-    assert found.tolist() == pytest.approx([by_split.mean(), by_split.sem()])
-
-
-def test_a_run_that_is_missing_is_an_error():
-    with pytest.raises(ValueError, match=r"table and split .* each method; .*'iris', 0"):
-        collect(make_runs({"mixup": 0.2, "erm_ensemble": 0.3}).iloc[1:])
-
-
-@pytest.mark.parametrize(("true", "n"), [(0.0, 5), (1.0, 10), (3.0, 10), (2.0, 4)])
-def test_power_is_the_share_of_drawn_samples_that_the_t_test_finds(true, n):
-    rng = np.random.default_rng(0)
-    # Differences of unit standard error: a standard deviation of sqrt(n).
-    drawn = rng.normal(true, np.sqrt(n), size=(20_000, n))
-    share = (stats.ttest_1samp(drawn, 0, axis=1).pvalue < 0.05).mean()
-    assert power(true, 1.0, n) == pytest.approx(share, abs=4 * 0.5 / np.sqrt(20_000))
-
-
-@pytest.mark.parametrize("n", [2, 3, 10, 30])
-def test_what_is_detectable_is_found_in_80_percent(n):
-    assert power(detectable(0.7, n), 0.7, n) == pytest.approx(0.8)
-
-
-def test_power_of_a_far_difference_is_one():
-    assert power(50.0, 1.0, 10) == pytest.approx(1.0)  # stats.nct would be NaN
-
-
-def test_critical_difference_is_that_of_demsars_tables():
-    # Table 5a of Demsar 2006: q at 5 % for 2, 3, 5 and 10 methods.
-    for n_methods, q in {2: 1.960, 3: 2.343, 5: 2.728, 10: 3.164}.items():
-        expected = q * np.sqrt(n_methods * (n_methods + 1) / (6 * 20))
-        assert critical_difference(n_methods, 20) == pytest.approx(expected, rel=1e-3)
-
-
-def test_ranks_share_ties_and_the_friedman_test_is_scipys():
-    index = pd.MultiIndex.from_product([["iris", "wine", "digits"], [0]], names=["table", "split"])
-    rows = [[0.1, 0.1 + 1e-15, 0.3], [0.1, 0.2, 0.3], [0.3, 0.1, 0.2]]
-    values = pd.DataFrame(rows, index=index, columns=["mlp", "forest", "erm_ensemble"])
-    ranks = rank(values)
-    # Ranks (1.5, 1.5, 3), (1, 2, 3) and (3, 1, 2).
-    assert ranks.mean.to_dict() == pytest.approx(
-        {"forest": 1.5, "mlp": 5.5 / 3, "erm_ensemble": 8 / 3}
-    )
-    expected = stats.friedmanchisquare(*values.round(12).to_numpy().T).pvalue
-    assert ranks.p_value == pytest.approx(expected)
-
-
-def test_methods_that_tie_everywhere_have_no_ranks_to_test():
-    alike = pd.concat([make_runs({"mlp": 0.2}).assign(method=name) for name in "abc"])
-    ranks = rank(by_table_and_split(alike, "test_error"))
-    assert ranks.p_value == 1
-    assert ranks.groups() == [("a", "c")]
-
-
-def test_groups_join_what_is_within_reach_and_leave_out_groups_inside_others():
-    mean = pd.Series({"a": 1.0, "b": 1.8, "c": 3.0, "d": 3.9, "e": 7.0})
-    assert Ranks(mean, 0.0, 2.0, 10).groups() == [("a", "c"), ("c", "d")]
-    assert Ranks(mean, 0.0, 0.5, 10).groups() == []
-    assert Ranks(mean, 0.0, 9.0, 10).groups() == [("a", "e")]
+collect = partial(results.collect, CONTEST)
 
 
 # -- methods ------------------------------------------------------------------------------------
@@ -286,7 +176,8 @@ def test_a_method_that_fails_is_named(monkeypatch):
 
 def make_plan(names=FAST, budget=FULL, versions=environment("cpu")):  # noqa: B008
     scale = Scale(2, ("iris", "digits"), budget)
-    return list_tasks(scale, names, device="cpu", versions=versions, data_home=None)
+    where = {"device": "cpu", "versions": versions, "data_home": None}
+    return list_tasks(run_method, METHODS, scale, names, **where)
 
 
 def test_plan_has_every_run_once_and_whole_splits_first():
@@ -328,7 +219,7 @@ def test_each_installed_method_runs_on_each_table_and_split(smoke_of):
         assert f"## {heading}" in page
     assert page.index("(peers.png)") < page.index("(peers_ranks.png)")
     runs = pd.read_csv(smoke_of("peers") / "peers.csv")
-    there = [method for method in METHODS if not absent_packages(method)]
+    there = [method for method in METHODS if not METHODS[method].absent_packages()]
     assert len(runs) == 2 * 2 * len(there)
     assert set(runs["method"]) == set(there)
     assert runs["roc_auc"].notna().tolist() == (runs["table"] == "breast_cancer").tolist()
@@ -343,7 +234,7 @@ def test_nothing_unasked_appears_and_the_working_folder_stays_empty(tmp_path):
     # A process of its own: Lightning has other loggers where pytest has set up its own.
     code = (
         "from benchmarks.peers.runs import run_method;"
-        "from benchmarks.peers.methods import TINY;"
+        "from benchmarks._lab.methods.method import TINY;"
         f"[run_method('iris', method, 0, budget=TINY, device='cpu', data_home=None)"
         f" for method in {OTHERS}]"
     )
@@ -364,14 +255,7 @@ def test_nothing_unasked_appears_and_the_working_folder_stays_empty(tmp_path):
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_takes_a_table_with_missing_numbers_codes_and_words(method, monkeypatch):
     rng = np.random.default_rng(0)
-    X = pd.DataFrame(
-        {
-            "number": rng.normal(size=80),
-            "empty": np.where(rng.random(80) < 0.9, np.nan, 1.0),
-            "code": rng.choice([0.0, 1.0, 2.0, np.nan], 80),
-            "word": pd.Categorical(rng.choice(["a", "b", None], 80)),
-        }
-    )
+    X = made_up_runs.make_features(rng)
     table = Table("made up", X, (X["number"] > 0).to_numpy().astype(int), ("code", "word"), "")
     monkeypatch.setattr("benchmarks.peers.runs.load_table", lambda *_: table)
     found = run_method("made up", method, 0, budget=TINY, device="cpu", data_home=None)
@@ -426,7 +310,7 @@ def test_what_was_asked_and_holds_is_said():
     assert floors.endswith("Asked was none. This holds.")
     assert "takes 1.00 of the fit time of TabM-D" in time_
     assert time_.endswith("This does not hold.")
-    assert trees.startswith("On none of 3 tables do trees err less")
+    assert trees == "Trees err less than TabularMixup on none of 3 tables."
     assert ranks.endswith("Asked was that TabularMixup is first. This holds.")
 
 
@@ -529,7 +413,7 @@ def test_methods_that_are_alike_err_as_often():
 def test_tables_name_each_pair_and_bold_the_lowest():
     errors = {OURS: 0.1, "ensemble_skrub": 0.2, "realmlp": 0.2, "mixup": 0.2}
     results = collect(make_runs(errors))
-    written = dict(report.tables(results))
+    written = dict(lab_report.tables(results))
     pairs = written["Differences, paired by table and split"]
     assert pairs["compared"].tolist() == [
         "TabularMixup - RealMLP-TD",
@@ -554,7 +438,7 @@ def test_tables_name_each_pair_and_bold_the_lowest():
 
 def test_tables_of_many_classes_have_no_roc_auc():
     results = collect(make_runs({"mixup": 0.2, "mlp": 0.1}, tables=("iris", "wine")))
-    assert "ROC AUC" not in dict(report.tables(results))["Means over 2 tables"]
+    assert "ROC AUC" not in dict(lab_report.tables(results))["Means over 2 tables"]
 
 
 @pytest.mark.parametrize("names", [["mlp"], [OURS, "forest"], list(METHODS)])
@@ -564,6 +448,6 @@ def test_figures_name_each_method_once(names):
     for ax in plot(results).axes:  # the base rates are far off
         assert sorted(text.get_text() for text in ax.texts) == sorted(titles - {"base rates"})
     if len(names) > 1:
-        for ax in plot_ranks(results.ranks).axes:
+        for ax in plot_ranks(results).axes:
             told = " ".join(text.get_text() for text in ax.texts)
             assert all(title in told for title in titles)

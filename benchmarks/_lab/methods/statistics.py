@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, stats
 
-from benchmarks._data.tables import TITLES
+from benchmarks._data.tables import ALL_TITLES
 from benchmarks._lab.compare import pair
 from benchmarks._lab.statistics import mean_and_standard_error, paired_difference
 from benchmarks._lab.tell import SIGNIFICANCE
@@ -19,11 +19,11 @@ _POWER = 0.8
 def by_table_and_split(runs: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Set the methods beside each other: a row for each table and split, a column for each method.
 
-    Tables and methods stand in the order of `TITLES` and of the runs.
+    Tables and methods stand in the order of `ALL_TITLES` and of the runs.
     """
     wide = pair(runs, measure, by=["table", "split"], columns="method", wanted=())
     found = wide.index.unique("table")
-    tables = [name for name in TITLES if name in found]
+    tables = [name for name in ALL_TITLES if name in found]
     return wide.loc[tables, list(dict.fromkeys(runs["method"]))]
 
 

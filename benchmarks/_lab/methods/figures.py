@@ -1,9 +1,9 @@
-"""The figures of peers: error and log-loss against the time of the fit, and mean ranks."""
+"""The figures of methods: two measures against the time of the fit, and mean ranks."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -23,9 +23,9 @@ from benchmarks._lab.figures import (
     keep_quiet,
     new_figure,
 )
-from benchmarks.peers.methods import METHODS, title_of
-from benchmarks.peers.results import MEASURES, OURS, Results
-from benchmarks.peers.statistics import Ranks, compare
+from benchmarks._lab.methods.method import Method
+from benchmarks._lab.methods.results import Contest, Results
+from benchmarks._lab.methods.statistics import Ranks, compare
 
 # Warm for ours, cold for the others.
 FAMILIES = {
@@ -42,19 +42,20 @@ _ANGLES = (0, 180, 90, 270, 35, 145, 325, 215)
 _SIDES = {"left": 0.0, "center": 0.5, "right": 1.0}
 
 
-def _colour(method: str) -> str:
+def _colour(method: Method) -> str:
     """Choose the colour of a method."""
-    return FAMILIES[METHODS[method].family][1]
+    return FAMILIES[method.family][1]
 
 
-# -- error and log-loss against time --------------------------------------------------------------
+# -- measures against time ------------------------------------------------------------------------
 
 
 def plot(results: Results) -> Any:
-    """Draw test error, and beside it log-loss, against the time of the fit.
+    """Draw the two main measures beside each other, against the time of the fit.
 
-    Bars are standard errors of the difference from the ensemble, tables as units.
+    Bars are standard errors of the difference from ours, tables as units.
     """
+    contest = results.contest
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = new_figure(10, 5.2)
@@ -62,30 +63,33 @@ def plot(results: Results) -> Any:
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(1, 2)
     points = {}
-    for ax, name in zip(axes, ("test_error", "log_loss"), strict=True):
+    for ax, name in zip(axes, contest.main, strict=True):
         y, error = results.averages[name]["mean"], _errors(results, name)
-        frame = MEASURES[name].factor * pd.DataFrame({"y": y, "error": error})
+        frame = contest.measures[name].factor * pd.DataFrame({"y": y, "error": error})
         # The base rates are far off: they would leave no room for the others.
-        shown = [method for method in results.methods if METHODS[method].family != "base"]
+        shown = [it for it in results.methods if contest.methods[it].family != "base"]
         points[ax] = frame.assign(x=results.seconds()).loc[shown or results.methods]
-        _plot_points(ax, points[ax])
-        told = f"{MEASURES[name].heading} (mean of {len(results.tables)} tables)"
+        _plot_points(ax, points[ax], contest)
+        told = f"{contest.measures[name].heading} (mean of {len(results.tables)} tables)"
         ax.set_title(told, fontsize=11)
     told = "Fit time in seconds of one processor (geometric mean, log scale)."
     if len(results.methods) > 1 and len(results.tables) > 1:
-        told += f" Bars: standard error of the difference from {title_of(_reference(results))}."
+        told += (
+            f" Bars: standard error of the difference from {contest.title(_reference(results))}."
+        )
     figure.supxlabel(told, fontsize=10)
     add_legend(figure, loc="outside upper center", fontsize=10)
     canvas.draw()  # lays the panels out: only now is it known what overlaps
     figure.set_layout_engine("none")
     for ax, frame in points.items():
-        _label(ax, frame, canvas.get_renderer())
+        _label(ax, frame, contest, canvas.get_renderer())
     return figure
 
 
 def _reference(results: Results) -> str:
     """Choose the method that the others are compared with."""
-    return OURS if OURS in results.methods else results.methods[0]
+    ours = results.contest.ours
+    return ours if ours in results.methods else results.methods[0]
 
 
 def _errors(results: Results, name: str) -> pd.Series:
@@ -96,11 +100,11 @@ def _errors(results: Results, name: str) -> pd.Series:
     return pd.Series(errors, dtype=float).reindex(results.methods).fillna(0)
 
 
-def _plot_points(ax: Any, points: pd.DataFrame) -> None:
+def _plot_points(ax: Any, points: pd.DataFrame, contest: Contest) -> None:
     """Draw a point for each method, with its bar, family by family."""
     style = {"markersize": 8, "markeredgecolor": "white", "elinewidth": 1.1, "zorder": 3}
     for family, (label, colour, marker) in FAMILIES.items():
-        members = points[[METHODS[method].family == family for method in points.index]]
+        members = points[[contest.methods[it].family == family for it in points.index]]
         if len(members):
             style |= {"fmt": marker, "color": colour, "label": label}
             ax.errorbar(members["x"], members["y"], yerr=members["error"], **style)
@@ -127,7 +131,7 @@ def _set_limits(ax: Any, points: pd.DataFrame) -> None:
         axis.set_minor_formatter(NullFormatter())
 
 
-def _label(ax: Any, points: pd.DataFrame, renderer: Any) -> None:
+def _label(ax: Any, points: pd.DataFrame, contest: Contest, renderer: Any) -> None:
     """Write the name of each method beside its point, where it hides least."""
     from matplotlib.transforms import Bbox
 
@@ -144,8 +148,9 @@ def _label(ax: Any, points: pd.DataFrame, renderer: Any) -> None:
     # Those with the nearest neighbours first: the others find room anywhere.
     gaps = np.linalg.norm(places[:, None] - places, axis=2)
     for number in np.argsort(np.sort(gaps, axis=1)[:, min(1, len(places) - 1)], kind="stable"):
-        point, method = points.iloc[number], points.index[number]
-        text = _write(ax, point, method)
+        point, slug = points.iloc[number], points.index[number]
+        write = partial(_write, ax, point, contest.methods[slug], is_ours=slug == contest.ours)
+        text = write()
         size = text.get_window_extent(renderer).size + 4 * pixel
         text.remove()
         found = []
@@ -162,7 +167,7 @@ def _label(ax: Any, points: pd.DataFrame, renderer: Any) -> None:
             found.append((cost, offset, box))
         _, offset, box = min(found, key=itemgetter(0))
         taken.append(box)
-        _write(ax, point, method, offset)
+        write(offset)
 
 
 def _side(offset: tuple[float, float]) -> str:
@@ -172,12 +177,19 @@ def _side(offset: tuple[float, float]) -> str:
     return "left" if offset[0] > 0 else "right"
 
 
-def _write(ax: Any, point: pd.Series, method: str, offset: tuple[float, float] = (0.0, 0.0)) -> Any:
+def _write(
+    ax: Any,
+    point: pd.Series,
+    method: Method,
+    offset: tuple[float, float] = (0.0, 0.0),
+    *,
+    is_ours: bool,
+) -> Any:
     """Write a name at an offset in points, with a line to its point if it is far."""
     line = {"arrowstyle": "-", "color": _colour(method), "linewidth": 0.7, "shrinkB": 4}
-    font = {"size": 10, "weight": "bold"} if method == OURS else {"size": 9}
+    font = {"size": 10, "weight": "bold"} if is_ours else {"size": 9}
     return ax.annotate(
-        title_of(method),
+        method.title,
         (point["x"], point["y"]),
         offset,
         textcoords="offset points",
@@ -200,19 +212,20 @@ def _overlap(box: Any, other: Any) -> float:
 # -- ranks ----------------------------------------------------------------------------------------
 
 
-def plot_ranks(ranks: Mapping[str, Ranks]) -> Any:
-    """Draw the mean ranks of error and log-loss; bars join what is not told apart (Demsar 2006)."""
+def plot_ranks(results: Results) -> Any:
+    """Draw mean ranks by the main measures; bars join what is not told apart (Demsar 2006)."""
+    ranks, contest = results.ranks, results.contest
     n_methods = max(len(each.mean) for each in ranks.values())
     height = 1.9 + 0.14 * n_methods
     figure = new_figure(9, height * len(ranks))
     for ax, (name, each) in zip(figure.subplots(len(ranks), 1), ranks.items(), strict=True):
-        _plot_ranks(ax, each)
-        told = f"Mean rank of {MEASURES[name].name} over {each.n_tables} tables"
+        _plot_ranks(ax, each, contest)
+        told = f"Mean rank of {contest.measures[name].name} over {each.n_tables} tables"
         ax.set_title(told, fontsize=11)
     return figure
 
 
-def _plot_ranks(ax: Any, ranks: Ranks) -> None:
+def _plot_ranks(ax: Any, ranks: Ranks, contest: Contest) -> None:
     """Draw the axis of ranks, the names on both sides of it, and a bar for each group."""
     n_methods, groups = len(ranks.mean), ranks.groups()
     reach = ranks.critical_difference
@@ -233,15 +246,20 @@ def _plot_ranks(ax: Any, ranks: Ranks) -> None:
     below = 0.45 * len(groups) + 0.3
     n_left = -(-n_methods // 2)
     for number, (method, value) in enumerate(ranks.mean.items()):
-        title, rank = title_of(method), f"{value:.1f}"
+        title, rank = contest.title(method), f"{value:.1f}"
         if number < n_left:
             place, edge, gap, side, told = number + 1, 0.8, -0.08, "right", f"{title}  {rank}"
         else:
             place, edge, gap, side = n_methods - number, end + 0.2, 0.08, "left"
             told = f"{rank}  {title}"
         level = -below - 0.8 * place
-        ax.plot([value, value, edge], [0, level, level], color=_colour(method), linewidth=1.3)
-        weight = "bold" if method == OURS else "normal"
+        ax.plot(
+            [value, value, edge],
+            [0, level, level],
+            color=_colour(contest.methods[method]),
+            linewidth=1.3,
+        )
+        weight = "bold" if method == contest.ours else "normal"
         style = {"va": "center", "fontsize": 9.5, "weight": weight, "color": BLACK}
         ax.text(edge + gap, level, told, ha=side, **style)
     room = 0.32 * (end - 1)  # for the names

@@ -1,0 +1,1 @@
+"""Methods beside each other on tables: how they are made and run, compared, told and drawn."""
