@@ -35,6 +35,7 @@ LAYOUT = (
         "_engine/kernel",
         "_net/loading",
         "_net/memory",
+        "_net/mix_at",
         "_net/prediction",
         "_net/settings",
         "_net/validation",

@@ -125,6 +125,7 @@ TOUCHED = {
         "_backward_hooks",
         "_backward_pre_hooks",
         "_buffers",
+        "_compiled_call_impl",
         "_forward_hooks",
         "_forward_pre_hooks",
         "_load_from_state_dict",
