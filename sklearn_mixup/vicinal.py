@@ -346,7 +346,7 @@ def mixed_loss(
 
     Returns
     -------
-    Tensor of shape ()
+    Tensor of shape (), with the dtype of the losses
 
     Raises
     ------
@@ -363,6 +363,8 @@ def mixed_loss(
     True
     """
     own, other = criterion(y_pred, y), criterion(y_pred, y.index_select(0, partner))
+    if isinstance(lam, Tensor):
+        lam = lam.to(own.dtype)
     shared = not isinstance(lam, Tensor) or lam.ndim == 0
     if own.ndim == 0:
         if shared and weight is None:
@@ -373,8 +375,6 @@ def mixed_loss(
         )
     if weight is None:
         weight = own.new_ones(len(own))
-    if isinstance(lam, Tensor):
-        lam = lam.to(own.dtype)
     own, other = _row_means(own), _row_means(other)
     own_weight, other_weight = lam * weight, (1 - lam) * weight.index_select(0, partner)
     return (own_weight * own + other_weight * other).mean()

@@ -346,6 +346,15 @@ def test_losses_of_several_labels_are_averaged_over_the_row():
     assert_close(unreduced, nn.BCEWithLogitsLoss()(logits, mix(y, partner, lam=lam)))
 
 
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_loss_has_the_dtype_of_the_losses(reduction):
+    # A weight as `sample_lam` draws it is of float64, and of no axes as a mean is.
+    logits, y, (lam, partner) = rows_of((5, 4)).float(), targets_of(5), draw(5)
+    criterion = nn.CrossEntropyLoss(reduction=reduction)
+    for each in (0.3, lam[0]) if reduction == "mean" else (0.3, lam[0], lam):
+        assert mixed_loss(criterion, logits, y, partner, lam=each).dtype == torch.float32
+
+
 def test_a_mean_cannot_be_weighted_by_row():
     logits, y, (lam, partner) = rows_of((5, 4)), targets_of(5), draw(5)
     with pytest.raises(ValueError, match='reduction="none"'):
