@@ -49,6 +49,26 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         The closer to 0, the less is mixed; infinity gives ``lam = 1/2`` always.
     dropout : float in [0, 1), default=None
         Sets p of every dropout layer of the module. None leaves the module as it is.
+    vicinity : {"mixup", "cutmix", "input"} or callable, default="mixup"
+        What is done to a pair. "mixup" mixes inputs and targets; "cutmix" [2]_ pastes a box of one
+        picture into the other, and mixes targets by the share of the pixels; "input" mixes inputs
+        and takes the target of the nearer row. A function of your own has the signature of those
+        in :mod:`sklearn_mixup.vicinities`.
+    pairs : {"random", "same_class", "different_class", "nearest"} or callable, default="random"
+        Which rows of a minibatch are paired: a random permutation of it; rows of one class, or of
+        different ones (the likeliest classes of rows of probabilities, all labels of multilabel
+        rows); or a row with one of its `n_neighbors` nearest, by the inputs as numbers. A function
+        of your own has the signature of those in :mod:`sklearn_mixup.pairs`.
+    mix_at : "input" or list of str, default="input"
+        Where rows are mixed: as inputs, or as what a layer of the module puts out, one of those
+        named and drawn anew for each minibatch (manifold mixup [3]_), as in ``["input",
+        "hidden.0"]`` for the default module. Layers mix by `vicinity` "mixup".
+    erm_weight : float in [0, 1), default=0
+        Share of the plain loss in the objective, beside the mixed one (RegMixup [4]_): rows go
+        through the module as they are and mixed, in minibatches twice as long. RegMixup's weight
+        eta of the mixed loss is ``1 / erm_weight - 1``, but for the scale of the objective.
+    n_neighbors : int, default=5
+        Of how many nearest rows ``pairs="nearest"`` takes one.
     lam_per : {"minibatch", "sample"}, default="minibatch"
         Whether the rows of a minibatch share one ``lam``, as in the paper.
     erm_epochs : int, default=0
@@ -204,6 +224,12 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     ----------
     .. [1] Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR
        2018.
+    .. [2] Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
+       Features", ICCV 2019.
+    .. [3] Verma et al., "Manifold Mixup: Better Representations by Interpolating Hidden States",
+       ICML 2019.
+    .. [4] Pinto et al., "Using Mixup as a Regularizer Can Surprisingly Improve Accuracy and
+       Out-of-Distribution Robustness", NeurIPS 2022.
 
     Examples
     --------
@@ -231,6 +257,11 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         hidden_sizes: Any = None,
         alpha: float = 0.5,
         dropout: float | None = None,
+        vicinity: Any = "mixup",
+        pairs: Any = "random",
+        mix_at: Any = "input",
+        erm_weight: float = 0.0,
+        n_neighbors: int = 5,
         lam_per: str = "minibatch",
         erm_epochs: int = 0,
         early_stopping: bool = False,

@@ -45,6 +45,14 @@ class MixupRegressor(VicinalNet, NeuralNetRegressor):
         Concentration of Beta(alpha, alpha), dimensionless. 0 is ERM: nothing is drawn or mixed.
     dropout, lam_per, erm_epochs
         As of :class:`MixupClassifier`.
+    pairs : {"random", "target", "nearest"} or callable, default="random"
+        Which rows of a minibatch are paired. "target": the nearer the targets of two rows, the
+        likelier (C-Mixup [2]_); the others are as of :class:`MixupClassifier`.
+    bandwidth : float > 0, default=0.5
+        Of ``pairs="target"``: row j is the partner of row i with a probability in proportion to
+        ``exp(-||y_i - y_j||**2 / (2 * bandwidth**2))``, in standard deviations of y if `scale_y`.
+    vicinity, mix_at, erm_weight, n_neighbors
+        As of :class:`MixupClassifier`.
     early_stopping, validation_fraction, n_iter_no_change
         As of :class:`MixupClassifier`; the rows set aside are any.
     scale_y : bool, default=True
@@ -120,6 +128,7 @@ default="squared_error"
     ----------
     .. [1] Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR
        2018.
+    .. [2] Yao et al., "C-Mixup: Improving Generalization in Regression", NeurIPS 2022.
 
     Examples
     --------
@@ -149,6 +158,7 @@ default="squared_error"
     }
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **VicinalNet._parameter_constraints,
+        "bandwidth": [Interval(Real, 0, None, closed="neither")],
         "scale_y": ["boolean"],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
     }
@@ -160,6 +170,12 @@ default="squared_error"
         hidden_sizes: Any = None,
         alpha: float = 0.2,
         dropout: float | None = None,
+        vicinity: Any = "mixup",
+        pairs: Any = "random",
+        mix_at: Any = "input",
+        erm_weight: float = 0.0,
+        n_neighbors: int = 5,
+        bandwidth: float = 0.5,
         lam_per: str = "minibatch",
         erm_epochs: int = 0,
         early_stopping: bool = False,

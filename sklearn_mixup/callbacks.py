@@ -428,7 +428,7 @@ def _generators(net: Any) -> list[torch.Generator | Stream]:
     values = [value for _, value in sorted(net.get_params(deep=False).items())]
     values += [getattr(value, "generator", None) for value in values]  # of a sampler
     training = net._training_
-    own = [training.shuffle_stream, training.lam_stream, training.partner_stream]
+    own = training.streams
     values = [value for value in values if isinstance(value, torch.Generator)]
     return [*own, training.vicinal_rng, *values]
 

@@ -25,13 +25,21 @@ __all__ = ["Minibatches"]
 Rows = Any
 
 
-def map_tensors(function: Callable[[Tensor], Tensor], rows: Rows) -> Rows:
-    """Apply a function to the tensor, or to each tensor of the dict or tuple."""
+def map_tensors(function: Callable[..., Tensor], rows: Rows, *others: Rows) -> Rows:
+    """Apply a function to the tensor, or to each tensor of the dict or tuple.
+
+    It is handed those in the same place of others, made like the first, as well.
+    """
     if isinstance(rows, Mapping):
-        return {name: map_tensors(function, part) for name, part in rows.items()}
+        return {
+            name: map_tensors(function, part, *(other[name] for other in others))
+            for name, part in rows.items()
+        }
     if isinstance(rows, tuple | list):
-        return like(rows, [map_tensors(function, part) for part in rows])
-    return function(rows)
+        return like(
+            rows, [map_tensors(function, *parts) for parts in zip(rows, *others, strict=True)]
+        )
+    return function(rows, *others)
 
 
 def like(rows: tuple | list, parts: Sequence[Rows]) -> Rows:
@@ -59,7 +67,7 @@ _AHEAD_ROWS = 2**14
 _HASHED_BYTES = 16 * 2**20
 
 
-def _hash_rows(rows: Tensor) -> Tensor:
+def hash_rows(rows: Tensor) -> Tensor:
     """Hash each row: the sum of its bits, times fixed random odd numbers, modulo 2**64."""
     rows = rows.flatten(1) if rows.ndim > 1 else rows.unsqueeze(1)
     whole = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[rows.element_size()]
@@ -78,7 +86,7 @@ def content_order(*parts: Tensor) -> Tensor:
     """
     key = torch.zeros(len(parts[0]), dtype=torch.int64, device=parts[0].device)
     for part in parts:
-        key = key * 1_000_003 + _hash_rows(part)
+        key = key * 1_000_003 + hash_rows(part)
     return key.argsort(stable=True)
 
 
@@ -125,7 +133,8 @@ class Minibatches:
         the rows that it is given: they are copies.
     transform : callable, default=None
         ``transform(X, y) -> (X, y)``, applied to the rows of many minibatches at once, before they
-        are sliced; `epochs` passes `n_epochs` as well.
+        are sliced; `epochs` passes `n_epochs` as well. It may make several rows of each, next to
+        each other.
     rank, n_processes : int, default=0, 1
         Which share of the visits of an epoch is this process's, of how many that train together,
         each with the same `rng`. Shares are equal: the first visits are repeated to make them so.
@@ -180,6 +189,8 @@ class Minibatches:
         is_single = 1 < batch_size < self.n_visits and self.n_visits % batch_size == 1
         self.joins = join_single and not drop_last and is_single
         self._ahead: Tensor | None = None
+        # The rows that `transform` makes of one.
+        self.n_copies = 1
         self.device = first.device
         if row_bytes is None:
             row_bytes = 4 * bytes_per_row((X, y))
@@ -238,7 +249,8 @@ class Minibatches:
     def sizes(self) -> list[int]:
         """The rows of each minibatch of an epoch."""
         cuts = [(start, stop, self.rows_of(stop - start)) for start, stop in self.chunks()]
-        return [min(n, stop - at) for start, stop, n in cuts for at in range(start, stop, n)]
+        sizes = [min(n, stop - at) for start, stop, n in cuts for at in range(start, stop, n)]
+        return [self.n_copies * size for size in sizes]
 
     def gather(self, visits: Tensor | None, start: int, stop: int) -> tuple[Rows, Rows]:
         """Copy the rows of some consecutive visits: a module may write to them, not to the data."""
@@ -255,7 +267,9 @@ class Minibatches:
         """Yield the runs of minibatches of one epoch, and how many rows one of each run has."""
         visits = self.draw_visits()
         for start, stop in self.chunks():
-            yield *self._make(visits, start, stop), self.rows_of(stop - start)
+            X, y = self._make(visits, start, stop)
+            yield X, y, self.n_copies * self.rows_of(stop - start)
+            del X, y
 
     def count_ahead(self, n_epochs: int) -> int:
         """Count the epochs, of the next `n_epochs`, that `epochs` may make in one go."""
@@ -269,13 +283,20 @@ class Minibatches:
         ((start, stop),) = self.chunks()
         visits = draw_passes([self] * n_epochs)[:, start:stop].flatten()
         X, y = self.gather(visits, 0, len(visits))
-        return (X, y) if self.transform is None else self.transform(X, y, n_epochs=n_epochs)
+        return self._transform(X, y, len(visits), n_epochs=n_epochs)
+
+    def _transform(self, X: Rows, y: Rows, n_rows: int, **how: Any) -> tuple[Rows, Rows]:
+        """Transform rows, and note how many are made of one."""
+        if self.transform is None:
+            return X, y
+        X, y = self.transform(X, y, **how)
+        self.n_copies = len(list_tensors(X)[0]) // n_rows
+        return X, y
 
     def _make(self, visits: Tensor | None, start: int, stop: int) -> tuple[Rows, Rows]:
         """Gather, augment and transform the rows of some consecutive visits."""
         X, y = self.gather(visits, start, stop)
-        X = augmented(X, self.augment)
-        return (X, y) if self.transform is None else self.transform(X, y)
+        return self._transform(augmented(X, self.augment), y, stop - start)
 
 
 def draw_passes(each: Sequence[Minibatches]) -> Tensor:

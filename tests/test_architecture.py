@@ -30,6 +30,7 @@ LAYOUT = (
         "_net/checks",
     ),
     ("vicinities", "pairs"),
+    ("_net/vicinity",),
     (
         "_engine/capture",
         "_engine/kernel",

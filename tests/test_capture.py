@@ -87,6 +87,8 @@ def fit_twice(monkeypatch, nets, folds, **options):
         {"optimizer": torch.optim.AdamW, "optimizer__weight_decay": 0.1},
         {"criterion__label_smoothing": 0.1, "dropout": 0.3},
         {"criterion": Squared, "erm_epochs": 2},
+        {"pairs": "nearest", "vicinity": "input", "erm_weight": 0.3},
+        {"mix_at": ["input", "hidden.0"], "lam_per": "sample"},
         EARLY,
     ],
     ids=lambda params: ", ".join(params),
@@ -154,6 +156,8 @@ class Normed(nn.Module):
         {"lam_per": "sample", "iterator_train__chunk_bytes": 4000},
         {"module": Normed, "batch_size": 7},  # a single row is left, and joins the last minibatch
         {"criterion": Squared, "erm_epochs": 2},
+        {"pairs": "same_class", "vicinity": "input", "lam_per": "sample"},
+        {"mix_at": ["input", "hidden.0"], "erm_weight": 0.3},
         {"class_weight": {0: 1.0, 1: 0.5, 2: 2.0}, **SGD},
         {"callbacks": [("score", EpochScoring("accuracy", on_train=True))]},
         EARLY,

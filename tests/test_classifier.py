@@ -482,6 +482,14 @@ def reads_of_fit(iris, batch_size, **params):
         {"alpha": 0.2, "lam_per": "sample", "dropout": 0.1},
         {"alpha": 0.2, "class_weight": "balanced"},
         {"alpha": 0.2, "criterion__label_smoothing": 0.1},
+        {
+            "alpha": 0.2,
+            "pairs": "nearest",
+            "n_neighbors": 2,
+            "erm_weight": 0.3,
+            "vicinity": "input",
+        },
+        {"alpha": 0.2, "pairs": "different_class", "mix_at": ["input", "hidden.0"]},
     ],
 )
 def test_nothing_is_read_from_the_device_per_minibatch(iris, params):

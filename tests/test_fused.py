@@ -988,6 +988,8 @@ def test_a_stack_that_fails_in_a_step_is_trained_one_by_one(iris, monkeypatch):
         {"lam_per": "sample", "dropout": 0.3},
         {"class_weight": "balanced"},
         {"criterion__label_smoothing": 0.1},
+        {"pairs": "nearest", "n_neighbors": 2, "erm_weight": 0.3, "vicinity": "input"},
+        {"pairs": "different_class", "mix_at": ["input", "hidden.0"]},
     ],
     ids=str,
 )

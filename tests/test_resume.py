@@ -30,6 +30,7 @@ from sklearn_mixup import MixupGAN
 from sklearn_mixup._checkpoint import load_checkpoint, save_checkpoint
 from sklearn_mixup.callbacks import LRDecay, Resume
 from sklearn_mixup.modules import PreActResNet18
+from sklearn_mixup.vicinities import mixup
 from tests.recording import HostReads
 from tests.resumed_fit import POINTS, REMADE, Epochs, Kill, Killed, build, build_remade, digits
 
@@ -106,6 +107,12 @@ def states_of_globals():
 # -- the end is the same, to the bit ---------------------------------------------------------------
 
 
+def shifted(X, partner, *, lam, place):
+    """Mix, and move each row by a number that is drawn."""
+    X_mixed, lam = mixup(X, partner, lam=lam, place=place)
+    return X_mixed + place[0].to(X_mixed).unsqueeze(1), lam
+
+
 class Normed(nn.Sequential):
     """A module with numbers of its own that no optimizer moves."""
 
@@ -139,6 +146,9 @@ PARAMS = {
     "default": dict,
     "one lam a row": lambda: {"lam_per": "sample", "alpha": 0.7},
     "without mixing at the end": lambda: {"erm_epochs": 2},
+    "near pairs, plain rows beside": lambda: {"pairs": "nearest", "erm_weight": 0.3},
+    "layers that mix": lambda: {"mix_at": ["input", "hidden.0"], "pairs": "same_class"},
+    "a vicinity with places": lambda: {"vicinity": shifted, "lam_per": "sample"},
     "without mixing": lambda: {"alpha": 0},
     "batch norm": lambda: {"module": Normed},
     "float64": lambda: {"module": Double},

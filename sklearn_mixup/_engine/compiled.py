@@ -295,7 +295,8 @@ class CompiledSteps(WrittenSteps):
         """Cut epochs, of one run of minibatches each."""
         n_rows = len(rows[0]) // n_epochs
         epochs = cut_rows(methodcaller("split", n_rows), rows)
-        return (self.cut(epoch, self.iterator.batch_size) for epoch in epochs)
+        n_rows_made = self.iterator.n_copies * self.iterator.batch_size
+        return (self.cut(epoch, n_rows_made) for epoch in epochs)
 
     def take(self, batch: Any) -> list[Tensor]:
         """Take the steps of a run; list their losses."""

@@ -208,11 +208,16 @@ class Lane:
         X = self.minibatches.X
         inputs = X if isinstance(X, Mapping) else {"X": X}
         parts += [(name, part.shape[1:], part.dtype) for name, part in inputs.items()]
+        if net.erm_weight > 0 or callable(net.vicinity):
+            # In the epochs that mix there are twice as many rows, or nobody knows what is done.
+            parts += [net.alpha > 0, net.erm_epochs]
+        parts += [net.erm_weight > 0, net.mix_at]
         parts += [net.target_type_, self.y.dtype, bool(self.decays), self.held_out is None]
         if written is None:
             # The two terms of a mixed loss are not, for every criterion, the plain loss at lam = 1.
             parts += [self.weight is None, net.alpha > 0]
             parts += [net.lam_per, net.erm_epochs] if net.alpha > 0 else []
+            parts.append(callable(net.vicinity))
         return str(parts)
 
 

@@ -37,6 +37,7 @@ from sklearn_mixup._net.device import one_blas_thread, threads_for
 from sklearn_mixup._net.epoch import take_steps
 from sklearn_mixup._net.last_good import Copies, are_losses_good, diverged
 from sklearn_mixup._net.losses import written_loss
+from sklearn_mixup._net.vicinity import mixes_inside
 from sklearn_mixup.minibatches import map_tensors
 from sklearn_mixup.modules import MLP
 
@@ -79,7 +80,8 @@ class Group:
             self.stack = StackedMLP(mlps, written)
         else:
             loss = partial(net.get_loss, X=None, training=True)
-            self.stack = StackedModules(modules, loss, X)
+            mix_at = net.mix_at if mixes_inside(net) else ()
+            self.stack = StackedModules(modules, loss, X, mix_at)
         validates = lanes[0].held_out is not None
         self.validation = StackValidation(lanes, self.stack) if validates else None
         self.copies = Copies()

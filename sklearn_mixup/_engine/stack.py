@@ -28,6 +28,7 @@ from torch.func import functional_call, vmap
 
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.losses import WrittenLoss
+from sklearn_mixup._net.mix_at import Inside, mixing_inside
 from sklearn_mixup._streams import words_at
 from sklearn_mixup.minibatches import Rows, map_tensors
 from sklearn_mixup.modules import MLP
@@ -353,15 +354,21 @@ class _GivenMasks(nn.Module):
 class StackedModules(_Stack):
     """A stack of any modules that ``torch.func.vmap`` takes, with any loss.
 
-    ``loss(output, targets)`` is that of one module, shape (). A module that draws random numbers
+    ``loss(output, targets)`` is that of one module, shape (). `mix_at` are the layers that mix what
+    they put out, of minibatches which are to be mixed inside. A module that draws random numbers
     otherwise than in a layer of dropout raises RuntimeError.
     """
 
     def __init__(
-        self, modules: Sequence[nn.Module], loss: Callable[[Any, Any], Tensor], X: Rows
+        self,
+        modules: Sequence[nn.Module],
+        loss: Callable[[Any, Any], Tensor],
+        X: Rows,
+        mix_at: Sequence[str] = (),
     ) -> None:
         super().__init__(modules)
         self.loss = loss
+        self.mix_at = mix_at
         if any(has_hooks(module) for module in modules):
             raise ValueError("a module with hooks")
         # Its own numbers are never used.
@@ -420,6 +427,7 @@ class StackedModules(_Stack):
         """Tell the shapes of the masks that a minibatch of each module needs."""
         if not self.p_dropout.shape[1]:
             return []
+        X = X.rows if isinstance(X, Inside) else X
         key = str([part.shape[1:] for part in (X.values() if isinstance(X, Mapping) else [X])])
         if key not in self.calls:
             self.calls[key] = self._trace(X)
@@ -453,7 +461,11 @@ class StackedModules(_Stack):
     ) -> Tensor:
         """Compute the loss of one module; vmap calls it with all of them at once."""
         self.masks = iter(masks or itertools.repeat(torch.ones(())))
-        return self.loss(apply(self.template, X, (params, buffers)), targets)
+        state = params, buffers
+        if not isinstance(X, Inside):
+            return self.loss(apply(self.template, X, state), targets)
+        with mixing_inside(self.template, self.mix_at, X) as rows:
+            return self.loss(apply(self.template, rows, state), targets)
 
 
 def host_random_states() -> str:

@@ -180,15 +180,12 @@ class StackRows:
         weight = None
         if self.weight is not None:
             weight = self.weight[start:stop].gather(1, visits).flatten()
-        mixing = None
-        if self.draws.lam is not None:
-            partner = torch.arange(len(y), device=self.device)
-            partner += self.draws.distance[here].flatten()
-            mixing = self.draws.lam[here].flatten(), partner
-        X, y = mix_rows(self.net, X, y, weight, mixing, batch_size)
+        nets = [lane.net for lane in self.lanes[start:stop]]
+        mixing = self.draws.mixing(start, stop, first, n_rows)
+        X, y = mix_rows(nets, X, y, weight, mixing, batch_size)
         if isinstance(self.stack, StackedMLP) and not isinstance(y, PREPARED):
             y = mix_targets(self.net, y, None, None, batch_size)
-        shape = (n_modules, n_steps, batch_size)
+        shape = (n_modules, n_steps, -1)  # There are more of rows beside their mixtures.
         return map_tensors(lambda part: part.unflatten(0, shape), (X, y))
 
     # -- dropout ----------------------------------------------------------------------------

@@ -87,7 +87,8 @@ class Steps:
         if n_epochs == 1:
             return 0
         self.ahead = iter(())  # or those before would lie beside these
-        rows = self.prepare(*iterator.epochs(n_epochs), iterator.batch_size, n_epochs)
+        X, y = iterator.epochs(n_epochs)
+        rows = self.prepare(X, y, iterator.n_copies * iterator.batch_size, n_epochs)
         self.ahead = self.cut_epochs(rows, n_epochs)
         return n_epochs
 

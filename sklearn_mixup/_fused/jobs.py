@@ -41,6 +41,11 @@ _Net = TypeVar("_Net", bound=VicinalNet)
 _FUSED = {
     "alpha",
     "dropout",
+    "vicinity",
+    "pairs",
+    "erm_weight",
+    "n_neighbors",
+    "bandwidth",
     "lam_per",
     "erm_epochs",
     "early_stopping",
@@ -347,7 +352,8 @@ def fit_fused(
     have drawn alone: without dropout it ends with the same weights, to rounding. With dropout
     the masks are other ones of the same distribution.
 
-    Nets that share a stack may differ in their rows, `alpha`, `dropout`, `lam_per`, `erm_epochs`,
+    Nets that share a stack may differ in their rows, `alpha`, `dropout`, `vicinity`, `pairs` and
+    their `n_neighbors` and `bandwidth`, `erm_weight` above 0, `lam_per`, `erm_epochs`,
     `class_weight`, `random_state`, `lr`, ``optimizer__weight_decay``, `validation_fraction` and
     `n_iter_no_change`; what differs in anything else goes into another stack.
 

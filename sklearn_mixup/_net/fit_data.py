@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from sklearn_mixup._net.checks import check_inputs, check_sample_weight, is_dict
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.tables import take
+from sklearn_mixup._net.vicinity import check_rows
 from sklearn_mixup.minibatches import Minibatches, peel
 
 # The attributes in which a net keeps what it learns of its data.
@@ -99,6 +100,7 @@ def check_fit(
     else:
         net._target_kind.meet(net, y, sample_weight)
     net._encode(y)
+    check_rows(net, X)
     if classes is not None:
         net._targets.check_same(classes)
     return X, y, sample_weight, y

@@ -141,6 +141,8 @@ WrittenLoss = CrossEntropy | DifferenceLoss
 
 def written_loss(net: Any) -> WrittenLoss | None:
     """Find the loss of a net if its gradient is written out; None of any other."""
+    if not isinstance(getattr(net, "mix_at", "input"), str):
+        return None  # Layers mix what they put out, and autograd goes through that.
     criterion = unwrap(getattr(net, "criterion_", None))  # A subclass may name its own otherwise.
     if getattr(net, "_predicts_numbers", False):
         return DifferenceLoss(criterion) if is_plain_difference(criterion) else None

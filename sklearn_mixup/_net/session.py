@@ -55,10 +55,12 @@ class Training:
     """
 
     n_epochs: int | None
-    # Of the order of rows, of their weights, and of their partners.
+    # Of the order of rows, of their weights and partners, of where in a row to mix, and of layers.
     shuffle_stream: Stream
     lam_stream: Stream
     partner_stream: Stream
+    place_stream: Stream
+    layer_stream: Stream
     # Of whatever else is drawn for mixing, as the latent vectors of a GAN.
     vicinal_rng: torch.Generator
     # Of the global generators, while it lasts.
@@ -86,6 +88,12 @@ class Training:
     steps: Any = None
     # What goes on when skorch, which swallows it, has ended the training.
     interrupt: KeyboardInterrupt | None = None
+
+    @property
+    def streams(self) -> list[Stream]:
+        """All streams of draws."""
+        mixing = self.lam_stream, self.partner_stream, self.place_stream, self.layer_stream
+        return [self.shuffle_stream, *mixing]
 
     def has_begun(self, net: Any) -> bool:
         """Whether the net has taken a step."""
@@ -190,8 +198,7 @@ def begin(
     net._training_ = net._training_type(
         n_epochs,
         Stream(shuffle_seed, device),
-        Stream(vicinal_seed, device),
-        Stream(vicinal_seed, device, purpose=1),
+        *(Stream(vicinal_seed, device, purpose=purpose) for purpose in range(4)),
         torch.Generator(device).manual_seed(vicinal_seed),
         seed=seed,
         fresh=restart,

@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import sklearn_mixup.modules
+from sklearn_mixup._net.vicinity import check_vicinity
 from sklearn_mixup.minibatches import Minibatches
 
 # Packages whose methods are known: others' may take more, and make parts of their own.
@@ -79,6 +80,8 @@ def check_settings(net: Any) -> None:
         )
     if settings.get("hidden_sizes") is not None:
         _check_hidden_sizes(net)
+    if "vicinity" in settings:
+        check_vicinity(net)
     if settings.get("engine") == "numba" and importlib.util.find_spec("numba") is None:
         raise ImportError(
             "engine='numba' needs numba, which is not installed. Install it, as with "

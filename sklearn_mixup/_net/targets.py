@@ -143,11 +143,16 @@ def mix_targets(
     if weight is None and _is_plain_binary_cross_entropy(criterion):
         check_criterion(criterion, y)
         return mix(y, partner, lam=lam)
-    place = torch.arange(len(y), device=y.device)
-    start = place - place % (len(y) // n_epochs) % batch_size
-    if weight is None and net.lam_per == "minibatch":
-        return SharedTargets(y, partner - start, lam)
-    return MixedTargets(y, partner - start, lam, torch.ones_like(lam) if weight is None else weight)
+    partner = partner - find_starts(partner, batch_size, n_epochs)
+    if weight is None and net.lam_per == "minibatch" and not callable(net.vicinity):
+        return SharedTargets(y, partner, lam)
+    return MixedTargets(y, partner, lam, torch.ones_like(lam) if weight is None else weight)
+
+
+def find_starts(rows: Tensor, batch_size: int, n_epochs: int) -> Tensor:
+    """Tell for each of the rows of epochs where its minibatch starts, shape (n_rows,)."""
+    place = torch.arange(len(rows), device=rows.device)
+    return place - place % (len(rows) // n_epochs) % batch_size
 
 
 def _sizes_of_minibatches(rows: Tensor, batch_size: int, n_epochs: int) -> Tensor:

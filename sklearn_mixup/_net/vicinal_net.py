@@ -16,7 +16,7 @@ from skorch.dataset import Dataset, get_len, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from sklearn_mixup._engine.draws import draw_mixing, mix_rows
+from sklearn_mixup._engine.draws import draw_epochs, mix_rows
 from sklearn_mixup._engine.road import find_steps
 from sklearn_mixup._net.channels_last import arrange
 from sklearn_mixup._net.checks import (
@@ -32,6 +32,7 @@ from sklearn_mixup._net.iterators import normalises_batches
 from sklearn_mixup._net.listening import score_plain_rows
 from sklearn_mixup._net.loading import MappedLoader
 from sklearn_mixup._net.losses import unwrap
+from sklearn_mixup._net.mix_at import Inside, check_places, mixing_inside
 from sklearn_mixup._net.parameters import check_params
 from sklearn_mixup._net.parts import make_part
 from sklearn_mixup._net.precision import PRECISIONS, computing, find_half, in_full
@@ -48,6 +49,7 @@ from sklearn_mixup._net.targets import (
     weighted_number_loss,
 )
 from sklearn_mixup._net.validation import LoneWatch
+from sklearn_mixup._net.vicinity import mixes_inside
 from sklearn_mixup._net.weights import WeightedTraining, weigh
 from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
 from sklearn_mixup.minibatches import (
@@ -57,6 +59,8 @@ from sklearn_mixup.minibatches import (
     content_order,
     count_joined,
 )
+from sklearn_mixup.pairs import PAIRS
+from sklearn_mixup.vicinities import VICINITIES
 
 
 class VicinalNet(NetEstimator):
@@ -79,6 +83,11 @@ class VicinalNet(NetEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "alpha": [Interval(Real, 0, np.inf, closed="both")],
         "dropout": [Interval(Real, 0, 1, closed="left"), None],
+        "vicinity": [StrOptions({*VICINITIES}), callable],
+        "pairs": [StrOptions({"random", *PAIRS}), callable],
+        "mix_at": [str, list, tuple],
+        "erm_weight": [Interval(Real, 0, 1, closed="left")],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "lam_per": [StrOptions({"minibatch", "sample"})],
         "erm_epochs": [Interval(Integral, 0, None, closed="left")],
         "hidden_sizes": [Interval(Integral, 1, None, closed="left"), "array-like", None],
@@ -230,6 +239,8 @@ class VicinalNet(NetEstimator):
     def _prepare(self) -> None:
         """Bring the module and the callbacks up to date with the parameters."""
         self._apply_dropout()
+        if mixes_inside(self):
+            check_places(unwrap(self.module_), self.mix_at)
         self.slow_because_ = None
         self.engine_ = "torch"
         if self._training_.watch is not None:  # which writes the loss; accuracy is not asked for
@@ -304,8 +315,9 @@ class VicinalNet(NetEstimator):
             n_processes=n_processes,
             join_single=normalises_batches(self),
             # A row, its partner, their mixture and the last; targets turn into one number a class.
-            # An augmentation needs about as much again.
+            # An augmentation needs about as much again, and so do rows beside their mixtures.
             row_bytes=(4 if kwargs.get("augment") is None else 8)
+            * (1 if self.erm_weight == 0 else 2)
             * (n_bytes + 8 * getattr(self, "n_outputs_", 1)),
             **kwargs,
         )
@@ -324,14 +336,6 @@ class VicinalNet(NetEstimator):
             return n_epochs
         return min(n_epochs, int(self.erm_epochs) - len(self.history) + 1)
 
-    def _draw_mixing(
-        self, n_rows: int, batch_size: int, n_epochs: int = 1
-    ) -> tuple[Tensor, Tensor]:
-        """Draw lam and the partners of the rows of consecutive minibatches, epoch after epoch."""
-        lam, partner = draw_mixing([self] * n_epochs, n_rows, batch_size)
-        partner += n_rows * torch.arange(n_epochs, device=partner.device).unsqueeze(1)
-        return lam.flatten(), partner.flatten()
-
     def _vicinal_rows(
         self,
         X: Rows,
@@ -345,8 +349,8 @@ class VicinalNet(NetEstimator):
         y, weight = y if isinstance(y, tuple) else (y, None)
         n_rows = len(y) // n_epochs
         batch_size = n_rows if batch_size is None else count_joined(n_rows, batch_size, joins)
-        mixing = self._draw_mixing(n_rows, batch_size, n_epochs) if self._mixes_now() else None
-        return mix_rows(self, X, y, weight, mixing, batch_size, n_epochs)
+        mixing = draw_epochs(self, n_rows, batch_size, n_epochs) if self._mixes_now() else None
+        return mix_rows([self], X, y, weight, mixing, batch_size, n_epochs)
 
     # -- a step ----------------------------------------------------------------
 
@@ -363,6 +367,9 @@ class VicinalNet(NetEstimator):
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Apply the module to a minibatch."""
+        if isinstance(x, Inside):
+            with mixing_inside(unwrap(self.module_), self.mix_at, x) as rows:
+                return self.infer(rows, **fit_params)
         training = self._training_
         if fit_params:
             fit_params = taken_by(unwrap(self.module_).forward, fit_params)
