@@ -12,33 +12,12 @@ from sklearn.neural_network import MLPClassifier
 from benchmarks._data.tables import Table
 from benchmarks._lab.methods import ours
 from benchmarks._lab.methods.anchors import NETS, TREES, anchor, scikit_learn
-from benchmarks._lab.methods.method import FULL, Budget, Method
-from sklearn_mixup import TabularMixupClassifier
-from sklearn_mixup._tabular.base import SETTINGS
-from sklearn_mixup._tabular.others import list_classifiers
+from benchmarks._lab.methods.method import Method
 
 
 def _net(title: str, family: str = "mixup", **options: Any) -> Method:
     """Describe a net of this package, or an ensemble of them."""
     return ours.net("Classifier", title, family, **options)
-
-
-def _tabular(title: str, **params: Any) -> Method:
-    """Describe the committee, which takes tables as they are."""
-
-    def make(table: Table, split: int, budget: Budget, device: str) -> TabularMixupClassifier:
-        committee = TabularMixupClassifier(device=device, random_state=split, n_jobs=1, **params)
-        if budget != FULL:
-            committee.set_params(n_estimators=budget.n_estimators)
-        return committee.set_params(**budget.epochs())
-
-    def tell(budget: Budget) -> dict[str, Any]:
-        # Its defaults as of a table of middling size.
-        recipe = {"settings": SETTINGS, "others": list_classifiers(1000, 10, 2)} | params
-        told = {name: str(value) for name, value in recipe.items()}
-        return told | ({} if budget == FULL else vars(budget))
-
-    return Method(title, "mixup", make, "categories", ("skrub",), tell=tell)
 
 
 def _make_prior(table: Table, split: int, rounds: int | None) -> DummyClassifier:
@@ -47,8 +26,8 @@ def _make_prior(table: Table, split: int, rounds: int | None) -> DummyClassifier
 
 
 METHODS = {
-    "tabular": _tabular("TabularMixup"),
-    "networks": _tabular("TabularMixup, networks alone", others=()),
+    "tabular": ours.committee("Classifier", "TabularMixup"),
+    "networks": ours.committee("Classifier", "TabularMixup, networks alone", others=()),
     "mixup": _net("mixup"),
     "mixup_skrub": _net("mixup, skrub", is_behind_skrub=True),
     "ensemble": _net("mixup x 8", is_ensemble=True),

@@ -354,6 +354,12 @@ def test_one_table_that_is_clearly_worse_than_the_base_rates_is_named():
     assert "splits: Wine (base rates +0.39" in floors
 
 
+def test_all_that_is_clearly_better_on_a_table_is_named():
+    runs = make_runs({OURS: 0.4, "logistic": 0.3, "prior": 0.35}, tables=["iris"])
+    (floors,) = [text for text in conclude(collect(runs)) if "two standard errors" in text]
+    assert re.search(r": Iris \(LogisticRegression \+0.\d+ ± 0.\d+, base rates \+0.\d+ ±", floors)
+
+
 def told_of_log_loss(other: str, units: str, differences: list[float]) -> str:
     """Conclude from log-losses of ours that are above another's, by table or split."""
     runs = make_runs({OURS: 0.1, other: 0.1})

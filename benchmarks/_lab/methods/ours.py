@@ -8,18 +8,25 @@ from sklearn.pipeline import make_pipeline
 
 from benchmarks._data.tables import Table, make_preprocessor
 from benchmarks._lab.methods.anchors import behind_skrub
-from benchmarks._lab.methods.method import Budget, Method
+from benchmarks._lab.methods.method import FULL, Budget, Method
 from benchmarks._nets.tables import describe_defaults
 from sklearn_mixup import (
     FusedBaggingClassifier,
     FusedBaggingRegressor,
     MixupClassifier,
     MixupRegressor,
+    TabularMixupClassifier,
 )
+from sklearn_mixup._tabular.base import SETTINGS
+from sklearn_mixup._tabular.others import list_classifiers
 
 _NETS: dict[str, tuple[Any, Any]] = {
     "Classifier": (MixupClassifier, FusedBaggingClassifier),
     "Regressor": (MixupRegressor, FusedBaggingRegressor),
+}
+# What stands beside the networks by default, as of a table of middling size.
+_COMMITTEES: dict[str, tuple[Any, Any]] = {
+    "Classifier": (TabularMixupClassifier, list_classifiers(1000, 10, 2)),
 }
 
 
@@ -52,3 +59,21 @@ def net(
     if is_behind_skrub:
         return Method(title, family, make, "categories", ("skrub",), tell=tell)
     return Method(title, family, make, "standardised", tell=tell)
+
+
+def committee(kind: str, title: str, **params: Any) -> Method:
+    """Describe a committee, which takes tables as they are; `kind` is that of the tables."""
+    Committee, others = _COMMITTEES[kind]
+
+    def make(table: Table, split: int, budget: Budget, device: str) -> Any:
+        estimator = Committee(device=device, random_state=split, n_jobs=1, **params)
+        if budget != FULL:
+            estimator.set_params(n_estimators=budget.n_estimators)
+        return estimator.set_params(**budget.epochs())
+
+    def tell(budget: Budget) -> dict[str, Any]:
+        recipe = {"settings": SETTINGS, "others": others} | params
+        told = {name: str(value) for name, value in recipe.items()}
+        return told | ({} if budget == FULL else vars(budget))
+
+    return Method(title, "mixup", make, "categories", ("skrub",), tell=tell)
