@@ -48,7 +48,7 @@ test: $(VENV)/.installed-test  ## everything that has to pass before a commit
 # The mathematics, scikit-learn's checks of the defaults, and the examples of all docstrings, which
 # fit one of everything.
 QUICK := sklearn_mixup $(patsubst %,tests/test_%.py,architecture augment augmentation classifier \
-	gan_skorch minibatches modules robustness sklearn_contract vicinal)
+	gan_skorch minibatches modules pairs robustness sklearn_contract vicinal vicinities)
 
 test-quick: $(VENV)/.installed-test  ## the heart of it, in a minute; not enough before a commit
 	$(VENV)/bin/ruff check

@@ -217,8 +217,7 @@ def near_target(X: Rows, y: Tensor, uniform: Tensor, *, bandwidth: float = 0.5) 
     if not (isinstance(bandwidth, Real) and bandwidth > 0):
         raise ValueError(f"`bandwidth` must be a number > 0; got {bandwidth!r}.")
     _check_rows("y", y, uniform)
-    # Not narrower than `uniform`, or a number near 1 could round to 1.
-    dtype = torch.promote_types(torch.promote_types(y.dtype, torch.float32), uniform.dtype)
+    dtype = torch.promote_types(y.dtype, torch.float32)
 
     def choose(uniform: Tensor, y: Tensor) -> Tensor:
         scaled = _distances([y.to(dtype)]).div_(bandwidth)
