@@ -7,6 +7,7 @@ from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearch
 from sklearn_mixup._gan.estimator import MixupGAN
 from sklearn_mixup._regressor import MixupRegressor
 from sklearn_mixup._tabular.estimator import TabularMixupClassifier
+from sklearn_mixup._tabular.regressor import TabularMixupRegressor
 
 __all__ = [
     "FusedBaggingClassifier",
@@ -17,5 +18,6 @@ __all__ = [
     "MixupGAN",
     "MixupRegressor",
     "TabularMixupClassifier",
+    "TabularMixupRegressor",
     "fit_fused",
 ]

@@ -76,7 +76,7 @@ LAYOUT = (
     ("_tabular/committee",),
     ("_tabular/others",),
     ("_tabular/base",),
-    ("_tabular/estimator",),
+    ("_tabular/estimator", "_tabular/regressor"),
     ("_probe/rows",),
     ("_probe/between", "_probe/input_gradient"),
     ("_probe/gradient_norm",),

@@ -12,6 +12,7 @@ from sklearn_mixup import (
     MixupClassifier,
     MixupGAN,
     TabularMixupClassifier,
+    TabularMixupRegressor,
 )
 
 
@@ -73,6 +74,18 @@ CASES = [
             "_tabular.estimator.TabularMixupClassifier",
         },
     ),
+    (
+        TabularMixupRegressor(n_estimators=2, max_epochs=1, random_state=0),
+        OF_NETS
+        | {
+            "_fused.predict.Stacks",
+            "_regressor.MixupRegressor",
+            "_tabular.bins.Bins",
+            "_tabular.encode.TableEncoder",
+            "_tabular.regressor.TabularMixupRegressor",
+            "modules.mlp.MLP",
+        },
+    ),
 ]
 
 
@@ -80,7 +93,7 @@ CASES = [
     ("estimator", "places"), CASES, ids=[type(estimator).__name__ for estimator, _ in CASES]
 )
 def test_pickles_find_their_parts_where_files_have_them(estimator, places):
-    if isinstance(estimator, TabularMixupClassifier):
+    if isinstance(estimator, TabularMixupClassifier | TabularMixupRegressor):
         pytest.importorskip("skrub")
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(40, 2)), np.arange(40) % 2

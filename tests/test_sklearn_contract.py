@@ -13,6 +13,7 @@ from sklearn_mixup import (
     MixupGAN,
     MixupRegressor,
     TabularMixupClassifier,
+    TabularMixupRegressor,
 )
 
 pytestmark = pytest.mark.machines
@@ -29,6 +30,7 @@ LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
         FusedBaggingClassifier(LEARNER, 2),
         FusedBaggingRegressor(MixupRegressor(hidden_sizes=(16,), lr=0.02), 2),
         TabularMixupClassifier(n_estimators=2, settings=[SETTING], max_epochs=12),
+        TabularMixupRegressor(n_estimators=2, settings=[SETTING], max_epochs=12),
     ]
 )
 def test_scikit_learn_check_passes(estimator, check):

@@ -1,7 +1,9 @@
-"""TabularMixupClassifier: any table in, labels and probabilities out, as scikit-learn has it."""
+"""Committees on any table: labels and probabilities or numbers out, as scikit-learn has it."""
 
 import pickle
+import signal
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,28 +12,41 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
-from sklearn_mixup import MixupClassifier, TabularMixupClassifier
+import sklearn_mixup._engine.stack as stack_module
+from sklearn_mixup import MixupClassifier, TabularMixupClassifier, TabularMixupRegressor
 from sklearn_mixup._tabular.rows import Rows
 
+NETS = {
+    "n_estimators": 2,
+    "settings": [{"module__hidden_sizes": (16,), "lr": 0.02, "batch_size": 8}],
+    "max_epochs": 8,
+    "random_state": 0,
+}
 SMALL = TabularMixupClassifier(
-    n_estimators=2,
-    settings=[{"module__hidden_sizes": (16,), "lr": 0.02, "batch_size": 8}],
     others=[
         LogisticRegression(),
         RandomForestClassifier(4),
         HistGradientBoostingClassifier(max_iter=4),
     ],
-    max_epochs=8,
-    random_state=0,
+    **NETS,
+)
+OF_NUMBERS = TabularMixupRegressor(
+    others=[Ridge(), RandomForestRegressor(4), HistGradientBoostingRegressor(max_iter=4)], **NETS
 )
 
 
@@ -58,6 +73,30 @@ def fitted(table):
     return clone(SMALL).fit(*table)
 
 
+@pytest.fixture(scope="module", params=["labels", "numbers", "columns"])
+def case(request, table, wine):
+    """An estimator with a table to learn: labels, numbers, or columns of numbers."""
+    X, words = table
+    on_wine = wine
+    small, y = SMALL, words
+    if request.param != "labels":
+        small, y = OF_NUMBERS, 100 + 20 * (words == "dog") + X["old"].to_numpy()
+        on_wine = wine[0], wine[0] @ np.arange(13)
+    if request.param == "columns":
+        y = np.column_stack([y, -1e6 * y])
+        on_wine = wine[0], np.column_stack([on_wine[1], wine[0][:, 0]])
+
+    def fit(X=X, y=y, sample_weight=None, **params):
+        return clone(small).set_params(**params).fit(X, y, sample_weight)
+
+    return SimpleNamespace(X=X, y=y, small=small, wine=on_wine, fit=fit, fitted=fit())
+
+
+def say(fitted, X):
+    """Predict all that there is to predict."""
+    return getattr(fitted, "predict_proba", fitted.predict)(X)
+
+
 # -- what goes in and comes out -------------------------------------------------------------------
 
 
@@ -72,73 +111,72 @@ def test_a_table_of_any_kind_is_learned(table, fitted):
     assert fitted.score(X, y) > 0.7
 
 
-def test_tables_of_all_packages_are_learned_alike(table, fitted):
-    X, y = table
+def test_tables_of_all_packages_are_learned_alike(case):
+    X = case.X
     columns = {name: X[name].tolist() for name in ("size", "old", "name")}
     columns["size"] = [None if np.isnan(value) else value for value in columns["size"]]
     columns["colour"] = X["colour"].astype(object).where(X["colour"].notna(), None).tolist()
     columns["seen"] = [day.to_pydatetime() for day in X["seen"]]
-    expected = clone(SMALL).fit(pd.DataFrame(columns), y).predict_proba(pd.DataFrame(columns))
+    expected = say(case.fit(pd.DataFrame(columns)), pd.DataFrame(columns))
     for make in (pl.DataFrame, pa.table):
-        found = clone(SMALL).fit(make(columns), y)
-        assert_array_equal(found.predict_proba(make(columns)), expected)
+        found = case.fit(make(columns))
+        assert_array_equal(say(found, make(columns)), expected)
         assert found.feature_names_in_.tolist() == [*columns]
 
 
-def test_tables_are_not_written_to(table, assert_unchanged):
-    X, y = table
+def test_tables_are_not_written_to(case, assert_unchanged):
     weight = np.ones(90)
-    with assert_unchanged(X, y, weight):
-        clone(SMALL).fit(X, y, weight).predict(X)
-    numbers = np.array(X[["size"]])
+    with assert_unchanged(case.X, case.y, weight):
+        case.fit(sample_weight=weight).predict(case.X)
+    numbers = np.array(case.X[["size"]])
     with assert_unchanged(numbers):
-        clone(SMALL).fit(numbers, y).predict(numbers)
+        case.fit(numbers).predict(numbers)
 
 
-def test_the_same_state_gives_the_same_bits(table, fitted):
-    X, y = table
-    again = clone(SMALL).fit(X, y)
-    assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
-    other = clone(SMALL).set_params(random_state=1).fit(X, y)
-    assert not np.array_equal(other.predict_proba(X), fitted.predict_proba(X))
+def test_the_same_state_gives_the_same_bits_by_however_many_threads(case):
+    for n_jobs in (1, 2):
+        assert_array_equal(say(case.fit(n_jobs=n_jobs), case.X), say(case.fitted, case.X))
+    other = case.fit(random_state=1)
+    assert not np.array_equal(say(other, case.X), say(case.fitted, case.X))
 
 
-def test_global_generators_are_left_alone(table):
+def test_global_generators_are_left_alone(case):
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    clone(SMALL).set_params(random_state=None).fit(*table)
+    case.fit(random_state=None)
     assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
-def test_a_row_is_predicted_alike_wherever_it_stands(table, fitted, wine):
-    X, _ = table
-    whole = fitted.predict_proba(X)
-    assert_array_equal(fitted.predict_proba(X[::-1]), whole[::-1])
-    assert_array_equal(np.vstack([fitted.predict_proba(X[i : i + 1]) for i in range(9)]), whole[:9])
-    on_wine = clone(SMALL).fit(*wine)
+def test_a_row_is_predicted_alike_wherever_it_stands(case):
+    X, fitted = case.X, case.fitted
+    whole = say(fitted, X)
+    assert_array_equal(say(fitted, X[::-1]), whole[::-1])
+    assert_array_equal(np.concatenate([say(fitted, X[i : i + 1]) for i in range(9)]), whole[:9])
+    on_wine = case.fit(*case.wine, n_estimators=8)
     rows = np.random.default_rng(0).normal(size=(997, 13))
-    whole = on_wine.predict_proba(rows)
-    assert_array_equal(on_wine.predict_proba(rows[::-1]), whole[::-1])
-    one_by_one = [on_wine.predict_proba(rows[i : i + 1]) for i in range(100)]
-    assert_array_equal(np.vstack(one_by_one), whole[:100])
+    whole = say(on_wine, rows)
+    assert_array_equal(say(on_wine, rows[::-1]), whole[::-1])
+    one_by_one = [say(on_wine, rows[i : i + 1]) for i in range(100)]
+    assert_array_equal(np.concatenate(one_by_one), whole[:100])
 
 
-def test_the_order_of_the_rows_makes_no_difference(wine):
-    X, y = wine
+def test_the_order_of_the_rows_makes_no_difference(case):
+    X, y = case.wine
     rows = np.random.default_rng(0).permutation(len(y))
-    found = [clone(SMALL).fit(X[own], y[own]).predict_proba(X) for own in (rows, slice(None))]
+    found = [say(case.fit(X[own], y[own]), X) for own in (rows, slice(None))]
     assert_allclose(*found, rtol=1e-5)
 
 
-def test_it_is_pickled_without_a_change(table, fitted):
-    X, _ = table
-    assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(X), fitted.predict_proba(X))
+def test_it_is_pickled_without_a_change(case):
+    again = pickle.loads(pickle.dumps(case.fitted))
+    assert_array_equal(say(again, case.X), say(case.fitted, case.X))
 
 
-def test_it_works_in_pipelines_searches_and_cross_validation(table):
-    X, y = table
-    pipeline = make_pipeline(FunctionTransformer(lambda frame: frame.drop(columns="name")), SMALL)
-    search = GridSearchCV(pipeline, {"tabularmixupclassifier__n_estimators": [1, 3]}, cv=2)
-    assert search.fit(X, y).score(X, y) > 0.7
+def test_it_works_in_pipelines_searches_and_cross_validation(case):
+    X, y = case.X, case.y
+    select = FunctionTransformer(lambda frame: frame.drop(columns="name"))
+    pipeline = Pipeline([("select", select), ("committee", case.small)])
+    search = GridSearchCV(pipeline, {"committee__n_estimators": [1, 3]}, cv=2)
+    assert search.fit(X, y).score(X, y) > 0.5
     assert cross_val_score(pipeline, X, y, cv=2).shape == (2,)
 
 
@@ -150,6 +188,25 @@ def test_labels_of_any_kind_come_out_as_they_went_in(labels, table):
     assert_array_equal(found.classes_, np.unique(y))
     assert found.predict(X).dtype == y.dtype
     assert found.score(X, y) > 0.7
+
+
+@pytest.mark.parametrize("n_epochs", [0, 2])
+def test_ctrl_c_ends_a_fit_that_was_not_ready(n_epochs, case, monkeypatch, ctrl_c_raises):
+    n_seen = []
+
+    def count(self, told=None):
+        n_seen.append(1)
+        if len(n_seen) == n_epochs + 1:
+            signal.raise_signal(signal.SIGINT)
+        return sum_weights(self)
+
+    sum_weights = stack_module._Stack.sum_weights
+    monkeypatch.setattr(stack_module._Stack, "sum_weights", count)
+    interrupted = clone(case.small)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.fit(case.X, case.y)
+    with pytest.raises(NotFittedError):
+        interrupted.predict(case.X)
 
 
 # -- the committee --------------------------------------------------------------------------------
@@ -209,13 +266,12 @@ def test_weights_of_classes_count(table):
     assert of_cats > even + 0.2
 
 
-def test_a_row_of_weight_two_is_that_row_twice_and_one_of_weight_zero_none(table):
-    X, y = table
+def test_a_row_of_weight_two_is_that_row_twice_and_one_of_weight_zero_none(case):
     weight = np.arange(90) % 3
     rows = np.repeat(np.arange(90), weight)
-    weighed = clone(SMALL).fit(X, y, sample_weight=weight)
-    repeated = clone(SMALL).fit(X.iloc[rows], y[rows])
-    assert_allclose(weighed.predict_proba(X), repeated.predict_proba(X), rtol=1e-5)
+    weighed = case.fit(sample_weight=weight)
+    repeated = case.fit(case.X.iloc[rows], case.y[rows])
+    assert_allclose(say(weighed, case.X), say(repeated, case.X), rtol=1e-5)
 
 
 def test_weights_count_when_a_setting_is_chosen():
@@ -255,8 +311,8 @@ def test_tables_of_many_numbers_are_not_shown_in_bins(n_columns, n_settings):
 # -- bad input ------------------------------------------------------------------------------------
 
 
-def test_columns_in_another_order_or_of_another_number_are_refused(table, fitted):
-    X, _ = table
+def test_columns_in_another_order_or_of_another_number_are_refused(case):
+    X, fitted = case.X, case.fitted
     with pytest.raises(ValueError, match="same order"):
         fitted.predict(X[X.columns[::-1]])
     with pytest.raises(ValueError, match="unseen at fit time:\n- more"):
@@ -296,11 +352,14 @@ def test_several_targets_a_row_are_refused(y, table):
         clone(SMALL).fit(table[0], y)
 
 
-def test_a_table_without_rows_or_columns_is_refused(table):
-    X, y = table
-    for bad in (X[:0], X[[]]):
+def test_a_table_without_rows_or_columns_that_vary_is_refused(case):
+    for bad in (case.X[:0], case.X[[]]):
         with pytest.raises(ValueError, match="a row and a column at least"):
-            clone(SMALL).fit(bad, y[: len(bad)])
+            case.fit(bad, case.y[: len(bad)])
+    with pytest.raises(ValueError, match="X must have a column that varies from row to row; all"):
+        case.fit(np.ones((90, 3)))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        case.fit(y=case.y[1:])
 
 
 def test_labels_that_are_missing_are_refused(table):
@@ -308,8 +367,19 @@ def test_labels_that_are_missing_are_refused(table):
     for missing in (None, np.nan):
         with pytest.raises(ValueError, match="y contains NaN or None"):
             clone(SMALL).fit(X, [missing, *y[1:]])
+
+
+def test_no_targets_are_refused(case):
     with pytest.raises(ValueError, match="requires y to be passed"):
-        clone(SMALL).fit(X, None)
+        case.small.fit(case.X, None)
+
+
+@pytest.mark.parametrize(
+    "y", [np.linspace(0, 1, 90), np.arange(90) // 2 * 1.0], ids=["shares", "whole"]
+)
+def test_numbers_that_are_no_labels_name_the_regressor(y, table):
+    with pytest.raises(ValueError, match=r"MixupRegressor and TabularMixupRegressor predict"):
+        clone(SMALL).fit(table[0], y)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,21 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import mean_squared_error
 
 from sklearn_mixup import TabularMixupClassifier, fit_fused
 from sklearn_mixup._tabular import committee as committee_module
 from sklearn_mixup._tabular.committee import make_committees, out_of_fold, train
 from sklearn_mixup._tabular.rows import Rows, deal_folds
-from sklearn_mixup._tabular.select import N_PRIOR, find_temperature, heat, log_loss, weigh
+from sklearn_mixup._tabular.select import (
+    N_PRIOR,
+    SMALLEST,
+    find_temperature,
+    heat,
+    log_loss,
+    weigh,
+    weigh_numbers,
+)
 
 
 @pytest.fixture
@@ -40,6 +49,26 @@ def test_folds_are_even_in_size_and_classes(rng):
     assert {len(rows) for rows in left_out} == {12, 13}
     counts = np.array([np.bincount(codes[rows], minlength=3) for rows in left_out])
     assert (np.ptp(counts, axis=0) <= 1).all()
+
+
+@pytest.mark.parametrize("n_rows", [2, 7, 8, 9, 100, 803])
+def test_each_fold_of_numbers_has_small_and_large_ones(n_rows, rng):
+    y = rng.permutation(n_rows)[:, None] * np.array([1.0, 3.0])
+    rows = Rows(np.zeros((n_rows, 1), np.float32), y, None, None)
+    n_folds = min(n_rows, 8)
+    for _ in range(2):
+        left_out = deal_folds(rows.strata, n_folds, rng)
+        assert_array_equal(np.sort(np.concatenate(left_out)), np.arange(n_rows))
+        assert max(map(len, left_out)) - min(map(len, left_out)) <= 1
+        # One of each eight that follow each other, but for what is left over at the end.
+        found = np.array([np.sort(y[own, 0])[: n_rows // 8 - 1] // 8 for own in left_out])
+        assert_array_equal(found, np.tile(np.arange(max(n_rows // 8 - 1, 0)), (n_folds, 1)))
+
+
+def test_numbers_that_are_alike_are_dealt_all_the_same(rng):
+    rows = Rows(np.zeros((21, 1), np.float32), np.zeros((21, 1)), None, None)
+    left_out = deal_folds(rows.strata, 8, rng)
+    assert_array_equal(np.sort(np.concatenate(left_out)), np.arange(21))
 
 
 def test_few_nets_leave_out_as_few_rows_as_many():
@@ -286,6 +315,92 @@ def test_what_all_rows_weigh_does_not_matter(told):
 def test_candidates_that_are_the_same_keep_their_shares(told):
     codes, weight, (first, _) = told
     assert_allclose(weigh([first, first.copy()], codes, weight, [0.3, 0.7]), [0.3, 0.7])
+
+
+@pytest.fixture
+def guessed(rng):
+    """Numbers of 300 rows in two columns, their weights, and what four candidates say of them."""
+    y, weight = rng.normal(size=(300, 2)), rng.uniform(0, 2, 300)
+    noise = rng.normal(size=(4, 300, 2)) * np.array([0.3, 0.5, 0.6, 3.0])[:, None, None]
+    return y, weight, y + noise
+
+
+def mean_error(shares, said, y, weight):
+    """The weighted mean squared error of a mean, by scikit-learn."""
+    return mean_squared_error(y, np.tensordot(shares, said, 1), sample_weight=weight)
+
+
+@pytest.mark.parametrize("n_prior", [0.0, 10.0, 300.0])
+@pytest.mark.parametrize("n_rows", [5, 300])
+def test_shares_of_numbers_are_the_likeliest_under_the_prior(n_rows, n_prior, guessed):
+    y, weight, said = (
+        part[..., :n_rows, :] if part.ndim > 1 else part[:n_rows] for part in guessed
+    )
+    prior = np.array([0.4, 0.3, 0.2, 0.1])
+    n_told = weight.sum() ** 2 / (weight**2).sum()
+
+    def minimise(tell_loss):
+        bounds, total = [(0, 1)] * 4, {"type": "eq", "fun": lambda shares: shares.sum() - 1}
+        return minimize(tell_loss, prior, bounds=bounds, constraints=total, tol=1e-12).x
+
+    def tell_error(shares):
+        return mean_error(shares, said, y, weight)
+
+    least = tell_error(minimise(tell_error))
+    variance = (n_told * least + n_prior * tell_error(prior)) / (n_told + n_prior)
+    expected = minimise(
+        lambda shares: (
+            n_told / variance * tell_error(shares) + n_prior * ((shares - prior) ** 2 / prior).sum()
+        )
+    )
+    expected = np.where(expected < SMALLEST, 0, expected)
+    found = weigh_numbers(said, y, weight, prior, n_prior)
+    assert_allclose(found, expected / expected.sum(), atol=2e-4)
+
+
+def test_a_mean_of_numbers_is_found_that_is_better_than_each(guessed):
+    y, weight, said = guessed
+    shares = weigh_numbers(said, y, weight, np.full(4, 0.25))
+    assert shares.sum() == pytest.approx(1)
+    assert shares[3] == 0  # Next to nothing is none.
+    best = min(mean_error(own, said, y, weight) for own in np.eye(4))
+    assert mean_error(shares, said, y, weight) < 0.8 * best
+
+
+def test_few_rows_leave_shares_of_numbers_as_they_were_held_and_many_decide(guessed):
+    y, weight, said = guessed
+    prior = np.array([0.1, 0.2, 0.2, 0.5])
+    few = weigh_numbers(said[:3, :2], y[:2], weight[:2], prior[:3] * 2)
+    assert_allclose(few, prior[:3] * 2, atol=0.15)
+    many = weigh_numbers(said, y, weight, prior, 1e-6)
+    by_variance = 1 / np.array([0.3, 0.5, 0.6, 3.0]) ** 2
+    assert_allclose(many, by_variance / by_variance.sum(), atol=0.1)
+    even = weigh_numbers(said, y, weight, prior, 1e9)
+    assert_allclose(even, prior, atol=1e-5)
+
+
+def test_weights_decide_what_is_trusted_with_numbers(guessed):
+    y, weight, _ = guessed
+    half = np.arange(300)[:, None] < 150
+    said = np.stack([np.where(half, y, 0), np.where(half, 0, y)])
+    for k in range(2):
+        own = weight * (half[:, 0] == (k == 0))
+        assert weigh_numbers(said, y, own, np.full(2, 0.5)).argmax() == k
+    found = [weigh_numbers(said, y, times * weight, np.full(2, 0.5)) for times in (1, 100)]
+    assert_allclose(*found)
+
+
+def test_numbers_without_a_fault_are_trusted_and_the_same_ones_alike(guessed):
+    y, weight, said = guessed
+    shares = weigh_numbers(np.stack([y, said[0], y]), y, weight, np.array([0.5, 0.25, 0.25]))
+    assert shares[1] == 0
+    assert shares[0] > shares[2] > 0
+    everywhere = weigh_numbers(np.stack([y, y]), y, weight, np.array([0.3, 0.7]))
+    assert_allclose(everywhere, [0.3, 0.7])
+    constant = weigh_numbers(
+        np.zeros((2, 300, 1)), np.zeros((300, 1)), weight, np.array([0.3, 0.7])
+    )
+    assert_allclose(constant, [0.3, 0.7])
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0, 1.6])

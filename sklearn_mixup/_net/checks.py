@@ -22,7 +22,7 @@ from sklearn_mixup._net.tables import check_dense, check_unmasked, explain_table
 
 # So many labels may be rare ones, even if they are floats.
 _MANY_LABELS = 20
-_OF_NUMBERS = "MixupRegressor predicts numbers."
+_OF_NUMBERS = "MixupRegressor and TabularMixupRegressor predict numbers."
 
 
 def default_dtype() -> np.dtype:

@@ -63,6 +63,12 @@ class Numbers:
         cls._learn_constant_columns(net, columns, sample_weight)
 
     @classmethod
+    def standardising(cls, y: np.ndarray, kind: str, sample_weight: Any) -> Numbers:
+        """Learn what each column is standardised by, of no net."""
+        found = [_standardise(column, sample_weight) for column in _as_columns(y).T]
+        return cls(kind, *np.array(found).T)
+
+    @classmethod
     def meet(cls, net: Any, y: np.ndarray, sample_weight: Any) -> None:
         """Meet the targets of a training that goes on: what was constant so far may not be now."""
         if "target_mean_" in vars(net):
@@ -147,8 +153,8 @@ def _check_kind(y: Any) -> None:
     if y.dtype.kind in "USmM" or words:
         first = words[0] if words else y.flat[0]
         raise ValueError(
-            f"y must hold numbers; got {str(first)!r}. For labels there is MixupClassifier; turn "
-            "other words and dates into numbers."
+            f"y must hold numbers; got {str(first)!r}. For labels there are MixupClassifier and "
+            "TabularMixupClassifier; turn other words and dates into numbers."
         )
 
 

@@ -135,8 +135,9 @@ def _list_remedies(faults: Mapping[str, list[Any]]) -> str:
     """Tell what to put before the net."""
     remedies = ", ".join(f"{_REMEDIES[fault]} for {fault}" for fault in faults)
     return (
-        f"Put before the net, in a Pipeline: {remedies}. Or take TabularMixupClassifier or "
-        "skrub.tabular_pipeline(MixupClassifier()), which take tables as they come."
+        f"Put before the net, in a Pipeline: {remedies}. Or take TabularMixupClassifier, "
+        "TabularMixupRegressor or skrub.tabular_pipeline(MixupClassifier()), which take tables as "
+        "they come."
     )
 
 

@@ -150,8 +150,8 @@ class TabularMixup(BaseEstimator):
             )
             found = np.concatenate([found, said])
         self.settings_ = [*map(dict, settings[: len(committees)]), *map(clone, others)]
-        self._choose(committees, others, found, rows.take(known))
         self._keep(targets)
+        self._choose(committees, others, found, rows.take(known))
         self._encoder, self._bins, self._n_told = encoder, bins, rows.n_told
         self._stacks = Stacks()
         return self
@@ -243,6 +243,9 @@ class TabularMixup(BaseEstimator):
         self.estimator_weights_ = np.array(weights)
 
     # -- prediction -----------------------------------------------------------------------------
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_encoder")  # One that was interrupted knows its columns alone.
 
     def _average(self, X: Any) -> np.ndarray:
         """Average what all members say of the rows of a table, by their weights."""

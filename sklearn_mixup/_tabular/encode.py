@@ -103,7 +103,7 @@ class TableEncoder:
         if not len(self.kept):
             raise ValueError(
                 "X must have a column that varies from row to row; all of its "
-                f"{len(self.is_number)} columns are constant or empty."
+                f"{len(self.is_number)} columns are constant or empty in n_samples={len(rows)}."
             )
         return np.ascontiguousarray(rows[:, self.kept])
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused.predict import probabilities
-from sklearn_mixup._net.checks import check_y
+from sklearn_mixup._net.checks import check_labels_repeat, check_y
 from sklearn_mixup._net.labels import Labels
 from sklearn_mixup._tabular.base import TabularMixup
 from sklearn_mixup._tabular.others import list_classifiers
@@ -208,6 +208,7 @@ class TabularMixupClassifier(ClassifierMixin, TabularMixup):
     def _learn(self, y: np.ndarray, kind: str, weight: np.ndarray | None) -> Labels:
         labels = Labels(kind, np.unique(y))
         labels.check_several()
+        check_labels_repeat(y, labels.known)
         return labels
 
     def _weigh_classes(

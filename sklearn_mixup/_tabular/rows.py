@@ -39,6 +39,11 @@ class Rows:
         return replace(self, X=X)
 
     @property
+    def flat_y(self) -> np.ndarray:
+        """The targets as scikit-learn's estimators take them: a single column is none."""
+        return self.y[:, 0] if self.y.ndim == 2 and self.y.shape[1] == 1 else self.y
+
+    @property
     def n_told(self) -> int:
         """How many numbers tell what is predicted of a row: probabilities, or the numbers of y."""
         return self.y.shape[1] if self.class_weight is None else len(self.class_weight)

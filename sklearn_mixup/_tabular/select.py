@@ -1,9 +1,9 @@
-"""What probabilities of rows that were left out tell: which candidates to trust, and how far."""
+"""What is said of rows that were left out tells which candidates to trust, and how far."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize_scalar, nnls
 from scipy.special import log_softmax
 
 # A probability of 0 in float32 is no certainty.
@@ -12,6 +12,8 @@ _TINY = 1e-12
 N_PRIOR = 10.0
 # Shares below that are not worth their time.
 SMALLEST = 0.02
+# Numbers in float32 are no nearer to each other.
+_LEAST_VARIANCE = 1e-12
 # Shares are found when a step changes none by more, or after so many steps.
 _SETTLED, _N_STEPS = 1e-6, 1000
 # Temperatures outside of these are the noise of few rows.
@@ -76,8 +78,7 @@ def weigh(
         shares, before = found / found.sum(), shares
         if np.abs(shares - before).max() < _SETTLED:
             break
-    shares = np.where(shares < min(SMALLEST, shares.max()), 0.0, shares)
-    return shares / shares.sum()
+    return _drop_smallest(shares)
 
 
 def heat(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -96,3 +97,75 @@ def find_temperature(probabilities: np.ndarray, codes: np.ndarray, weight: np.nd
 
     bounds = np.log(_COLDEST), np.log(_HOTTEST)
     return float(np.exp(minimize_scalar(tell_loss, bounds=bounds, method="bounded").x))
+
+
+def squared_error(numbers: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Compute the weighted mean of (number - y)**2 of each column."""
+    return weight @ (numbers - y) ** 2 / weight.sum()
+
+
+def weigh_numbers(
+    numbers: np.ndarray,
+    y: np.ndarray,
+    weight: np.ndarray,
+    prior: np.ndarray,
+    n_prior: float = N_PRIOR,
+) -> np.ndarray:
+    """Find how far to trust each candidate: the likeliest shares of a mean of numbers.
+
+    The rows are taken to scatter about the mean, normally and with a variance v, as stacking has it
+    [1]_; the shares are under a normal prior, which has the mean and the spread of the Dirichlet
+    prior of :func:`weigh`. So they minimise, among shares >= 0 that sum to 1::
+
+        n_rows / v * error(shares) + n_prior * sum((shares - prior)**2 / prior)
+
+    where ``error`` is the squared error of their mean, the mean over rows and columns, and v is the
+    least error of any shares for each row, and that of `prior` for `n_prior` more. Both are found
+    exactly, by a non-negative least-squares fit.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (n_candidates, n_rows, n_outputs)
+        What each candidate says of rows that it did not train on.
+    y : ndarray of shape (n_rows, n_outputs)
+        The numbers of the rows, each column standardised.
+    weight : ndarray of shape (n_rows,)
+        Weights of the rows, >= 0.
+    prior : ndarray of shape (n_candidates,)
+        Their shares before any row is seen, > 0; they sum to 1.
+    n_prior : float
+        How many rows that is worth, >= 0.
+
+    Returns
+    -------
+    ndarray of shape (n_candidates,)
+        Shares that sum to 1. Those below `SMALLEST` are 0.
+
+    References
+    ----------
+    .. [1] Breiman, "Stacked Regressions", Machine Learning 1996, Section 2.
+    """
+    prior = np.asarray(prior)
+    # So many rows of the same weight tell as much.
+    n_rows = weight.sum() ** 2 / (weight**2).sum()
+    apart = (np.asarray(numbers) - y) * np.sqrt(weight / weight.sum() / y.shape[1])[:, None]
+    # error(shares) is |errors @ shares|**2, with a row for each candidate.
+    errors = np.asarray(np.linalg.qr(apart.reshape(len(prior), -1).T, mode="r"))
+    least, before = (((errors @ own) ** 2).sum() for own in (_minimise(errors), prior))
+    variance = max((n_rows * least + n_prior * before) / (n_rows + n_prior), _LEAST_VARIANCE)
+    from_prior = np.sqrt(n_prior / prior)[:, None] * (np.eye(len(prior)) - prior[:, None])
+    return _drop_smallest(_minimise(np.vstack([np.sqrt(n_rows / variance) * errors, from_prior])))
+
+
+def _minimise(A: np.ndarray) -> np.ndarray:
+    """Find the shares >= 0 that sum to 1 and have the least ``|A @ shares|``."""
+    # Of multiples c of shares, c**2 * |A @ shares|**2 + (c - 1)**2 is least for the same shares.
+    A = np.vstack([A / max(np.abs(A).max(), np.finfo(float).tiny), np.ones(A.shape[1])])
+    found, _ = nnls(A, np.eye(len(A))[-1])
+    return found / found.sum()
+
+
+def _drop_smallest(shares: np.ndarray) -> np.ndarray:
+    """Leave out what is not worth its time."""
+    shares = np.where(shares < min(SMALLEST, shares.max()), 0.0, shares)
+    return shares / shares.sum()
