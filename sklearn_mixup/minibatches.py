@@ -35,7 +35,7 @@ def map_tensors(function: Callable[..., Tensor], rows: Rows, *others: Rows) -> R
             name: map_tensors(function, part, *(other[name] for other in others))
             for name, part in rows.items()
         }
-    if isinstance(rows, tuple | list):
+    if isinstance(rows, (tuple, list)):
         return like(
             rows, [map_tensors(function, *parts) for parts in zip(rows, *others, strict=True)]
         )
@@ -51,7 +51,7 @@ def list_tensors(rows: Rows) -> list[Tensor]:
     """List the tensor, or the tensors of the dict or tuple."""
     if isinstance(rows, Mapping):
         rows = tuple(rows.values())
-    if isinstance(rows, tuple | list):
+    if isinstance(rows, (tuple, list)):
         return [tensor for part in rows for tensor in list_tensors(part)]
     return [rows]
 
@@ -95,7 +95,7 @@ def cut_rows(cut: Callable[[Tensor], Sequence[Tensor]], rows: Rows) -> Sequence[
     if isinstance(rows, Mapping):
         parts = zip(*(cut_rows(cut, part) for part in rows.values()), strict=True)
         return [dict(zip(rows, part, strict=True)) for part in parts]
-    if isinstance(rows, tuple | list):
+    if isinstance(rows, (tuple, list)):
         parts = zip(*(cut_rows(cut, part) for part in rows), strict=True)
         return [like(rows, part) for part in parts]
     return cut(rows)
