@@ -34,7 +34,7 @@ def conclude(results: Results) -> list[str]:
     if CONTEST.ours in ours:
         title = f"Trees have a lower RMSE than {CONTEST.title(CONTEST.ours)}"
         told.append(tell_trees(results, title, lambda mean: MEASURES["rmse_sd"].text(mean)))
-    told.append(_tell_difference(results, SHARE))
+    told += [_tell_difference(results, pair) for pair in (SHARE, ("cmixup", "erm"))]
     return [*filter(None, told), *(sentence for _, sentence in tell_ranks(results))]
 
 

@@ -28,7 +28,10 @@ def _make_mlp(table: Table, split: int, rounds: int | None) -> TransformedTarget
 
 
 METHODS = {
+    "tabular": ours.committee("Regressor", "TabularMixup"),
+    "networks": ours.committee("Regressor", "TabularMixup, networks alone", others=()),
     "mixup": _net("mixup"),
+    "cmixup": _net("C-Mixup", pairs="target", bandwidth=0.5),
     "erm": _net("ERM", "ERM", alpha=0.0),
     "ensemble": _net("mixup x 8", is_ensemble=True),
     **TREES,

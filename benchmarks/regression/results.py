@@ -22,7 +22,7 @@ RIVAL, TIME = "realmlp", 0.25
 FLOOR = "ridge"
 
 OURS = [name for name, method in METHODS.items() if method.is_ours]
-_MAIN = "ensemble"
+_MAIN = "tabular"
 CONTEST = Contest(
     METHODS,
     MEASURES,
@@ -31,6 +31,7 @@ CONTEST = Contest(
     pairs=(
         *((_MAIN, name) for name, method in METHODS.items() if method.is_anchor),
         *((name, other) for name in OURS if name != _MAIN for other in (RIVAL, FLOOR)),
+        *(("cmixup", name) for name in ("mixup", "erm")),
     ),
     share=SHARE,
     worth=WORTH_FINDING,

@@ -91,6 +91,7 @@ def standardised_behind_skrub(regressor):
 TINY_NET = MixupRegressor(max_epochs=TINY.max_epochs, random_state=1, device="cpu")
 ESTIMATORS = {
     "mixup": (behind_preprocessor, TINY_NET),
+    "cmixup": (behind_preprocessor, clone(TINY_NET).set_params(pairs="target")),
     "erm": (behind_preprocessor, clone(TINY_NET).set_params(alpha=0)),
     "ensemble": (
         behind_preprocessor,

@@ -16,9 +16,10 @@ from sklearn_mixup import (
     MixupClassifier,
     MixupRegressor,
     TabularMixupClassifier,
+    TabularMixupRegressor,
 )
 from sklearn_mixup._tabular.base import SETTINGS
-from sklearn_mixup._tabular.others import list_classifiers
+from sklearn_mixup._tabular.others import list_classifiers, list_regressors
 
 _NETS: dict[str, tuple[Any, Any]] = {
     "Classifier": (MixupClassifier, FusedBaggingClassifier),
@@ -27,6 +28,7 @@ _NETS: dict[str, tuple[Any, Any]] = {
 # What stands beside the networks by default, as of a table of middling size.
 _COMMITTEES: dict[str, tuple[Any, Any]] = {
     "Classifier": (TabularMixupClassifier, list_classifiers(1000, 10, 2)),
+    "Regressor": (TabularMixupRegressor, list_regressors(1000, 10, 1)),
 }
 
 
