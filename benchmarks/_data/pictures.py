@@ -36,6 +36,7 @@ class Loaded:
     params: Mapping[str, Any]  # of MixupClassifier: how they are augmented, or read
     mean: Sequence[float]  # of each channel of pixels in [0, 1], to standardise with
     std: Sequence[float]
+    names: Sequence[str] = ()  # of the classes, if they are known
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def _read(name: str, data_home: str | None, versions: tuple[Version, ...]) -> tu
         X, y = torch.from_numpy((pixels - mean) / std), torch.from_numpy(bunch.target[:400])
         crop = partial(crop_and_flip, padding=1, flip=False)
         parts = (X[:300], y[:300]), (X[300:], y[300:])
-        loaded = Loaded(*parts, {"iterator_train__augment": crop}, 3 * [mean], 3 * [std])
+        names = [*map(str, range(10))]
+        loaded = Loaded(*parts, {"iterator_train__augment": crop}, 3 * [mean], 3 * [std], names)
         return "digits of scikit-learn", loaded
     if name == "cifar10":
         bunch = fetch_cifar10(data_home, False, versions=versions)
@@ -131,7 +133,7 @@ def _read(name: str, data_home: str | None, versions: tuple[Version, ...]) -> tu
         (torch.from_numpy(to_floats(X, mean, std)), torch.from_numpy(y))
         for X, y in ((bunch.X_train, bunch.y_train), (bunch.X_test, bunch.y_test))
     )
-    return bunch.name, Loaded(train, test, params, mean, std)
+    return bunch.name, Loaded(train, test, params, mean, std, bunch.target_names)
 
 
 def _load(name: str, data_home: str | None, versions: tuple[Version, ...], device: str) -> Loaded:

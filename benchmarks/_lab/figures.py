@@ -64,6 +64,29 @@ def add_legend(figure: Any, panel: Any = None, **options: Any) -> None:
     figure.legend(**(standard | options))
 
 
+def shade_plane(ax: Any, classifier: Any, edge: float) -> Any:
+    """Shade p(y = 1 | x) of a classifier, from ``-edge`` to ``edge`` both ways.
+
+    Gives what a colour bar needs.
+    """
+    from sklearn.inspection import DecisionBoundaryDisplay
+
+    corners = np.array([[-edge, -edge], [edge, edge]], dtype=np.float32)
+    colours = {"cmap": "Blues", "vmin": 0, "vmax": 1, "rasterized": True}
+    display = DecisionBoundaryDisplay.from_estimator(
+        classifier,
+        corners,
+        response_method="predict_proba",
+        plot_method="pcolormesh",
+        grid_resolution=300,
+        eps=0,
+        ax=ax,
+        **colours,
+    )
+    ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-edge, edge), ylim=(-edge, edge))
+    return display.surface_
+
+
 def stripe_rows(ax: Any, n_rows: int) -> None:
     """Shade every other row of a figure that has a row for each table."""
     for row in range(0, n_rows, 2):

@@ -32,9 +32,11 @@ _VERSIONS = {"gpu": WHOLE_VERSIONS, "paper": ORIGINAL}
 CHANNELS_LAST = True  # 0.6 to 0.85 of the time of narrow networks on a CPU, see `make_network`
 
 
-def key_of(data: str, network: str, alpha: float, max_epochs: int, seed: int) -> dict[str, Any]:
-    """Tell a run from all others, by `KEY`."""
-    method = "mixup" if alpha else "ERM"
+def key_of(
+    data: str, network: str, alpha: float, max_epochs: int, seed: int, *, method: str = "mixup"
+) -> dict[str, Any]:
+    """Tell a run from all others, by `KEY`; without alpha the method is ERM."""
+    method = method if alpha else "ERM"
     return dict(zip(KEY, (data, network, method, alpha, max_epochs, seed), strict=True))
 
 
@@ -92,6 +94,8 @@ class Training:
     sizes: Mapping[str, Any] = field(default_factory=dict)  # depth, width and the like
     settings: Mapping[str, Any] = field(default_factory=dict)  # of a `Task`, beside these
     pace: Pace = USUAL_PACE
+    method: str = "mixup"  # what it is called where it mixes
+    params: Mapping[str, Any] = field(default_factory=dict)  # more of MixupClassifier, as JSON
 
     @property
     def network(self) -> str:
@@ -127,6 +131,7 @@ def train(
         callbacks=[("test_errors", TestErrors(*loaded.test))],
         accelerator=accelerator,
         precision=training.pace.precision,
+        **training.params,
         **loaded.params,
     )
     every = training.pace.every_n_epochs(training.recipe.max_epochs)
@@ -159,7 +164,9 @@ def list_tasks(
     return [
         Task(
             key_of(
-                training.pictures.name, training.network, alpha, training.recipe.max_epochs, seed
+                *(training.pictures.name, training.network, alpha),
+                *(training.recipe.max_epochs, seed),
+                method=training.method,
             ),
             {
                 **versions,
@@ -169,6 +176,7 @@ def list_tasks(
                 **DESIGNS.get(training.family, {}),
                 **training.settings,
                 **training.pace.settings,
+                **({"params": dict(training.params)} if training.params else {}),
             },
             partial(run, training=training, alpha=alpha, seed=seed, device=device),
         )

@@ -18,6 +18,11 @@ from sklearn_mixup import FusedGridSearchCV, MixupClassifier, fit_fused
 SPLITS_AT_ONCE = 5
 
 
+def alpha_of(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell the parameters in which a net differs from the others: alpha."""
+    return {"alpha": run["alpha"]}
+
+
 def run_nets(
     score: Callable[..., dict[str, Any]],
     name: str,
@@ -25,9 +30,10 @@ def run_nets(
     runs: Keys,
     *,
     data_home: str | None,
+    own: Callable[[Mapping[str, Any]], dict[str, Any]] = alpha_of,
     **params: Any,
 ) -> list[dict[str, Any]]:
-    """Train a net for ``alpha`` and ``split`` of each run, all together, and score each.
+    """Train a net for each run, all together, and score each.
 
     Parameters
     ----------
@@ -37,10 +43,12 @@ def run_nets(
         The table, see `load_table`.
     features : {"raw", "standardised"}
     runs : sequence of mapping
-        The split, see `split_rows`, is the seed too, whatever alpha.
+        The split, see `split_rows`, is the seed too, whatever else.
     data_home : str or None
+    own : callable, default=`alpha_of`
+        ``own(run)``, the parameters of `MixupClassifier` that are those of this net.
     **params
-        Of `MixupClassifier`, beside alpha and the seed.
+        Those of all, but for the seed.
 
     Returns
     -------
@@ -57,9 +65,7 @@ def run_nets(
         X = preprocessor.fit_transform(table.X.iloc[train])
         prepared[split] = preprocessor, X, table.y[train]
     preprocessors, Xs, ys = zip(*(prepared[run["split"]] for run in runs), strict=True)
-    nets = [
-        MixupClassifier(alpha=run["alpha"], random_state=run["split"], **params) for run in runs
-    ]
+    nets = [MixupClassifier(random_state=run["split"], **own(run), **params) for run in runs]
     fit_fused(nets, Xs, ys, n_jobs=1)
     fit_time_s = round((time.perf_counter() - start) / len(runs), 4)
     results = []

@@ -35,6 +35,28 @@ def mean_of(name: str, values: Any) -> dict[str, float]:
     return dict(zip((name, f"{name}_se"), mean_and_standard_error(values), strict=True))
 
 
+def holm(p_values: Any) -> np.ndarray:
+    """Adjust p values for their number: the chance of one so low, if none of all is real [1]_.
+
+    The smallest is multiplied by their number, the next by one less, and so on.
+
+    References
+    ----------
+    .. [1] Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
+       Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> holm([0.02, 0.01, 0.3]).round(3).tolist()
+    [0.04, 0.03, 0.3]
+    """
+    p_values = np.asarray(p_values, dtype=float)
+    order = p_values.argsort()
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
+    return adjusted.clip(max=1)
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """Mean of differences between two methods on the same splits, and how sure it is.

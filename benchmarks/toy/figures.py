@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks._data.plane import DISC, EDGE, RING
 from benchmarks._lab.curves import read_curves
 from benchmarks._lab.figures import (
     BLACK,
@@ -20,11 +21,10 @@ from benchmarks._lab.figures import (
     alpha_name,
     keep_quiet,
     new_figure,
+    shade_plane,
 )
-from benchmarks.toy.runs import DISC, RING
 
 _POINTS = ((0, GREEN, "o"), (1, ORANGE, "D"))  # the colours of the paper's figure
-_EDGE = 3.4  # of the square that is drawn
 _P = r"$p\,(y = 1\,|\,x)$"
 
 
@@ -41,25 +41,11 @@ class Panel:
 
 def _draw_regions(ax: Any, panel: Panel, *, size: float) -> Any:
     """Shade p(y = 1 | x), draw the points over it, and give what a colour bar needs."""
-    from sklearn.inspection import DecisionBoundaryDisplay
-
-    corners = np.array([[-_EDGE, -_EDGE], [_EDGE, _EDGE]], dtype=panel.X.dtype)
-    colours = {"cmap": "Blues", "vmin": 0, "vmax": 1, "rasterized": True}
-    display = DecisionBoundaryDisplay.from_estimator(
-        panel.classifier,
-        corners,
-        response_method="predict_proba",
-        plot_method="pcolormesh",
-        grid_resolution=300,
-        eps=0,
-        ax=ax,
-        **colours,
-    )
+    surface = shade_plane(ax, panel.classifier, EDGE)
     for label, colour, marker in _POINTS:
         style = {"marker": marker, "color": colour, "edgecolor": "white", "linewidth": 0.4}
         ax.scatter(*panel.X[panel.y == label].T, s=size, **style)
-    ax.set(aspect="equal", xticks=[], yticks=[], xlim=(-_EDGE, _EDGE), ylim=(-_EDGE, _EDGE))
-    return display.surface_
+    return surface
 
 
 def plot_two(panels: Sequence[Panel]) -> Any:
@@ -73,7 +59,7 @@ def plot_two(panels: Sequence[Panel]) -> Any:
 
     left, bottom = 0.72, 0.4
     shown = [panel for panel in panels if panel.alpha in (0, 1)]
-    x = np.linspace(-_EDGE, _EDGE, 600, dtype=np.float32)
+    x = np.linspace(-EDGE, EDGE, 600, dtype=np.float32)
     for number, panel in enumerate(shown):
         start = left + number * (side + gap)
         ax = add_axes(start, bottom + low + 0.12, side, side)
@@ -106,7 +92,7 @@ def _draw_profile(ax: Any, x: np.ndarray, panel: Panel) -> None:
     ):
         ax.axvspan(start, end, color=colour, alpha=0.22, linewidth=0)
     ax.plot(x, p, color=BLUE, linewidth=2.6)
-    ax.set(xlim=(-_EDGE, _EDGE), ylim=(0, 1.06), yticks=[0, 0.5, 1], xticks=[])
+    ax.set(xlim=(-EDGE, EDGE), ylim=(0, 1.06), yticks=[0, 0.5, 1], xticks=[])
     ax.tick_params(labelsize=12)
     keep_quiet(ax)
 

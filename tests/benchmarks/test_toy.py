@@ -8,12 +8,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks._data.plane import DISC, RING, make_disc_and_ring
 from benchmarks.toy import report, runs
 from benchmarks.toy.report import conclude, table
 from benchmarks.toy.runs import (
-    DISC,
-    RING,
-    make_disc_and_ring,
     measure_lines,
     probabilities_between,
 )

@@ -436,7 +436,7 @@ def test_sentences_say_what_helps_hurts_and_what_chance_would_do():
     share = 2 * stats.t(df=3).sf(2)
     assert f"about {14 * share:.1f} of 14 would" in chance
     named = "partner of the same class (test error), alpha falls from 2.5 to 0 (test error)."
-    assert chance.endswith(f"Below 0.05 / 14 (Bonferroni) are: {named}")
+    assert chance.endswith(f"at 0.05 with Holm's correction for 14 are: {named}")
     assert "no mixing at all (ERM) +3.00 ± 0.00 (test error, hurts)" in known
     assert "16 nets, half the epochs 1.00" in compare_times(runs)
     table = main_table(comparison, VARIANTS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,9 @@ RECIPE = "reference"
 YARDSTICK = "Yardstick"  # the kind of what is known to do something
 CLEAR = 2  # standard errors
 HELPS, HURTS, NOISE = "helps", "hurts", "within noise"
-UNITS = {"test_error": "points", "log_loss": "nats"}  # of the measures that are told
+UNITS = {"test_error": "points", "log_loss": "nats", "brier": ""}
+IN_HEADINGS = UNITS | {"test_error": "% points"}
+USUAL = ("test_error", "log_loss")  # the measures that are told
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,21 @@ def title_of(measure: str) -> str:
     return capital(MEASURES[measure].name)
 
 
-def compare_by_table(runs: pd.DataFrame, changes: Changes) -> pd.DataFrame:
+def with_unit(words: str, measure: str, *, of: Mapping[str, str] = UNITS) -> str:
+    """Put the unit of a measure behind some words, if it has one."""
+    return f"{words}, {of[measure]}" if of[measure] else words
+
+
+def compare_by_table(
+    runs: pd.DataFrame, changes: Changes, measures: Sequence[str] = USUAL
+) -> pd.DataFrame:
     """Set each variant of finished runs beside what it is compared with, split by split.
 
     A row for each measure, variant and table: mean ``difference`` and its standard ``error``, which
     allows for the rows that random splits share (see `paired_difference`).
     """
     rows = []
-    for measure in UNITS:
+    for measure in measures:
         for table, members in runs.groupby("table", sort=False):
             values = pair(members, measure, by="split", columns="variant", wanted=(), where=table)
             more_error = np.sqrt(1 + len(values) * TEST_SHARE / (1 - TEST_SHARE))

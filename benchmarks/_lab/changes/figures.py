@@ -12,11 +12,12 @@ from scipy import stats
 from benchmarks._lab.changes.compare import (
     HELPS,
     HURTS,
+    IN_HEADINGS,
     NOISE,
     RECIPE,
-    UNITS,
     Changes,
     title_of,
+    with_unit,
 )
 from benchmarks._lab.figures import (
     BLACK,
@@ -48,19 +49,20 @@ def _place(names: Iterable[str], changes: Changes) -> tuple[dict[str, int], dict
 def plot(by_table: pd.DataFrame, comparison: pd.DataFrame, changes: Changes) -> Any:
     """Draw the differences of all changes with 95 % intervals, and behind them those of tables."""
     headings, place = _place(comparison["variant"].unique(), changes)
-    rows = headings | {changes[name].change: row for name, row in place.items()}
-    titles = sorted(rows, key=rows.__getitem__)
-    figure = new_figure(11, 1.9 + 0.27 * len(titles))
-    axes = figure.subplots(1, len(UNITS), sharey=True)
-    for ax, measure in zip(axes, UNITS, strict=True):
+    rows = {row: heading for heading, row in headings.items()}
+    rows |= {row: changes[name].change for name, row in place.items()}
+    titles = [rows[row] for row in range(len(rows))]
+    measures = comparison["measure"].unique()
+    figure = new_figure(4 + 3.5 * len(measures), 1.9 + 0.27 * len(titles))
+    axes = figure.subplots(1, len(measures), sharey=True)
+    for ax, measure in zip(axes, measures, strict=True):
         prepare_rows(ax, titles, grid=FAINT, striped=False)
         ax.set_ylim(len(titles) - 0.4, -0.6)
         frames = (frame[frame["measure"] == measure] for frame in (by_table, comparison))
         _plot_measure(ax, MEASURES[measure].factor, place, *frames)
         for row in filter(None, headings.values()):
             ax.axhline(row - 0.5, color=FAINT, linewidth=0.8)
-        unit = "% points" if measure == "test_error" else UNITS[measure]
-        ax.set_title(f"{title_of(measure)}, {unit}", fontsize=10.5)
+        ax.set_title(with_unit(title_of(measure), measure, of=IN_HEADINGS), fontsize=10.5)
         ax.set_xlabel(r"$\leftarrow$ better      worse $\rightarrow$")
     for row in headings.values():
         axes[0].get_yticklabels()[row].set_fontweight("bold")

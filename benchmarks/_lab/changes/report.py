@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,18 +17,22 @@ from benchmarks._lab.changes.compare import (
     CLEAR,
     HELPS,
     HURTS,
+    IN_HEADINGS,
     NOISE,
-    UNITS,
+    USUAL,
     YARDSTICK,
     Changes,
     compare,
     compare_by_table,
     title_of,
+    with_unit,
 )
-from benchmarks._lab.outcome import Conclusions, Figure, Note, Outcome, Table, headed
+from benchmarks._lab.methods.statistics import detectable
+from benchmarks._lab.outcome import Block, Conclusions, Figure, Note, Outcome, Table, headed
 from benchmarks._lab.scores import MEASURES
+from benchmarks._lab.statistics import holm
 from benchmarks._lab.tables import last_notes
-from benchmarks._lab.tell import listed
+from benchmarks._lab.tell import SIGNIFICANCE, listed
 
 
 def tell_changes(
@@ -42,6 +46,9 @@ def tell_changes(
     others: str = "",
     missing: Sequence[str],
     columns: pd.DataFrame | None = None,
+    measures: Sequence[str] = USUAL,
+    say: Callable[[pd.DataFrame, Changes], list[str]] | None = None,
+    shown: Sequence[Block] = (),
 ) -> Outcome:
     """Put the page of an experiment on changes together.
 
@@ -63,12 +70,20 @@ def tell_changes(
         Tables that are not here.
     columns : DataFrame, default=None
         More columns of the main table, by the names of changes.
+    measures : sequence of str, default=("test_error", "log_loss")
+        What is compared, keys of `UNITS`.
+    say : callable, default=`conclude`
+        Makes the conclusions of what `compare` gives.
+    shown : sequence of Block
+        What stands before the tables.
     """
-    by_table = compare_by_table(runs, changes)
+    by_table = compare_by_table(runs, changes, measures)
     comparison = compare(by_table)
     tables = {
-        "Test error of each table, % points": table_of_tables(by_table, changes, "test_error"),
-        "Log-loss of each table, nats": table_of_tables(by_table, changes, "log_loss"),
+        with_unit(f"{title_of(measure)} of each table", measure, of=IN_HEADINGS): table_of_tables(
+            by_table, changes, measure
+        )
+        for measure in measures
     }
     main = main_table(comparison, changes)
     if columns is not None:
@@ -81,7 +96,8 @@ def tell_changes(
             f"Differences of the variants: {title}",
             partial(figures.plot, by_table, comparison, changes),
         ),
-        Conclusions([*conclude(comparison, changes), *more], listed=True),
+        Conclusions([*(say or conclude)(comparison, changes), *more], listed=True),
+        *shown,
         Table(main),
         *headed(tables.items()),
         *last_notes(runs, missing),
@@ -104,7 +120,7 @@ def conclude(comparison: pd.DataFrame, changes: Changes) -> list[str]:
         )
     if n_tables > 1:
         share = 2 * stats.t(df=n_tables - 1).sf(CLEAR)
-        clear = new[new["p_value"] < 0.05 / n_new]
+        clear = new[new.groupby("measure")["p_value"].transform(holm) < SIGNIFICANCE]
         named = (
             f"{changes[row.variant].change} ({title_of(row.measure).lower()})"
             for row in clear.itertuples(name="Row")
@@ -112,8 +128,8 @@ def conclude(comparison: pd.DataFrame, changes: Changes) -> list[str]:
         sentences.append(
             f"If no change did anything, about {n_new * share:.1f} of {n_new} would still cross "
             f"{CLEAR} standard errors in either measure by chance (t distribution, {n_tables} "
-            f"tables), half of them downwards. Below 0.05 / {n_new} (Bonferroni) "
-            f"{'are' if len(clear) != 1 else 'is'}: {listed(named)}."
+            f"tables), half of them downwards. Significant at {SIGNIFICANCE:g} with Holm's "
+            f"correction for {n_new} {'are' if len(clear) != 1 else 'is'}: {listed(named)}."
         )
     told = [
         f"{changes[row.variant].change} {_text(row.measure, row.difference)} ± "
@@ -153,12 +169,20 @@ def main_table(comparison: pd.DataFrame, changes: Changes) -> pd.DataFrame:
         told = title_of(row.measure).lower()
         errors = (row.error_tables, row.error_splits)
         known = [_number(row.measure, error) for error in errors if not np.isnan(error)]
-        line[f"{told}, {UNITS[row.measure]}"] = (
+        line[with_unit(told, row.measure)] = (
             f"{_text(row.measure, row.difference)}{' ± ' if known else ''}{' / '.join(known)}"
         )
         line[f"{told}, SE"] = f"{row.ratio:+.1f}"
         line[f"{told} "] = row.verdict
+        line[f"{told}, found"] = _found(row)
     return pd.DataFrame(list(lines.values()))
+
+
+def _found(row: Any) -> str:
+    """Write the difference that would be found in 80 % of cases, with this standard error."""
+    if row.n_tables < 2 or row.error == 0:
+        return ""
+    return _number(row.measure, detectable(row.error, row.n_tables))
 
 
 def table_of_tables(by_table: pd.DataFrame, changes: Changes, measure: str) -> pd.DataFrame:
@@ -167,11 +191,14 @@ def table_of_tables(by_table: pd.DataFrame, changes: Changes, measure: str) -> p
     texts = rows.assign(
         text=[_text(measure, value) for value in rows["difference"]],
         table=rows["table"].map(TITLES),
-        change=rows["variant"].map(lambda name: changes[name].change),
     )
-    wide = texts.pivot(index="change", columns="table", values="text")
-    wide = wide.loc[texts["change"].unique(), texts["table"].unique()]
-    return wide.rename_axis(index="what is changed", columns=None).reset_index()
+    wide = texts.pivot(index="variant", columns="table", values="text")
+    wide = wide.loc[texts["variant"].unique(), texts["table"].unique()]
+    heads = {
+        "what is changed": [changes[name].change for name in wide.index],
+        "beside": [changes[changes[name].beside].change for name in wide.index],
+    }
+    return pd.DataFrame(heads | {str(table): wide[table].to_numpy() for table in wide})
 
 
 def notes(runs: pd.DataFrame) -> str:
@@ -188,5 +215,6 @@ def notes(runs: pd.DataFrame) -> str:
         "the tables for a sample of all tables, the second asks about these tables alone and "
         "allows for the rows that random splits share (Nadeau and Bengio, 2003). SE: the "
         f"difference divided by the larger of the two. A change {HELPS} if it is below -{CLEAR}, "
-        f"{HURTS} if it is above {CLEAR}, else it is {NOISE}."
+        f"{HURTS} if it is above {CLEAR}, else it is {NOISE}. Found: the true difference that the "
+        "t-test over the tables, at 5 %, would find in 80 % of cases with that standard error."
     )
