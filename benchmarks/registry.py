@@ -20,13 +20,14 @@ from benchmarks import (
     tabular,
     toy,
     variants,
+    vicinities,
 )
 from benchmarks._lab.experiment import Experiment
 
 # In the paper's order, then what is not in it.
 _MODULES = (
     *(toy, between, imagenet, cifar, speech, corrupted, adversarial, tabular, gan),
-    *(calibration, peers, regression, committee, defaults, variants, steps, speed),
+    *(calibration, peers, regression, committee, defaults, variants, vicinities, steps, speed),
 )
 EXPERIMENTS: dict[str, Experiment] = {it.EXPERIMENT.name: it.EXPERIMENT for it in _MODULES}
 # In the order of `all`: after minutes the report is worth a look.
@@ -41,6 +42,7 @@ QUICK_FIRST = (
         "regression",
         "peers",
         "gan",
+        "vicinities",
         "speed",
     ),
 )

@@ -17,7 +17,10 @@ from benchmarks._lab.runs import RunTable
 from benchmarks.registry import EXPERIMENTS
 
 # At the small scale these are nothing without data that are not on every machine.
-NEED_DATA = {"adversarial", "between", "cifar", "corrupted", "imagenet", "speech", "steps"}
+NEED_DATA = {
+    *("adversarial", "between", "cifar", "corrupted"),
+    *("imagenet", "speech", "steps", "vicinities"),
+}
 
 
 @pytest.fixture(params=EXPERIMENTS, scope="module")  # all of one experiment after each other

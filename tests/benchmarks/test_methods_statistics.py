@@ -18,6 +18,7 @@ from benchmarks._lab.methods.statistics import (
     power,
     rank,
 )
+from benchmarks._lab.statistics import holm
 from tests.benchmarks import made_up_runs
 
 make_runs = partial(
@@ -25,6 +26,18 @@ make_runs = partial(
     measure=lambda table, value: {"test_error": value, "ece": value},
     tables=("iris", "wine", "breast_cancer"),
 )
+
+
+def test_holm_is_the_closed_test_of_bonferroni():
+    """A hypothesis falls if each set of hypotheses that it is in falls by Bonferroni."""
+    rng = np.random.default_rng(0)
+    p = np.round(rng.random(5) ** 3, 2)
+    subsets = [[i for i in range(5) if number >> i & 1] for number in range(1, 2**5)]
+    closed = [
+        max(min(len(those) * p[those].min(), 1) for those in subsets if i in those)
+        for i in range(5)
+    ]
+    np.testing.assert_allclose(holm(p), closed)
 
 
 def test_a_difference_is_paired_and_has_tables_and_splits_as_units():
