@@ -13,8 +13,8 @@ changes one thing:
 
 The UCI tables of [1] and three that come with scikit-learn, standardised features, random splits as
 in the benchmark tabular. Variants get the same splits and seeds as the recipe and are compared
-split by split; tables count alike. Nets that differ only in settings are trained together
-(`fit_fused`), those with partners or modules of their own one by one.
+split by split; tables count alike. Nets are trained together (`fit_fused`), those with
+modules of their own one by one.
 
 References
 ----------

@@ -11,7 +11,6 @@ import numpy as np
 
 from benchmarks._lab.changes.compare import YARDSTICK, Change
 from benchmarks._nets.tables import DEFAULTS
-from benchmarks.variants.nets import NearestMixup, NearMixup, SameClassMixup
 from sklearn_mixup import MixupClassifier
 
 ALPHA: float = DEFAULTS["alpha"]
@@ -48,7 +47,6 @@ class Variant(Change):
     """One change of the recipe."""
 
     params: Mapping[str, Any] = field(default_factory=dict)  # other than the classifier's defaults
-    classifier: type[MixupClassifier] = MixupClassifier  # nets of subclasses are trained one by one
     numbers: str = "standardised"  # how numeric columns come: or as "quantiles"
     sees_values: bool = False  # whether the net turns quantiles back into standardised values
     alphas: Schedule | None = None
@@ -58,15 +56,15 @@ class Variant(Change):
 
     def describe(self, max_epochs: int) -> dict[str, Any]:
         """Write down all that the result depends on, JSON-serialisable."""
-        words = ("name", "kind", "change", "beside", "classifier", "alphas")
+        words = ("name", "kind", "change", "beside", "alphas")
         settings = {key: value for key, value in vars(self).items() if key not in words}
         alphas = None if self.alphas is None else self.alphas(max_epochs).round(9).tolist()
-        return {**settings, "classifier": self.classifier.__name__, "alphas": alphas}
+        return {**settings, "alphas": alphas}
 
     @property
     def is_fused(self) -> bool:
         """Whether its nets can be trained with those of others."""
-        return self.classifier is MixupClassifier and not self.sees_values
+        return not self.sees_values
 
 
 _SPACE, _PARTNER, _SCHEDULE = "Space", "Partner", "Alpha over the fit"
@@ -82,9 +80,15 @@ _ALL = (
         numbers="quantiles",
         sees_values=True,
     ),
-    Variant("same_class", _PARTNER, "partner of the same class", classifier=SameClassMixup),
-    Variant("nearest", _PARTNER, "nearest row of the minibatch", classifier=NearestMixup),
-    Variant("near_5", _PARTNER, "one of the 5 nearest of the minibatch", classifier=NearMixup),
+    Variant(*("same_class", _PARTNER, "partner of the same class"), params={"pairs": "same_class"}),
+    Variant(
+        *("nearest", _PARTNER, "nearest row of the minibatch"),
+        params={"pairs": "nearest", "n_neighbors": 1},
+    ),
+    Variant(
+        *("near_5", _PARTNER, "one of the 5 nearest of the minibatch"),
+        params={"pairs": "nearest", "n_neighbors": 5},
+    ),
     *(
         Variant(
             *(f"falling_{start:g}", _SCHEDULE, f"alpha falls from {start:g} to 0"),

@@ -95,7 +95,7 @@ def make_nets(variant: Variant, rows: Rows, *, max_epochs: int, seed: int, devic
         if variant.bootstrap:
             drawn = np.random.default_rng(net_seed).integers(n_rows, size=n_rows)
             counts = np.bincount(drawn, minlength=n_rows)
-        nets.append((variant.classifier(random_state=net_seed, **params), counts))
+        nets.append((MixupClassifier(random_state=net_seed, **params), counts))
     return nets
 
 
@@ -137,7 +137,7 @@ def fit_teams(
         for net, counts in team:
             if variant.alphas is not None:
                 schedules[id(net)] = variant.alphas(max_epochs)
-            if type(net) is MixupClassifier and net.module is MLP:
+            if net.module is MLP:
                 jobs.append((net, rows.X, rows.y, counts))
             else:
                 net.fit(rows.X, rows.y, sample_weight=counts)

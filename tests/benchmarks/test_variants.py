@@ -1,4 +1,4 @@
-"""Variants: partners, the way back from quantiles, schedules, ensembles, statistics, the page."""
+"""Variants: the way back from quantiles, schedules, ensembles, statistics, the page."""
 
 import re
 
@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 from skorch.callbacks import Callback
@@ -18,14 +17,7 @@ from benchmarks._lab.changes.compare import compare, compare_by_table
 from benchmarks._lab.changes.report import conclude, main_table
 from benchmarks._lab.runs import environment
 from benchmarks._lab.scores import measure
-from benchmarks.variants.nets import (
-    NearestMixup,
-    NearMixup,
-    QuantileMLP,
-    SameClassMixup,
-    near_partner,
-    same_class_partner,
-)
+from benchmarks.variants.nets import QuantileMLP
 from benchmarks.variants.recipes import VARIANTS, erm_at_end, falling, set_next_alpha
 from benchmarks.variants.report import compare_times
 from benchmarks.variants.runs import (
@@ -38,120 +30,7 @@ from benchmarks.variants.runs import (
 )
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.modules import MLP
-from sklearn_mixup.vicinal import sample_partner
 from tests.rounding import ROUNDING, assert_near
-
-
-@pytest.fixture
-def rng() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-# -- partners -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("n_rows", "batch_size"), [(64, 32), (45, 16), (5, 32), (33, 32), (3, 1)])
-def test_a_partner_of_the_same_class_is_one_and_each_row_is_one_once(rng, n_rows, batch_size):
-    y = torch.randint(4, (n_rows,), generator=rng)
-    partner = sample_partner(n_rows, batch_size=batch_size, rng=rng)
-    chosen = same_class_partner(y, partner, batch_size=batch_size)
-    rows = torch.arange(n_rows)
-    assert torch.equal(y[chosen], y)
-    assert torch.equal(chosen // batch_size, rows // batch_size)
-    assert torch.equal(chosen.sort().values, rows)
-
-
-def test_partners_of_the_same_class_are_uniform_over_permutations(rng):
-    n_minibatches = 6_000
-    partner = sample_partner(4 * n_minibatches, batch_size=4, rng=rng)
-    chosen = same_class_partner(torch.tensor([1, 0, 1, 1] * n_minibatches), partner, batch_size=4)
-    places = chosen.view(-1, 4) % 4
-    assert (places[:, 1] == 1).all()  # alone in its class
-    _, counts = places.unique(dim=0, return_counts=True)
-    assert len(counts) == 6
-    assert stats.chisquare(counts).pvalue > 0.001
-
-
-@pytest.mark.parametrize(("n_nearest", "n_rows"), [(1, 75), (5, 75), (5, 32), (5, 3), (5, 65)])
-def test_a_near_partner_is_among_the_nearest_others_of_its_minibatch(rng, n_nearest, n_rows):
-    X = torch.randn(n_rows, 3, generator=rng, dtype=torch.float64)
-    partner = near_partner(X, n_nearest=n_nearest, batch_size=32, rng=rng)
-    for first in range(0, n_rows, 32):
-        rows = X[first : first + 32]
-        if len(rows) == 1:
-            assert partner[first] == first
-            continue
-        search = NearestNeighbors(n_neighbors=min(n_nearest, len(rows) - 1)).fit(rows)
-        nearest = search.kneighbors(return_distance=False) + first
-        assert all(
-            one in many
-            for one, many in zip(partner[first : first + 32].tolist(), nearest, strict=True)
-        )
-
-
-def test_near_partners_are_drawn_with_equal_chances(rng):
-    X = torch.randn(16, 2, generator=rng).repeat(4_000, 1)
-    partner = near_partner(X, n_nearest=5, batch_size=16, rng=rng)
-    places = partner.view(-1, 16)[:, 3] % 16
-    _, counts = places.unique(return_counts=True)
-    assert len(counts) == 5
-    assert stats.chisquare(counts).pvalue > 0.001
-
-
-class Watch(Callback):
-    """Keep the inputs of all minibatches."""
-
-    def on_train_begin(self, net, **kwargs):
-        self.inputs = []
-
-    def on_batch_begin(self, net, batch, training, **kwargs):
-        self.inputs.append(batch[0].clone())
-
-
-@pytest.fixture(scope="module")
-def clusters() -> tuple[np.ndarray, np.ndarray]:
-    """Two clusters far apart, three classes in both: x is cluster, class and noise."""
-    rng = np.random.default_rng(0)
-    cluster, y = rng.integers(2, size=96), rng.integers(3, size=96)  # whole minibatches
-    X = np.column_stack([200 * cluster - 100, y, rng.normal(size=96)]).astype(np.float32)
-    return X, y
-
-
-@pytest.mark.parametrize(
-    ("kind", "stays_in_class", "stays_in_cluster"),
-    [
-        (MixupClassifier, False, False),
-        (SameClassMixup, True, False),
-        (NearMixup, False, True),
-        (NearestMixup, False, True),
-    ],
-)
-def test_a_fit_mixes_with_the_partners_that_its_kind_asks_for(
-    clusters, kind, stays_in_class, stays_in_cluster
-):
-    X, y = clusters
-    watch = Watch()
-    net = kind(alpha=2.0, max_epochs=3, random_state=0, device="cpu", callbacks=[watch])
-    cluster, label, noise = torch.cat(net.fit(X, y).callbacks[0].inputs).T
-    assert not torch.isin(noise, torch.as_tensor(X[:, 2])).all()  # it mixes at all
-    assert bool((abs(label - label.round()) < 1e-5).all()) == stays_in_class
-    assert bool((abs(abs(cluster) - 100) < 1e-3).all()) == stays_in_cluster
-
-
-@pytest.mark.parametrize("kind", [SameClassMixup, NearestMixup])
-def test_lam_is_that_of_the_recipe(clusters, monkeypatch, kind):
-    draw, drawn = MixupClassifier._draw_mixing, {}
-
-    def spy(net, n_rows, batch_size, n_epochs):
-        lam, partner = draw(net, n_rows, batch_size, n_epochs)
-        drawn.setdefault(type(net), []).append(lam)
-        return lam, partner
-
-    monkeypatch.setattr(MixupClassifier, "_draw_mixing", spy)
-    for one in (MixupClassifier, kind):
-        one(max_epochs=3, random_state=0, device="cpu").fit(*clusters)
-    torch.testing.assert_close(torch.cat(drawn[kind]), torch.cat(drawn[MixupClassifier]))
-
 
 # -- quantiles ----------------------------------------------------------------------------------
 
