@@ -114,6 +114,16 @@ def test_each_has_a_seed_of_its_own_unless_it_brings_one(rows, rng):
     assert forests[0].random_state is None
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_says_no_finite_number_is_told(value, rows, rng):
+    class Broken(Memory):
+        def predict_proba(self, X):
+            return np.full((len(X), 2), value)
+
+    with pytest.raises(ValueError, match=r"must predict finite numbers; Broken\(\) says (nan|inf)"):
+        fit_others([Broken()], rows, deal_folds(rows.strata, 2, rng), rng)
+
+
 def test_what_is_not_ready_in_time_is_left_out(rows, rng):
     left_out = deal_folds(rows.y, 2, rng)
     for deadline, n_fitted in ((time.perf_counter() - 1, 0), (time.perf_counter() + 1e6, 2)):

@@ -209,6 +209,10 @@ def test_targets_that_are_no_finite_numbers_are_refused(y, told, diabetes):
         ({"settings": [{"criterion": "cross_entropy"}]}, "criterion"),
         ({"others": [LinearRegression]}, "`others` must hold regressors with predict, not fitted"),
         ({"others": [LogisticRegression()]}, "`others` must hold regressors with predict"),
+        (
+            {"others": [HistGradientBoostingRegressor(loss="poisson")]},
+            "`others` must take encoded rows and standardised targets; Hist.*non-negative y",
+        ),
     ],
 )
 def test_a_parameter_that_cannot_be_is_told(params, told, diabetes):
@@ -224,6 +228,12 @@ def test_others_that_take_no_weights_are_told_where_there_are_some(diabetes):
     ):
         neighbours.fit(X, y, sample_weight=np.linspace(0.5, 1, 150))
     clone(neighbours).fit(X, y, sample_weight=np.full(150, 0.5))
+
+
+def test_two_rows_are_learned_by_all():
+    found = TabularMixupRegressor(n_estimators=2, max_epochs=2, random_state=0)
+    predicted = found.fit([[0.0, "a"], [1.0, "b"]], [1.0, 3.0]).predict([[0.0, "a"], [1.0, "b"]])
+    assert ((predicted > 0) & (predicted < 4)).all()
 
 
 def test_other_columns_than_in_fit_are_refused(diabetes):

@@ -145,6 +145,12 @@ def fit_others(
                 break
             for copy, (_, told) in zip(copies, folds, strict=False):
                 said[told] = tell(copy, rows.X[told], rows.n_told)
+            if not np.isfinite(said).all():
+                raise ValueError(
+                    f"`others` must predict finite numbers; {other!r} says "
+                    f"{said[~np.isfinite(said)][0]} of a row that it was not fitted on. Name "
+                    "others, or give () for networks alone."
+                )
             fitted.append(copies[-1])
     return fitted, found[: len(fitted), known]
 
@@ -154,9 +160,16 @@ def _fit(other: Any, rows: Rows, deadline: float | None) -> Any:
     if deadline is not None and time.perf_counter() > deadline:
         return None
     weight = rows.full_weight
-    if (weight == weight[0]).all():
-        return clone(other).fit(rows.X, rows.flat_y)
-    return clone(other).fit(rows.X, rows.flat_y, sample_weight=weight / weight.mean())
+    weighs = {} if (weight == weight[0]).all() else {"sample_weight": weight / weight.mean()}
+    try:
+        with np.errstate(invalid="ignore"):  # RidgeCV leaves out a row, though it be the only one.
+            return clone(other).fit(rows.X, rows.flat_y, **weighs)
+    except ValueError as error:
+        targets = "standardised targets" if rows.class_weight is None else "classes 0, 1, ..."
+        raise ValueError(
+            f"`others` must take encoded rows and {targets}; {other!r} does not: {error} Name "
+            "others, or give () for networks alone."
+        ) from error
 
 
 def _widen(other: Any, rows: Rows) -> Any:
