@@ -35,6 +35,7 @@ from sklearn_mixup.vicinities import VICINITIES
 
 _N_POINTS, _N_DRAWN = 120, 240  # in each class; of the mixed rows
 _N_PICTURES, _BATCH_SIZE = 6, 64
+_SEED = 40  # by it the pictures that are drawn have partners of other classes
 
 
 def mix_by(
@@ -107,11 +108,11 @@ def plot_pictures(pictures: PictureSet) -> Any:
     drawn.insert(0, ON_PICTURES[ERM])
     # Not drawn but chosen, so that it is seen what they do.
     lam = torch.tensor([0.75, 0.65, 0.55, 0.4, 0.3, 0.2]).repeat(-(-len(X) // 6))[: len(X)]
-    figure = new_figure(1.55 * _N_PICTURES + 1.1, 1.95 * len(drawn), dpi=150)
+    figure = new_figure(1.55 * _N_PICTURES + 1.1, 2.05 * len(drawn), dpi=150)
     axes = figure.subplots(len(drawn), _N_PICTURES)
     mean, std = (torch.as_tensor(np.asarray(it)).view(-1, 1, 1) for it in (loaded.mean, loaded.std))
     for line, vicinity in zip(axes, drawn, strict=True):
-        X_mixed, partner, weight = mix_by(vicinity, X, y, lam, seed=3)
+        X_mixed, partner, weight = mix_by(vicinity, X, y, lam, _SEED)
         title = "as they are" if vicinity.name == ERM else vicinity.title
         line[0].set_ylabel(title, fontsize=11)
         for i, ax in enumerate(line):
@@ -123,14 +124,10 @@ def plot_pictures(pictures: PictureSet) -> Any:
 
 
 def _tell_target(own: str, other: str, weight: float) -> str:
-    """Write a target: one class, or two with their shares.
-
-    >>> _tell_target("cat", "dog", 0.75), _tell_target("cat", "cat", 0.75)
-    ('0.75 cat + 0.25 dog', 'cat')
-    """
+    """Write a target: one class, or two with their shares."""
     if own == other or weight in (0.0, 1.0):
         return own if weight > 0 or own == other else other
-    return f"{weight:.2f} {own} + {1 - weight:.2f} {other}"
+    return f"{weight:.2f} {own}\n+ {1 - weight:.2f} {other}"
 
 
 def plot_curves(runs: pd.DataFrame, methods: Sequence[str]) -> Any:

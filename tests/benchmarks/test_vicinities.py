@@ -45,7 +45,7 @@ def test_rows_are_drawn_as_their_way_mixes_them(name):
 
 def test_a_target_is_told_by_the_classes_that_it_has():
     tell = figures._tell_target
-    assert tell("cat", "dog", 0.75) == "0.75 cat + 0.25 dog"
+    assert tell("cat", "dog", 0.75) == "0.75 cat\n+ 0.25 dog"
     assert tell("cat", "cat", 0.75) == "cat"
     assert (tell("cat", "dog", 1.0), tell("cat", "dog", 0.0)) == ("cat", "dog")
 
@@ -154,6 +154,24 @@ def test_sentences_name_what_holm_leaves_and_what_would_be_found():
     errors = rows.loc[beside == "reference", "error"]
     least, most = (100 * detectable(error, 4) for error in (errors.min(), errors.max()))
     assert f"difference of {least:.2f} to {most:.2f} points" in beside_mixup
+
+
+def test_tables_are_named_where_their_splits_tell_them_apart():
+    runs = make_runs({}, spread=0.01)
+    is_wine = (runs["variant"] == "input") & (runs["table"] == "wine")
+    runs.loc[is_wine, "log_loss"] = 0.2 + 1e-3 * runs.loc[is_wine, "split"]
+    is_iris = (runs["variant"] == "input") & (runs["table"] == "iris")
+    runs.loc[is_iris, "log_loss"] = 0.4 + 1e-3 * runs.loc[is_iris, "split"]
+    by_table = compare_by_table(report.set_beside_both(runs), CHANGES, list(UNITS))
+    rows = report.where_table(by_table)
+    row = (
+        rows[rows["beside"] == "mixup"].set_index("what is changed").loc[ON_TABLES["input"].change]
+    )
+    assert row["log-loss clearly lower"] == "Wine"
+    assert row["log-loss clearly higher"] == "Iris"
+    assert row["log-loss lower on"] in {"1 of 4", "2 of 4", "3 of 4"}
+    assert (row["test error clearly lower"], row["test error clearly higher"]) == ("none", "none")
+    assert len(rows) == 2 * (len(ON_TABLES) - 1)
 
 
 def test_one_of_many_that_is_low_by_chance_is_not_told():
