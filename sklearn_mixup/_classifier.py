@@ -62,7 +62,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     mix_at : "input" or list of str, default="input"
         Where rows are mixed: as inputs, or as what a layer of the module puts out, one of those
         named and drawn anew for each minibatch (manifold mixup [3]_), as in ``["input",
-        "hidden.0"]`` for the default module. Layers mix by `vicinity` "mixup".
+        "hidden.1", "output"]`` for the default module. "hidden.0" would be "input": what a linear
+        layer puts out is mixed as what it is given. Layers mix by `vicinity` "mixup".
     erm_weight : float in [0, 1), default=0
         Share of the plain loss in the objective, beside the mixed one (RegMixup [4]_): rows go
         through the module as they are and mixed, in minibatches twice as long. RegMixup's weight
