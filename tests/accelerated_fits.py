@@ -18,15 +18,11 @@ from torch.utils.data import TensorDataset
 from sklearn_mixup import MixupClassifier
 from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.modules import MLP
+from sklearn_mixup.vicinities import mixup
 
 
 class AcceleratedMixupClassifier(AccelerateMixin, MixupClassifier):
-    """What the documentation tells a user to write; it notes its draws."""
-
-    def _draw_mixing(self, n_rows, batch_size, n_epochs=1):
-        lam, partner = super()._draw_mixing(n_rows, batch_size, n_epochs)
-        vars(self).setdefault("draws_", []).append((lam.tolist(), partner.tolist()))
-        return lam, partner
+    """What the documentation tells a user to write."""
 
 
 class Witness(MLP):
@@ -60,13 +56,19 @@ def weights(clf):
 
 def fit_witness(data, **params):
     """Fit one epoch and give the rows that were seen, the masks and the draws."""
-    clf = make(module=Witness, max_epochs=1, **params).fit(*data)
+    draws = []
+
+    def note(X, partner, *, lam, place):
+        draws.append((lam.tolist(), partner.tolist()))
+        return mixup(X, partner, lam=lam, place=place)
+
+    clf = make(module=Witness, max_epochs=1, vicinity=note, **params).fit(*data)
     module = clf.module_
     return {
         "seen": torch.cat(module.seen),
         "masks": torch.cat(module.masks),
         "sizes": [len(rows) for rows in module.seen],
-        "draws": vars(clf).get("draws_"),
+        "draws": draws,
     }
 
 

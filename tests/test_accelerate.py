@@ -64,6 +64,7 @@ def test_processes_share_the_rows_of_an_epoch(found, kind):
 @pytest.mark.parametrize("kind", ["mixup", "mixup dataset"])
 def test_each_process_draws_its_own_lam_and_partners(found, kind):
     draws = [one[kind]["draws"] for one in found[:2]]
+    assert draws[0]
     for ours, theirs in zip(*draws, strict=True):
         assert ours[0] != theirs[0]
         assert ours[1] != theirs[1]
