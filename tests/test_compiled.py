@@ -19,6 +19,7 @@ from sklearn_mixup import (
     FusedGridSearchCV,
     MixupClassifier,
     TabularMixupClassifier,
+    TabularMixupRegressor,
     fit_fused,
 )
 from sklearn_mixup._engine import compiled
@@ -331,10 +332,15 @@ def test_an_engine_that_there_is_not_is_refused(table):
 def test_searches_ensembles_and_committees_take_compiled_steps(table):
     search = FusedGridSearchCV(make_net(), {"alpha": [0, 1]}, cv=2, n_jobs=2).fit(*table)
     assert search.best_estimator_.engine_ == "numba"
-    committees = TabularMixupClassifier(
-        n_estimators=2, max_epochs=2, settings=[{"hidden_sizes": (8,)}], others=(), engine="numba"
-    ).fit(*table)
-    assert {net.engine_ for net in committees.estimators_} == {"numba"}
+    for committee in (TabularMixupClassifier, TabularMixupRegressor):
+        nets = committee(
+            n_estimators=2,
+            max_epochs=2,
+            settings=[{"hidden_sizes": (8,)}],
+            others=(),
+            engine="numba",
+        ).fit(*table)
+        assert {net.engine_ for net in nets.estimators_} == {"numba"}
     bag = FusedBaggingClassifier(make_net(), n_estimators=2, random_state=0).fit(*table)
     assert {net.engine_ for net in bag.estimators_} == {"numba"}
 
