@@ -142,8 +142,9 @@ TOUCHED = {
     "torch.nn.modules.conv": ["_ConvNd"],
     "torch.nn.modules.dropout": ["_DropoutNd"],
 }
-# Names of our own that others have too, for something that is never met here.
-ALIKE = {"_apply"}  # of a class that is no module
+# Names that others have too, for something that is never met here: of a class of our own that is no
+# module, and of named tuples, which is public in spite of its name.
+ALIKE = {"_apply", "_replace"}
 LISTED = [(owner, name) for owner, names in TOUCHED.items() for name in names]
 
 
