@@ -304,7 +304,7 @@ def mix_with(rows: Tensor, others: Tensor, *, lam: float | Tensor) -> Tensor:
     return torch.lerp(others, rows, lam)
 
 
-def _row_means(losses: Tensor) -> Tensor:
+def row_means(losses: Tensor) -> Tensor:
     """Average the losses of a row over whatever a row has: labels, pixels."""
     return losses.flatten(1).mean(1) if losses.ndim > 1 else losses
 
@@ -373,8 +373,7 @@ def mixed_loss(
             "Weights, or one `lam` per sample, need the losses of the rows, but the criterion "
             'returned their mean. Give it reduction="none".'
         )
-    if weight is None:
-        weight = own.new_ones(len(own))
-    own, other = _row_means(own), _row_means(other)
+    weight = own.new_ones(len(own)) if weight is None else weight.to(own.dtype)
+    own, other = row_means(own), row_means(other)
     own_weight, other_weight = lam * weight, (1 - lam) * weight.index_select(0, partner)
     return (own_weight * own + other_weight * other).mean()

@@ -537,3 +537,60 @@ def test_cutmix_of_pictures_is_the_function_of_that_name(pictures):
         for vicinity in ("cutmix", cutmix)
     )
     assert_same_weights(one.module_, other.module_)
+
+
+# -- a criterion that takes all that a module returns ---------------------------------------------
+
+
+class Both(nn.Module):
+    """A module that returns its hidden layer, too."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__()
+        self.hidden, self.output = nn.Linear(n_features, 6), nn.Linear(6, n_classes)
+
+    def forward(self, X):
+        """Return outputs and what they were made of."""
+        hidden = self.hidden(X).relu()
+        return self.output(hidden), hidden
+
+
+class First(Both):
+    """The same, without."""
+
+    def forward(self, X):
+        """Return outputs."""
+        return super().forward(X)[0]
+
+
+class OfRows(nn.Module):
+    """A criterion of the user's own, with a loss of shape (batch_size,)."""
+
+    reduction = "mean"
+
+    def forward(self, outputs, y):
+        """Compare the outputs with the targets."""
+        outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+        losses = (
+            F.cross_entropy(outputs, y, reduction="none")
+            if y.ndim == 1
+            else (outputs - y).abs().mean(1)
+        )
+        return losses.mean() if self.reduction == "mean" else losses
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", [MixupClassifier, MixupRegressor])
+@pytest.mark.parametrize("lam_per", ["minibatch", "sample"])
+def test_what_else_a_module_returns_goes_to_the_criterion(table, kind, lam_per, weighted):
+    X, y = table
+    weight = np.linspace(0.5, 2, len(y)) if weighted else None
+    both, first, stacked = (
+        make_net(kind, module=module, hidden_sizes=None, criterion=OfRows, lam_per=lam_per)
+        for module in (Both, First, Both)
+    )
+    for net in (both, first):
+        net.fit(X, y, sample_weight=weight)
+    fit_fused([stacked], [X], [y], sample_weights=[weight])
+    assert_same_weights(both.module_, first.module_)
+    assert_same_weights(stacked.module_, first.module_)

@@ -16,7 +16,7 @@ from sklearn_mixup._net.losses import (
     is_plain_difference,
     unwrap,
 )
-from sklearn_mixup.vicinal import mix, mixed_loss
+from sklearn_mixup.vicinal import mix, mixed_loss, row_means
 
 
 class LogCoefficients(NamedTuple):
@@ -209,7 +209,7 @@ def weighted_loss(
     `loss` calls `criterion`.
     """
     losses = _for_each_row(unwrap(criterion), lambda: loss(y_pred, targets.y))
-    return (losses.flatten(1).mean(1) * targets.weight.to(losses)).mean()
+    return (row_means(losses) * targets.weight.to(losses)).mean()
 
 
 def log_coefficient_loss(logits: Tensor, targets: LogCoefficients) -> Tensor:
@@ -230,12 +230,12 @@ def two_term_loss(
     `loss` calls `criterion`.
     """
     criterion = unwrap(criterion)
-    y, partner, lam = targets.y, targets.partner, targets.lam.to(y_pred)
+    # What the module returns may be any that the criterion takes; the losses have a dtype.
+    y, partner, lam = targets.y, targets.partner, targets.lam
     if isinstance(targets, SharedTargets):
         return mixed_loss(loss, y_pred, y, partner, lam=lam[0])
-    weight = targets.weight.to(y_pred)
     return _for_each_row(
-        criterion, lambda: mixed_loss(loss, y_pred, y, partner, lam=lam, weight=weight)
+        criterion, lambda: mixed_loss(loss, y_pred, y, partner, lam=lam, weight=targets.weight)
     )
 
 
