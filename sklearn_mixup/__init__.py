@@ -6,6 +6,7 @@ from sklearn_mixup._fused.jobs import fit_fused
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
 from sklearn_mixup._gan.estimator import MixupGAN
 from sklearn_mixup._regressor import MixupRegressor
+from sklearn_mixup._sampler.estimator import VicinalSampler
 from sklearn_mixup._tabular.estimator import TabularMixupClassifier
 from sklearn_mixup._tabular.regressor import TabularMixupRegressor
 
@@ -19,5 +20,6 @@ __all__ = [
     "MixupRegressor",
     "TabularMixupClassifier",
     "TabularMixupRegressor",
+    "VicinalSampler",
     "fit_fused",
 ]

@@ -14,6 +14,7 @@ from sklearn_mixup import (
     MixupRegressor,
     TabularMixupClassifier,
     TabularMixupRegressor,
+    VicinalSampler,
 )
 
 pytestmark = pytest.mark.machines
@@ -31,6 +32,8 @@ LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
         FusedBaggingRegressor(MixupRegressor(hidden_sizes=(16,), lr=0.02), 2),
         TabularMixupClassifier(n_estimators=2, settings=[SETTING], max_epochs=12),
         TabularMixupRegressor(n_estimators=2, settings=[SETTING], max_epochs=12),
+        VicinalSampler(),
+        VicinalSampler(pairs="nearest"),
     ]
 )
 def test_scikit_learn_check_passes(estimator, check):

@@ -1,0 +1,1 @@
+"""Rows from the vicinity of the data itself."""

@@ -1,0 +1,392 @@
+"""VicinalSampler: rows drawn from the vicinity of a table itself, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklearn_mixup._net.checks import check_y
+from sklearn_mixup._net.tables import is_frame, take
+from sklearn_mixup._sampler.columns import is_polars, mix_rows, read_columns
+from sklearn_mixup._sampler.partners import encode, find_nearest
+from sklearn_mixup._sampler.strategy import count_missing
+from sklearn_mixup._tabular.encode import check_table
+from sklearn_mixup.vicinal import sample_lam
+
+# Floats that are whole are labels if there are few, or if each is that of many rows.
+_FEW_LABELS = 20
+_ROWS_OF_A_LABEL = 10
+_SHOWN = 5
+
+
+class VicinalSampler(BaseEstimator):
+    """Rows drawn from the vicinity of a table: mixtures of two of its rows [1]_.
+
+    A row that is drawn lies on the line between two rows of the table, of the same class by
+    default. Nothing is trained. :meth:`sample` draws rows as
+    :class:`sklearn.neighbors.KernelDensity` does; :meth:`fit_resample` adds rows to small classes,
+    in imbalanced-learn's protocol and without that package. With ``pairs="nearest", alpha=1`` the
+    numbers are those of SMOTE [2]_.
+
+    Parameters
+    ----------
+    alpha : float >= 0, default=0.2
+        Concentration of Beta(alpha, alpha), from which the weight ``lam`` of a row is drawn. 0
+        draws rows of the table as they are, 1 all points between two rows alike, ``inf`` the
+        middle. The closer to 0, the nearer to one of the two.
+    pairs : {"auto", "random", "same_class", "nearest"}, default="auto"
+        Which rows are mixed: any two ("random"), any two of one class ("same_class"), or a row and
+        one of the `n_neighbors` nearest of its class, or of the table if there are no classes
+        ("nearest"). "auto" is "same_class" where there are classes, else "random".
+    n_neighbors : int >= 1, default=5
+        How many rows are near, with ``pairs="nearest"``. A class of fewer others has all of them.
+    sampling_strategy : str, float, dict or callable, default="auto"
+        What :meth:`fit_resample` makes even, as in imbalanced-learn: "minority", "not minority",
+        "not majority" (which is "auto") or "all" make classes as large as the largest; a float is
+        the size of the smaller of two classes over that of the larger; a dict has the number of
+        rows that each class named is to have; a callable gets `y` and returns a dict.
+    random_state : int, RandomState instance or None, default=None
+        Governs what is drawn: the same state draws the same rows.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes, if `y` held labels.
+    pairs_ : str
+        What "auto" is.
+    sampling_strategy_ : dict
+        Rows added to each class by :meth:`fit_resample`.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X was a DataFrame with names that are all strings.
+
+    Notes
+    -----
+    With rows ``i`` and ``j`` and ``lam ~ Beta(alpha, alpha)``, a number or date is ``lam * x_i +
+    (1 - lam) * x_j``, so no column leaves its bounds. Whatever is no number or date is that of row
+    ``i`` with probability ``lam``, else that of ``j``: words, categories, booleans, gaps and the
+    label. One draw for a row decides over all of them, so words stand together as they do in the
+    data, and no combination is made up: a table of words alone is drawn from row by row. A number
+    whose partner is a gap stays as it is.
+
+    Numbers stay whole in columns where all are, in floats too, and dates whole days, hours, minutes
+    or seconds. Numbers that are codes would be mixed: make categories of them, as by
+    ``astype("category")``.
+
+    Near is by the Euclidean distance of standardised numbers and dates, where two words are 1
+    apart and a gap is at the mean. It takes the memory and time of
+    :class:`sklearn.neighbors.NearestNeighbors`.
+
+    The sampler keeps a copy of the table. A row whose partner is itself, or an equal one, is drawn
+    as it is, so samples do not protect the persons in a table.
+
+    References
+    ----------
+    .. [1] Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018, Section 2.
+    .. [2] Chawla, Bowyer, Hall, Kegelmeyer, "SMOTE: Synthetic Minority Over-sampling Technique",
+       Journal of Artificial Intelligence Research 16, 2002.
+
+    Examples
+    --------
+    >>> from collections import Counter
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_mixup import VicinalSampler
+    >>> X, y = load_iris(return_X_y=True)
+    >>> sampler = VicinalSampler(random_state=0).fit(X, y)
+    >>> sampler.sample(3).shape, sampler.sample(3, y=2).shape
+    ((3, 4), (3, 4))
+    >>> X_even, y_even = VicinalSampler(random_state=0).fit_resample(X[:120], y[:120])
+    >>> sorted(Counter(y_even.tolist()).items())
+    [(0, 50), (1, 50), (2, 50)]
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "pairs": [StrOptions({"auto", "random", "same_class", "nearest"})],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "sampling_strategy": [str, Real, Mapping, callable],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        alpha: float = 0.2,
+        *,
+        pairs: str = "auto",
+        n_neighbors: int = 5,
+        sampling_strategy: Any = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.alpha = alpha
+        self.pairs = pairs
+        self.n_neighbors = n_neighbors
+        self.sampling_strategy = sampling_strategy
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    def fit(self, X: Any, y: Any = None) -> VicinalSampler:
+        """Keep a copy of a table, and learn what its columns are.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, or array-like, of shape (n_samples, n_columns)
+            A table of two rows or more. Numbers are finite or gaps. Never written to.
+        y : array-like of shape (n_samples,), default=None
+            Labels, or numbers, which are mixed as X is. Floats are numbers if one has a fraction,
+            or if there are more than 20 different ones, each of fewer than 10 rows on average.
+
+        Returns
+        -------
+        VicinalSampler
+            The sampler itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X or y is not as said above, or if there are no classes for
+            ``pairs="same_class"``.
+        TypeError
+            If X is sparse, or a table of another package.
+        """
+        self._validate_params()
+        table = self._check_table(X)
+        y_kept, classes, codes = (None, None, None) if y is None else _check_target(y, table)
+        pairs = self.pairs
+        if pairs == "auto":
+            pairs = "random" if classes is None else "same_class"
+        if classes is None and pairs == "same_class":
+            got = "no y" if y is None else "numbers"
+            raise ValueError(
+                f'`pairs="same_class"` needs a y of labels; got {got}. Use pairs="random" or '
+                '"nearest".'
+            )
+        self.__dict__.pop("classes_", None)
+        if classes is not None:
+            self.classes_ = classes
+        self.pairs_, self._table = pairs, table
+        self._y: Any = y_kept
+        self._codes: Any = codes
+        self._columns = read_columns(table)
+        self._encoded = encode(table, self._columns) if pairs == "nearest" else None
+        return self
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: Any = None,
+        *,
+        y: Any = None,
+        return_y: bool = False,
+    ) -> Any:
+        """Draw rows from the vicinity of the table.
+
+        Parameters
+        ----------
+        n_samples : int >= 1, default=1
+            Rows to draw.
+        random_state : int, RandomState instance or None, default=None
+            Governs the draw. None takes the sampler's own.
+        y : label, default=None
+            Class to draw rows of. None draws all, with the shares that they have in the data.
+        return_y : bool, default=False
+            Whether to return the targets of the rows as well.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_samples, n_columns)
+            Rows in the container, with the columns, dtypes and categories of the table.
+        y : Series or ndarray of shape (n_samples,)
+            Labels, or mixed numbers; if `return_y`.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is not a whole number of at least 1, if `y` is no class of the data, or
+            if a class to draw pairs from has one row.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
+            raise ValueError(f"`n_samples` must be a whole number >= 1; got {n_samples!r}.")
+        if return_y and self._y is None:
+            raise ValueError("`return_y=True` needs targets; the sampler was fitted without y.")
+        among = np.arange(len(self._table)) if y is None else self._rows_of(y)
+        state = check_random_state(self.random_state if random_state is None else random_state)
+        drawn = self._draw(among, int(n_samples), state)
+        X_drawn = mix_rows(self._table, self._columns, *drawn)
+        return (X_drawn, self._mix_y(*drawn)) if return_y else X_drawn
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """Add rows to small classes, by `sampling_strategy`: imbalanced-learn's protocol.
+
+        Parameters
+        ----------
+        X : DataFrame of pandas or polars, or array-like, of shape (n_samples, n_columns)
+            As for :meth:`fit`.
+        y : array-like of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        X : DataFrame or ndarray of shape (n_samples_new, n_columns)
+            The rows of the table, unchanged and in their order, then those that are added, class by
+            class; in the container, with the columns, dtypes and categories of the table.
+        y : Series or ndarray of shape (n_samples_new,)
+            Their labels.
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`fit`; if `sampling_strategy` is not as said above, names a class that is
+            not there or fewer rows than a class has; if `y` holds numbers or a single class, or one
+            row of a class that rows are to be added to from pairs of its own.
+        """
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None")
+        self.fit(X, y)
+        if "classes_" not in vars(self):
+            raise ValueError(
+                "fit_resample adds rows to classes; got a y of numbers. Use fit(X, y) and "
+                "sample(n, return_y=True)."
+            )
+        n_of = np.bincount(self._codes).tolist()
+        counts = dict(zip(self.classes_.tolist(), n_of, strict=True))
+        self.sampling_strategy_ = count_missing(self.sampling_strategy, counts, y)
+        state = check_random_state(self.random_state)
+        kept = np.arange(len(self._table))
+        parts = [(kept, kept, np.ones(len(kept)))]
+        for name, n_rows in self.sampling_strategy_.items():
+            parts.append(self._draw(self._rows_of(name), n_rows, state))
+        drawn = [np.concatenate(part) for part in zip(*parts, strict=True)]
+        return mix_rows(self._table, self._columns, *drawn), self._mix_y(*drawn)
+
+    # -- what is drawn ------------------------------------------------------------------------
+
+    def _draw(
+        self, among: np.ndarray, n_samples: int, state: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw rows that give the words, their partners, and the weight of the first."""
+        self._check_pairs(among)
+        rows = among[state.randint(len(among), size=n_samples)]
+        rng = torch.Generator("cpu").manual_seed(int(state.randint(2**31 - 1)))
+        lam = sample_lam(self.alpha, len(rows), rng=rng).numpy()
+        partner, is_own = self._draw_partner(rows, state), state.random_sample(len(rows)) < lam
+        weight = np.where(is_own, lam, 1 - lam)
+        if self.pairs_ != "nearest":
+            # Either of the two could be the first: that it gives the words makes its weight larger.
+            return rows, partner, weight
+        return np.where(is_own, rows, partner), np.where(is_own, partner, rows), weight
+
+    def _draw_partner(self, rows: np.ndarray, state: np.random.RandomState) -> np.ndarray:
+        """Draw the row that each row is mixed with."""
+        if self.pairs_ == "random":
+            return state.randint(len(self._table), size=len(rows))
+        codes = np.zeros(len(self._table), dtype=int) if self._codes is None else self._codes
+        partner = np.empty_like(rows)
+        for code in np.unique(codes[rows]):
+            places, among = np.flatnonzero(codes[rows] == code), np.flatnonzero(codes == code)
+            if self.pairs_ == "same_class":
+                partner[places] = among[state.randint(len(among), size=len(places))]
+                continue
+            each, back = np.unique(rows[places], return_inverse=True)
+            near = find_nearest(self._encoded, each, among, self.n_neighbors)
+            partner[places] = near[back, state.randint(near.shape[1], size=len(places))]
+        return partner
+
+    def _mix_y(self, rows: np.ndarray, partner: np.ndarray, weight: np.ndarray) -> Any:
+        """Make the targets of drawn rows: labels are whole, numbers mixed."""
+        if self._codes is not None:
+            return _reset(take(self._y, rows))
+        frame = self._y.to_frame() if hasattr(self._y, "to_frame") else self._y.reshape(-1, 1)
+        mixed = mix_rows(frame, read_columns(frame), rows, partner, weight)
+        if is_frame(mixed):
+            return mixed.to_series() if is_polars(mixed) else mixed.iloc[:, 0]
+        return mixed.ravel()
+
+    def _check_pairs(self, among: np.ndarray) -> None:
+        """Raise ValueError for a class of one row, in which there is no pair."""
+        if self._codes is None or self.pairs_ == "random":
+            return
+        drawn = np.unique(self._codes[among])
+        alone = drawn[np.bincount(self._codes)[drawn] < 2]
+        if len(alone):
+            names = ", ".join(map(repr, self.classes_[alone].tolist()[:_SHOWN]))
+            more = f" and {n_more} more" if (n_more := len(alone) - _SHOWN) > 0 else ""
+            raise ValueError(
+                f"Each class must have two rows or more to draw pairs from (pairs="
+                f"{self.pairs_!r}); {len(alone)} of {len(self.classes_)} have a single row: "
+                f'{names}{more}. Drop or merge them, or use pairs="random". If they are numbers '
+                "to be mixed, pass y as floats."
+            )
+
+    def _rows_of(self, label: Any) -> np.ndarray:
+        """List the rows of a class."""
+        if "classes_" not in vars(self):
+            raise ValueError(
+                f"`y` must be a class to draw rows of; got {label!r}, and the sampler was fitted "
+                f"{'without y' if self._y is None else 'to a y of numbers'}."
+            )
+        is_label = [name == label for name in self.classes_.tolist()]
+        if not any(is_label):
+            shown = ", ".join(map(repr, self.classes_.tolist()[:_SHOWN]))
+            n_more = len(self.classes_) - _SHOWN
+            raise ValueError(
+                f"`y` must be a class of the data; got {label!r}. They are {shown}"
+                + (f" and {n_more} more." if n_more > 0 else ".")
+            )
+        return np.flatnonzero(self._codes == is_label.index(True))
+
+    def _check_table(self, X: Any) -> Any:
+        """Check a table, and copy it."""
+        package = type(X).__module__.partition(".")[0]
+        if is_frame(X) and package not in {"pandas", "polars"}:
+            raise TypeError(
+                f"X must be a DataFrame of pandas or polars, or an array; got a "
+                f"{type(X).__name__} of {package}. Use X.to_pandas()."
+            )
+        table = check_table(X)
+        validate_data(self, X if is_frame(X) else table, skip_check_array=True)
+        if len(table) < 2:
+            raise ValueError(
+                "X must have two rows at least, to mix one with the other; got n_samples=1."
+            )
+        return table.clone() if is_polars(table) else table.copy()
+
+
+def _check_target(y: Any, table: Any) -> tuple[Any, np.ndarray | None, np.ndarray | None]:
+    """Check targets; return a copy, and for labels the classes and the code of each row."""
+    if isinstance(y, torch.Tensor):
+        y = y.detach().cpu().numpy()
+    if is_frame(y) and len(y.shape) == 2 and y.shape[1] == 1:
+        y = y.to_series() if is_polars(y) else y.iloc[:, 0]
+    is_series = hasattr(y, "to_frame")
+    values = column_or_1d(np.asarray(y), warn=True)
+    check_consistent_length(table, values)
+    kept = (y.clone() if is_polars(y) else y.copy()) if is_series else values.copy()
+    if values.dtype.kind == "f" and np.isfinite(values).all():
+        n_values = len(np.unique(values))
+        is_many = n_values > _FEW_LABELS and len(values) < _ROWS_OF_A_LABEL * n_values
+        if is_many or (values != np.rint(values)).any():
+            return kept, None, None
+    labels, _ = check_y(y if is_series else values)
+    classes, codes = np.unique(labels, return_inverse=True)
+    return kept, classes, codes
+
+
+def _reset(y: Any) -> Any:
+    """Count the rows of a Series of pandas from 0."""
+    return y.reset_index(drop=True) if hasattr(y, "reset_index") else y
