@@ -38,7 +38,7 @@ class VicinalSampler(BaseEstimator):
 
     Parameters
     ----------
-    alpha : float >= 0, default=0.2
+    alpha : float in [0, inf], default=0.2
         Concentration of Beta(alpha, alpha), from which the weight ``lam`` of a row is drawn. 0
         draws rows of the table as they are, 1 all points between two rows alike, ``inf`` the
         middle. The closer to 0, the nearer to one of the two.
@@ -110,7 +110,7 @@ class VicinalSampler(BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="both")],
         "pairs": [StrOptions({"auto", "random", "same_class", "nearest"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "sampling_strategy": [str, Real, Mapping, callable],
