@@ -17,6 +17,8 @@ from scipy import sparse, stats
 from sklearn.base import clone
 
 from sklearn_mixup import VicinalSampler
+from sklearn_mixup._sampler.columns import mix_rows, read_columns, read_words
+from sklearn_mixup._sampler.partners import find_nearest
 
 # A claim about many draws errs once in 16,000 seeds: four standard errors.
 Z = 4
@@ -198,6 +200,20 @@ def test_targets_that_are_numbers_are_mixed_as_the_rows_are(iris):
         assert not np.isin(found, X).all()
 
 
+def test_neighbours_are_others_even_where_all_rows_are_equal():
+    rows = np.arange(20)
+    found = find_nearest(np.zeros((20, 2)), rows, rows, 4)
+    assert found.shape == (20, 4)
+    assert not (found == rows[:, None]).any()
+    assert (np.sort(found)[:, 1:] > np.sort(found)[:, :-1]).all()
+
+
+def test_all_gaps_are_one_word():
+    X = np.array([[float("nan"), "a"], [None, "b"], [float("nan"), "a"], ["c", None]], dtype=object)
+    codes = [codes.tolist() for codes in read_words(X, [])]
+    assert codes == [[0, 0, 0, 1], [0, 1, 0, 2]]
+
+
 # -- numbers of all kinds -------------------------------------------------------------------------
 
 
@@ -215,6 +231,15 @@ def test_the_largest_numbers_are_mixed_within_their_bounds(dtype, alpha):
     if alpha == np.inf:
         assert_allclose(others, middle, atol=1, rtol=1e-9)
         assert 50 < len(others) < 130  # 4 in 9
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_a_weight_of_all_or_nothing_gives_one_of_the_largest_numbers(dtype):
+    ends = [np.iinfo(dtype).min, np.iinfo(dtype).max]
+    X = np.array([ends, ends[::-1]], dtype=dtype).T
+    rows, partner = np.array([0, 0, 1, 1]), np.array([1, 1, 0, 0])
+    found = mix_rows(X, read_columns(X), rows, partner, np.array([0.0, 1.0, 0.0, 1.0]))
+    assert_array_equal(found, X[[1, 0, 0, 1]])
 
 
 def test_large_whole_numbers_keep_their_last_digits():
@@ -400,6 +425,14 @@ def test_numbers_beside_words_are_mixed_and_stay_pythons_own():
     assert {*found[:, 2]} == {"a", None}
 
 
+def test_rows_that_are_not_moved_are_made_of_the_same_objects():
+    X = np.array([[1, "a"], [2.5, "b"], [np.float32(1.25), "b"]], dtype=object)
+    kinds = {*map(type, X[:, 0])}
+    assert {*map(type, draw(X, alpha=0)[:, 0])} == kinds
+    X_even, _ = VicinalSampler(pairs="random").fit_resample(X, [0, 1, 1])
+    assert [*map(type, X_even[:3, 0])] == [*map(type, X[:, 0])]
+
+
 @pytest.mark.parametrize("seconds", [86_400, 3_600, 60, 1])
 def test_dates_stay_as_round_as_they_all_are(seconds):
     start = pd.Timestamp("2020-01-01")
@@ -439,20 +472,17 @@ def test_the_global_generators_are_left_as_they_were(iris):
     assert_array_equal(before[1], state.get_state()[1])
 
 
-def test_the_table_is_a_copy():
-    X, y = np.arange(8.0).reshape(4, 2), np.array(["a", "a", "b", "b"])
-    frame = pd.DataFrame(X.copy())
-    samplers = [
-        VicinalSampler(random_state=0).fit(X, y),
-        VicinalSampler(random_state=0).fit(frame, y),
-    ]
-    before = [sampler.sample(9, return_y=True) for sampler in samplers]
-    X[:], y[:] = -1, "z"
-    frame.loc[:] = -1.0
-    for sampler, (rows, labels) in zip(samplers, before, strict=True):
-        found, again = sampler.sample(9, return_y=True)
-        assert_array_equal(found, rows)
-        assert_array_equal(again, labels)
+@pytest.mark.parametrize("make", [pd.DataFrame, lambda X: X])
+def test_the_table_is_a_copy(make):
+    X = make(np.array([[1.5, "a"], [2.5, "b"], [3.5, "c"], [4.5, "d"]], dtype=object))
+    y = np.array(["a", "a", "b", "b"])
+    sampler = VicinalSampler(random_state=0).fit(X, y)
+    rows, labels = sampler.sample(9, return_y=True)
+    (X if isinstance(X, np.ndarray) else X.loc)[:] = "z"
+    y[:] = "z"
+    found, again = sampler.sample(9, return_y=True)
+    assert_array_equal(found, rows)
+    assert_array_equal(again, labels)
 
 
 def test_another_fit_forgets_the_classes(iris):
