@@ -369,7 +369,7 @@ def polars_columns():
         "milliseconds": times.cast(pl.Datetime("ms")),
         "time": pl.Series([datetime.time(i % 24, 3) for i in range(N)]),
         "duration": pl.Series([datetime.timedelta(hours=7 * i) for i in range(N)]),
-        "decimal": pl.Series([decimal.Decimal(7 * i) for i in range(N)]),
+        "decimal": pl.Series([decimal.Decimal(7 * i) for i in range(N)], dtype=pl.Decimal(38, 0)),
         "boolean": pl.Series([True, None, False] * 20),
         "words": words,
         "categorical": words.cast(pl.Categorical),
@@ -669,13 +669,25 @@ def test_fit_resample_needs_classes(y, message):
         VicinalSampler().fit_resample(TABLE, y)
 
 
-def test_floats_are_labels_or_numbers_as_documented():
+def test_targets_are_labels_or_numbers_as_said():
     X = np.random.default_rng(0).normal(size=(300, 1))
-    few, prices, codes = np.arange(300) % 20, np.arange(300) % 100, np.arange(300) % 30
-    assert VicinalSampler().fit(X, few.astype(float)).pairs_ == "same_class"
-    assert VicinalSampler().fit(X, codes.astype(float)).pairs_ == "same_class"
-    assert VicinalSampler().fit(X, prices).pairs_ == "same_class"
-    sampler = VicinalSampler(1, random_state=0).fit(X, prices.astype(float))
-    assert sampler.pairs_ == "random"
-    found = sampler.sample(50, return_y=True)[1]
-    assert (found == np.rint(found)).all()
+    prices = np.arange(300) % 100
+    for y in (prices, prices.astype(float), list(map(str, prices))):
+        assert VicinalSampler().fit(X, y).pairs_ == "same_class"
+    assert VicinalSampler().fit(X, prices + 0.5).pairs_ == "random"
+    for y in (prices * 7, prices * 7.0, pd.Series(prices * 7, dtype="Int64")):
+        sampler = VicinalSampler(1, target_type="numbers", random_state=0).fit(X, y)
+        assert sampler.pairs_ == "random"
+        _, found = sampler.sample(50, return_y=True)
+        assert found.dtype == y.dtype
+        found = np.asarray(found, dtype=float)
+        assert (found == np.rint(found)).all()
+        assert (found % 7 != 0).any()
+    with pytest.raises(ValueError, match="got a y of numbers"):
+        sampler.fit_resample(X, prices)
+    with pytest.raises(ValueError, match="continuous"):
+        VicinalSampler(target_type="labels").fit(X, prices + 0.5)
+    with pytest.raises(ValueError, match="could not convert"):
+        VicinalSampler(target_type="numbers").fit(X, list("abc") * 100)
+    with pytest.raises(ValueError, match="NaN"):
+        VicinalSampler(target_type="numbers").fit(X, [np.nan] * 300)

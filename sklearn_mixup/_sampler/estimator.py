@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -21,9 +21,6 @@ from sklearn_mixup._sampler.strategy import count_missing
 from sklearn_mixup._tabular.encode import check_table
 from sklearn_mixup.vicinal import sample_lam
 
-# Floats that are whole are labels if there are few, or if each is that of many rows.
-_FEW_LABELS = 20
-_ROWS_OF_A_LABEL = 10
 _SHOWN = 5
 
 
@@ -53,6 +50,10 @@ class VicinalSampler(BaseEstimator):
         "not majority" (which is "auto") or "all" make classes as large as the largest; a float is
         the size of the smaller of two classes over that of the larger; a dict has the number of
         rows that each class named is to have; a callable gets `y` and returns a dict.
+    target_type : {"auto", "labels", "numbers"}, default="auto"
+        What `y` holds: labels, or numbers that are mixed as those of X are. "auto" takes floats of
+        which one has a fraction for numbers, all else for labels. Say "numbers" of counts, prices
+        and other targets that are whole.
     random_state : int, RandomState instance or None, default=None
         Governs what is drawn: the same state draws the same rows.
 
@@ -114,6 +115,7 @@ class VicinalSampler(BaseEstimator):
         "pairs": [StrOptions({"auto", "random", "same_class", "nearest"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "sampling_strategy": [str, Real, Mapping, callable],
+        "target_type": [StrOptions({"auto", "labels", "numbers"})],
         "random_state": ["random_state"],
     }
 
@@ -124,12 +126,14 @@ class VicinalSampler(BaseEstimator):
         pairs: str = "auto",
         n_neighbors: int = 5,
         sampling_strategy: Any = "auto",
+        target_type: str = "auto",
         random_state: Any = None,
     ) -> None:
         self.alpha = alpha
         self.pairs = pairs
         self.n_neighbors = n_neighbors
         self.sampling_strategy = sampling_strategy
+        self.target_type = target_type
         self.random_state = random_state
 
     def __sklearn_tags__(self) -> Any:
@@ -147,8 +151,7 @@ class VicinalSampler(BaseEstimator):
         X : DataFrame of pandas or polars, or array-like, of shape (n_samples, n_columns)
             A table of two rows or more. Numbers are finite or gaps. Never written to.
         y : array-like of shape (n_samples,), default=None
-            Labels, or numbers, which are mixed as X is. Floats are numbers if one has a fraction,
-            or if there are more than 20 different ones, each of fewer than 10 rows on average.
+            Labels or numbers, as `target_type` says.
 
         Returns
         -------
@@ -165,7 +168,9 @@ class VicinalSampler(BaseEstimator):
         """
         self._validate_params()
         table = self._check_table(X)
-        y_kept, classes, codes = (None, None, None) if y is None else _check_target(y, table)
+        y_kept, classes, codes = None, None, None
+        if y is not None:
+            y_kept, classes, codes = _check_target(y, table, self.target_type)
         pairs = self.pairs
         if pairs == "auto":
             pairs = "random" if classes is None else "same_class"
@@ -329,8 +334,8 @@ class VicinalSampler(BaseEstimator):
             raise ValueError(
                 f"Each class must have two rows or more to draw pairs from (pairs="
                 f"{self.pairs_!r}); {len(alone)} of {len(self.classes_)} have a single row: "
-                f'{names}{more}. Drop or merge them, or use pairs="random". If they are numbers '
-                "to be mixed, pass y as floats."
+                f'{names}{more}. Drop or merge them, or use pairs="random". If y holds numbers to '
+                'be mixed, say target_type="numbers".'
             )
 
     def _rows_of(self, label: Any) -> np.ndarray:
@@ -367,7 +372,9 @@ class VicinalSampler(BaseEstimator):
         return table.clone() if is_polars(table) else table.copy()
 
 
-def _check_target(y: Any, table: Any) -> tuple[Any, np.ndarray | None, np.ndarray | None]:
+def _check_target(
+    y: Any, table: Any, target_type: str
+) -> tuple[Any, np.ndarray | None, np.ndarray | None]:
     """Check targets; return a copy, and for labels the classes and the code of each row."""
     if isinstance(y, torch.Tensor):
         y = y.detach().cpu().numpy()
@@ -377,11 +384,12 @@ def _check_target(y: Any, table: Any) -> tuple[Any, np.ndarray | None, np.ndarra
     values = column_or_1d(np.asarray(y), warn=True)
     check_consistent_length(table, values)
     kept = (y.clone() if is_polars(y) else y.copy()) if is_series else values.copy()
-    if values.dtype.kind == "f" and np.isfinite(values).all():
-        n_values = len(np.unique(values))
-        is_many = n_values > _FEW_LABELS and len(values) < _ROWS_OF_A_LABEL * n_values
-        if is_many or (values != np.rint(values)).any():
-            return kept, None, None
+    if target_type == "auto":
+        is_finite = values.dtype.kind == "f" and np.isfinite(values).all()
+        target_type = "numbers" if is_finite and (values != np.rint(values)).any() else "labels"
+    if target_type == "numbers":
+        check_array(values, ensure_2d=False, dtype=np.float64, input_name="y")
+        return kept, None, None
     labels, _ = check_y(y if is_series else values)
     classes, codes = np.unique(labels, return_inverse=True)
     return kept, classes, codes
