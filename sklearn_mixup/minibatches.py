@@ -290,7 +290,7 @@ class Minibatches:
         if self.transform is None:
             return X, y
         X, y = self.transform(X, y, **how)
-        self.n_copies = len(list_tensors(X)[0]) // n_rows
+        self.n_copies = int(len(list_tensors(X)[0]) // n_rows)  # of NumPy's numbers too
         return X, y
 
     def _make(self, visits: Tensor | None, start: int, stop: int) -> tuple[Rows, Rows]:
