@@ -1,5 +1,7 @@
 """What is mixed with what in a fit: each setting against the step written out by hand."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -512,6 +514,9 @@ def test_dicts_are_mixed_as_one(table, setting):
         ({"erm_weight": 1.0}, "erm_weight"),
         ({"pairs": lambda X, y, u: u}, "int64"),
         ({"pairs": lambda X, y, u: y[0]}, "shape"),
+        ({"pairs": partial(lambda X, y, u: u)}, "int64"),
+        ({"pairs": lambda X, y, u: y + 3}, "from 0 to 2"),
+        ({"pairs": lambda X, y, u: y - 1}, "from 0 to 2"),
         ({"vicinity": lambda X, partner, *, lam, place: (X, lam[:1])}, "shape"),
         ({"vicinity": lambda X, partner, *, lam, place: (X[:, :1], lam)}, "rows as it was given"),
     ],

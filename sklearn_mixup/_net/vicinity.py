@@ -17,6 +17,8 @@ from sklearn_mixup.vicinities import VICINITIES
 
 RANDOM_PAIRS = "random"
 MIX_INPUTS = "input"
+# A place that is outside of any rows.
+_NOWHERE = torch.iinfo(torch.int64).min // 2
 # By what rows are paired: what nets of one kind only have.
 _OF_LABELS = "same_class", "different_class"
 _OF_NUMBERS = ("target",)
@@ -145,8 +147,8 @@ def check_mixed(function: Any, X: Any, mixed: Any, lam: Any, like: Tensor) -> No
 
 
 def check_partner(function: Any, partner: Any, like: Tensor) -> Tensor:
-    """Raise an error unless a way to pair rows of one's own has told a place for each row."""
-    if isinstance(function, partial) or function in PAIRS.values():
+    """Raise an error unless a way to pair rows has told a place in its minibatch for each row."""
+    if getattr(function, "func", function) in PAIRS.values():  # ours, with its numbers or without
         return partner
     is_tensor = isinstance(partner, Tensor)
     if not is_tensor or partner.shape != like.shape or partner.dtype != torch.int64:
@@ -155,7 +157,14 @@ def check_partner(function: Any, partner: Any, like: Tensor) -> Tensor:
             "`pairs` must return the place of each row's partner in its minibatch, int64 of shape "
             f"{tuple(like.shape)}; {name_of(function)} returned {got}."
         )
-    return partner
+    # A GPU is not waited for: there the place is one that torch refuses to gather from.
+    wrong = (partner < 0) | (partner >= like.shape[1])
+    if partner.device.type == "cpu" and wrong.any():
+        raise ValueError(
+            "`pairs` must return places of rows in their own minibatch, from 0 to "
+            f"{like.shape[1] - 1}; {name_of(function)} returned {int(partner[wrong][0])}."
+        )
+    return partner.masked_fill(wrong, _NOWHERE)
 
 
 def name_of(function: Any) -> str:
