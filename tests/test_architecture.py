@@ -23,6 +23,7 @@ LAYOUT = (
     (
         "minibatches",
         "_checkpoint",
+        "_net/columns",
         "_net/device",
         "_net/history",
         "_net/last_good",
@@ -77,8 +78,7 @@ LAYOUT = (
     ("_tabular/others",),
     ("_tabular/base",),
     ("_tabular/estimator", "_tabular/regressor"),
-    ("_sampler/columns", "_sampler/strategy"),
-    ("_sampler/partners",),
+    ("_sampler/partners", "_sampler/strategy"),
     ("_sampler/estimator",),
     ("_probe/rows",),
     ("_probe/between", "_probe/input_gradient"),

@@ -17,7 +17,7 @@ from scipy import sparse, stats
 from sklearn.base import clone
 
 from sklearn_mixup import VicinalSampler
-from sklearn_mixup._sampler.columns import mix_rows, read_columns, read_words
+from sklearn_mixup._net.columns import mix_rows, read_columns, read_words
 from sklearn_mixup._sampler.partners import find_nearest
 
 # A claim about many draws errs once in 16,000 seeds: four standard errors.

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_mixup._tabular.encode import TableEncoder, check_table
+from sklearn_mixup._net.tables import check_table
+from sklearn_mixup._tabular.encode import TableEncoder
 
 N = 60
 DAYS = pd.date_range("2020-01-01", periods=N, freq="37h")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_array
 from torch import Tensor
 
 # How packages call dates: datetime64 and period in pandas, Date in polars, timestamp in pyarrow.
@@ -95,6 +95,24 @@ def check_unmasked(values: Any, name: str) -> None:
             f"{name} has masked entries, which count as missing. Fill them, as by filled(), or "
             "leave these rows out."
         )
+
+
+def check_table(X: Any) -> Any:
+    """Check that X is a table, a row for each sample; make an array of what is no frame."""
+    check_dense(X, "X")
+    check_unmasked(X, "X")
+    if is_frame(X):
+        if 0 in X.shape:
+            raise ValueError(
+                f"X must have a row and a column at least; got a table of {X.shape[0]} row(s) and "
+                f"{X.shape[1]} column(s)."
+            )
+        return X
+    if isinstance(X, Tensor):
+        X = X.detach().cpu().numpy()
+    if isinstance(X, list | tuple) and np.asarray(X).dtype.kind in "US":
+        X = np.asarray(X, dtype=object)  # or numbers beside words would be words
+    return check_array(X, dtype=None, ensure_all_finite=False)
 
 
 @contextmanager

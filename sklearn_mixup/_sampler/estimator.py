@@ -11,14 +11,13 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mixup._net.checks import check_y
-from sklearn_mixup._net.tables import is_frame, take
-from sklearn_mixup._sampler.columns import is_polars, mix_rows, read_columns
+from sklearn_mixup._net.columns import is_polars, mix_rows, read_columns, read_table, take_anew
+from sklearn_mixup._net.tables import is_frame
 from sklearn_mixup._sampler.partners import encode, find_nearest
 from sklearn_mixup._sampler.strategy import count_missing
-from sklearn_mixup._tabular.encode import check_table
 from sklearn_mixup.vicinal import sample_lam
 
 _SHOWN = 5
@@ -315,7 +314,7 @@ class VicinalSampler(BaseEstimator):
     def _mix_y(self, rows: np.ndarray, partner: np.ndarray, weight: np.ndarray) -> Any:
         """Make the targets of drawn rows: labels are whole, numbers mixed."""
         if self._codes is not None:
-            return _reset(take(self._y, rows))
+            return take_anew(self._y, rows)
         frame = self._y.to_frame() if hasattr(self._y, "to_frame") else self._y.reshape(-1, 1)
         mixed = mix_rows(frame, read_columns(frame), rows, partner, weight)
         if is_frame(mixed):
@@ -357,14 +356,7 @@ class VicinalSampler(BaseEstimator):
 
     def _check_table(self, X: Any) -> Any:
         """Check a table, and copy it."""
-        package = type(X).__module__.partition(".")[0]
-        if is_frame(X) and package not in {"pandas", "polars"}:
-            raise TypeError(
-                f"X must be a DataFrame of pandas or polars, or an array; got a "
-                f"{type(X).__name__} of {package}. Use X.to_pandas()."
-            )
-        table = check_table(X)
-        validate_data(self, X if is_frame(X) else table, skip_check_array=True)
+        table = read_table(self, X, reset=True)
         if len(table) < 2:
             raise ValueError(
                 "X must have two rows at least, to mix one with the other; got n_samples=1."
@@ -393,8 +385,3 @@ def _check_target(
     labels, _ = check_y(y if is_series else values)
     classes, codes = np.unique(labels, return_inverse=True)
     return kept, classes, codes
-
-
-def _reset(y: Any) -> Any:
-    """Count the rows of a Series of pandas from 0."""
-    return y.reset_index(drop=True) if hasattr(y, "reset_index") else y

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array, hstack
 from sklearn.neighbors import NearestNeighbors
 
-from sklearn_mixup._sampler.columns import Column, read_words
+from sklearn_mixup._net.columns import Column, read_words
 
 
 def encode(X: Any, columns: Sequence[Column]) -> Any:

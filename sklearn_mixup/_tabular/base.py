@@ -17,11 +17,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_mixup._fused.predict import Stacks
 from sklearn_mixup._net.checks import check_outputs, check_sample_weight
-from sklearn_mixup._net.tables import take
+from sklearn_mixup._net.tables import check_table, take
 from sklearn_mixup._net.vicinal_net import VicinalNet
 from sklearn_mixup._tabular.bins import Bins
 from sklearn_mixup._tabular.committee import MAX_SEED, make_committees, out_of_fold, tell, train
-from sklearn_mixup._tabular.encode import TableEncoder, check_table
+from sklearn_mixup._tabular.encode import TableEncoder
 from sklearn_mixup._tabular.others import check_others, fit_others
 from sklearn_mixup._tabular.rows import Rows, deal_folds
 from sklearn_mixup._tabular.select import N_PRIOR

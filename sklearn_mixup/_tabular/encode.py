@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder
-from sklearn.utils import check_array
-from torch import Tensor
 
-from sklearn_mixup._net.tables import check_dense, check_unmasked, is_frame, names_of
+from sklearn_mixup._net.tables import is_frame, names_of
 
 # Whole numbers of so few values may be codes: each gets a column too, beside the number.
 _FEW_NUMBERS = 10
@@ -35,24 +33,6 @@ def import_skrub() -> Any:
             "skrub`."
         ) from error
     return skrub
-
-
-def check_table(X: Any) -> Any:
-    """Check that X is a table, a row for each sample; make an array of what is no frame."""
-    check_dense(X, "X")
-    check_unmasked(X, "X")
-    if is_frame(X):
-        if 0 in X.shape:
-            raise ValueError(
-                f"X must have a row and a column at least; got a table of {X.shape[0]} row(s) and "
-                f"{X.shape[1]} column(s)."
-            )
-        return X
-    if isinstance(X, Tensor):
-        X = X.detach().cpu().numpy()
-    if isinstance(X, list | tuple) and np.asarray(X).dtype.kind in "US":
-        X = np.asarray(X, dtype=object)  # or numbers beside words would be words
-    return check_array(X, dtype=None, ensure_all_finite=False)
 
 
 class TableEncoder:

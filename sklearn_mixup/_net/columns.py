@@ -9,8 +9,9 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
-from sklearn_mixup._net.tables import is_frame, is_missing, names_of, take
+from sklearn_mixup._net.tables import check_table, is_frame, is_missing, names_of, take
 
 # Dates that are all whole days, hours, minutes or seconds stay so; in seconds, the longest first.
 _ROUND_TIMES = (86_400, 3_600, 60, 1)
@@ -39,33 +40,50 @@ class Column:
         return mixed.view(self.dtype) if np.dtype(self.dtype).kind in "mM" else mixed
 
 
+def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Check a table whose columns are of any kind; note, or compare, how they are called."""
+    package = type(X).__module__.partition(".")[0]
+    if is_frame(X) and package not in {"pandas", "polars"}:
+        raise TypeError(
+            f"X must be a DataFrame of pandas or polars, or an array; got a "
+            f"{type(X).__name__} of {package}. Use X.to_pandas()."
+        )
+    table = check_table(X)
+    validate_data(estimator, X if is_frame(X) else table, reset=reset, skip_check_array=True)
+    return table
+
+
 def read_columns(X: Any) -> list[Column]:
     """Find the columns of a table that can be mixed; the others hold words of some kind."""
     names = names_of(X) if is_frame(X) else list(range(X.shape[1]))
-    columns = []
-    for place, name in enumerate(names):
-        found = _read(X, place)
-        if found is None:
-            continue
-        values, known, unit = found
-        if values.dtype.kind == "c":
-            raise ValueError(f"Complex data not supported: column {name!r} of X is complex.")
-        if values.dtype.kind in "mM":
-            dtype, unit = values.dtype, unit or _units_per_second(values.dtype)
-            values = values.view(np.int64)
-        else:
-            kind = values.dtype.kind
-            dtype = np.dtype({"f": np.float64, "i": np.int64, "u": np.uint64}[kind])
-            values = values.astype(dtype)
-            known = known & ~np.isnan(values)
-        if values.dtype.kind == "f" and np.isinf(values[known]).any():
-            raise ValueError(
-                f"X contains infinity in column {name!r}, between which and a number nothing lies. "
-                "Bound it, or make it a gap."
-            )
-        if known.any():
-            columns.append(Column(place, values, known, _find_step(values[known], unit), dtype))
-    return columns
+    columns = [read_column(X, place, name) for place, name in enumerate(names)]
+    return [column for column in columns if column is not None]
+
+
+def read_column(X: Any, place: int, name: Any) -> Column | None:
+    """Read a column of numbers, dates or times; None for one of words, or of gaps alone."""
+    found = _read(X, place)
+    if found is None:
+        return None
+    values, known, unit = found
+    if values.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: column {name!r} of X is complex.")
+    if values.dtype.kind in "mM":
+        dtype, unit = values.dtype, unit or _units_per_second(values.dtype)
+        values = values.view(np.int64)
+    else:
+        kind = values.dtype.kind
+        dtype = np.dtype({"f": np.float64, "i": np.int64, "u": np.uint64}[kind])
+        values = values.astype(dtype)
+        known = known & ~np.isnan(values)
+    if values.dtype.kind == "f" and np.isinf(values[known]).any():
+        raise ValueError(
+            f"X contains infinity in column {name!r}, between which and a number nothing lies. "
+            "Bound it, or make it a gap."
+        )
+    if not known.any():
+        return None
+    return Column(place, values, known, _find_step(values[known], unit), dtype)
 
 
 def mix_rows(
@@ -75,14 +93,12 @@ def mix_rows(
 
     Words and gaps are those of `rows`. What is not moved is the value itself, to the bit.
     """
-    made = take(X, rows)
-    if hasattr(made, "reset_index"):
-        made = made.reset_index(drop=True)
+    made = take_anew(X, rows)
     for column in columns:
         moved = (weight < 1) & column.known[rows] & column.known[partner]
         if moved.any():
             values = column.mix(rows[moved], partner[moved], weight[moved])
-            made = _write(made, column.place, np.flatnonzero(moved), values)
+            made = write(made, column.place, np.flatnonzero(moved), values)
     return made
 
 
@@ -92,14 +108,19 @@ def read_words(X: Any, columns: Sequence[Column]) -> Iterator[np.ndarray]:
     for place in range(X.shape[1]):
         if place not in mixed:
             codes: dict[Any, int] = {}
-            values = _objects(X, place)
-            # What is unlike all else, as NaN is unlike NaN, is one gap here.
-            keys = ((None if is_missing(v) else v) for v in values)
-            try:
-                yield np.array([codes.setdefault(key, len(codes)) for key in keys])
-            except TypeError:  # lists and the like
-                codes.clear()
-                yield np.array([codes.setdefault(repr(v), len(codes)) for v in values])
+            yield np.array([codes.setdefault(key, len(codes)) for key in read_keys(X, place)])
+
+
+def read_keys(X: Any, place: int) -> list[Any]:
+    """List what stands in a column, so that equal things have equal hashes and a gap is None."""
+    values = _objects(X, place)
+    # What is unlike all else, as NaN is unlike NaN, is one gap here.
+    keys = [None if is_missing(value) else value for value in values]
+    try:
+        hash(tuple(keys))
+    except TypeError:  # lists and the like
+        return [repr(value) for value in values]
+    return keys
 
 
 # -- the mathematics ------------------------------------------------------------------------------
@@ -152,6 +173,25 @@ def _units_per_second(dtype: Any) -> int | None:
 def is_polars(X: Any) -> bool:
     """Whether a frame or series is of polars; those of pandas are the others."""
     return type(X).__module__.startswith("polars")
+
+
+def take_anew(X: Any, rows: np.ndarray) -> Any:
+    """Take rows of an array, frame or series, and count them from 0."""
+    made = take(X, rows)
+    return made.reset_index(drop=True) if hasattr(made, "reset_index") else made
+
+
+def join_columns(columns: Sequence[Any]) -> Any:
+    """Put tables of a column each, all of one kind, side by side."""
+    if not is_frame(columns[0]):
+        return np.concatenate(columns, axis=1)
+    if is_polars(columns[0]):
+        import polars as pl
+
+        return pl.DataFrame([column.to_series() for column in columns])
+    import pandas as pd
+
+    return pd.concat(columns, axis=1)
 
 
 def _objects(X: Any, place: int) -> list[Any]:
@@ -261,7 +301,7 @@ def _read_polars(column: Any) -> tuple[np.ndarray, np.ndarray, int | None] | Non
     return column.cast(pl.Float64).to_numpy(), known, None
 
 
-def _write(X: Any, place: int, rows: np.ndarray, values: np.ndarray) -> Any:
+def write(X: Any, place: int, rows: np.ndarray, values: np.ndarray) -> Any:
     """Write values into some rows of a column of a table that is ours, and keep its dtype."""
     if not is_frame(X):
         X[rows, place] = values.astype(object) if X.dtype.kind == "O" else values
