@@ -25,9 +25,10 @@ EXTRAS_tabular := benchmarks
 EXTRAS_benchmarks := benchmarks,peers,vision
 EXTRAS_test := benchmarks,peers,plot,test,vision
 EXTRAS_docs := benchmarks,docs
+EXTRAS_dist := dist
 
 # `benchmarks` is a folder too.
-.PHONY: tabular benchmarks test test-quick test-machines test-oldest test-newest fuzz docs format clean \
+.PHONY: tabular benchmarks test test-quick test-machines test-oldest test-newest fuzz docs dist changes format clean \
   help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -65,6 +66,16 @@ fuzz: $(VENV)/.installed-test  ## N=10000 cases that nobody has tried, of every 
 docs: $(VENV)/.installed-docs  ## the documentation; into docs/_build/html/
 	$(VENV)/bin/sphinx-build -W --keep-going -n -E -q -b html docs docs/_build/html
 
+# The files are tried in an environment of their own, which takes torch once more.
+dist: $(VENV)/.installed-dist  ## wheel and source distribution, tried where nothing else is; into dist/
+	rm -rf build dist
+	$(VENV)/bin/python -m build --outdir dist > /dev/null
+	$(VENV)/bin/python -m twine check --strict dist/*
+	$(VENV)/bin/python -m tests.dist dist/*
+
+changes: $(VENV)/.installed-dist  ## what docs/changes.d would say in the notes of the next release
+	$(VENV)/bin/towncrier build --draft --version next
+
 # Old versions warn of each other, so warnings are no errors here.
 test-oldest: $(VENV_OLDEST)/.installed-test  ## the tests on the oldest versions that we claim
 	$(VENV_OLDEST)/bin/python -m pytest --quiet -n $(JOBS) --dist worksteal -W default $(ARGS)
@@ -81,7 +92,7 @@ format: $(VENV)/.installed-test  ## mend the layout of the code, and what else r
 	$(VENV)/bin/ruff format
 
 clean:  ## remove the environments and all that was built, but not results/
-	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_NEWEST) docs/_build docs/generated build *.egg-info
+	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_NEWEST) docs/_build docs/generated build dist *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
 	find sklearn_mixup benchmarks tests docs -name __pycache__ -prune -exec rm -rf {} +
 

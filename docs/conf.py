@@ -1,7 +1,8 @@
 """Settings of the documentation; ``make docs`` builds it with warnings as errors."""
 
 import warnings
-from importlib.metadata import version as installed_version
+
+import sklearn_mixup
 
 # A section that numpydoc does not know would vanish from the page with a mere warning.
 warnings.filterwarnings("error", module="numpydoc")
@@ -9,7 +10,7 @@ warnings.filterwarnings("error", module="numpydoc")
 project = "sklearn-mixup"
 author = "The sklearn_mixup developers"
 copyright = f"2026, {author}"
-release = version = installed_version("sklearn-mixup")
+release = version = sklearn_mixup.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -18,7 +19,7 @@ extensions = [
     "numpydoc",
     "myst_parser",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "changes.d"]
 suppress_warnings = ["config.cache"]
 
 default_role = "literal"  # As numpydoc has it, `name` is a parameter.

@@ -23,3 +23,5 @@ __all__ = [
     "VicinalSampler",
     "fit_fused",
 ]
+
+__version__ = "0.1.0.dev0"

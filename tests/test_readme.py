@@ -7,24 +7,15 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
+from tests.readme import README, claimed_outputs, python_blocks
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib  # pytest brings it
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-
-def python_blocks(text):
-    """Find the code between the fences of each python block."""
-    return re.findall(r"^```python\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
-
-
-def claimed_outputs(code):
-    """Find what the comments behind print(...) say is printed."""
-    return re.findall(r"^print\(.*\)  # (.+)$", code, flags=re.MULTILINE)
 
 
 def targets(text):
