@@ -48,6 +48,7 @@ LAYOUT = (
         "_net/channels_last",
         "_net/curves",
         "_gan/energy",
+        "_gan/progress",
         "_net/epoch",
         "_gan/checks",
         "_net/parameters",

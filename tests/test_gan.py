@@ -1263,15 +1263,6 @@ def test_an_interrupt_keeps_the_finished_epochs_and_a_usable_gan(X):
     assert gan.n_iter_ == 14
 
 
-def test_nothing_is_printed_by_default_and_losses_if_asked_for(X, capsys):
-    quick().fit(X)
-    assert capsys.readouterr().out == ""
-    quick(verbose=1).fit(X)
-    out = capsys.readouterr().out
-    assert "discriminator_loss" in out
-    assert "generator_loss" in out
-
-
 class ByHand(torch.optim.Optimizer):
     """Gradient descent as one might write it: its step returns nothing."""
 

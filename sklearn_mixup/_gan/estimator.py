@@ -27,6 +27,7 @@ from sklearn_mixup._gan.parts import (
     make_networks,
     make_optimizers,
 )
+from sklearn_mixup._gan.progress import GANLog
 from sklearn_mixup._gan.samples import distance_to, draw_latent, draw_samples, name_columns
 from sklearn_mixup._gan.steps import Iterations
 from sklearn_mixup._net.checks import check_outputs, explain_shapes
@@ -34,7 +35,7 @@ from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.parameters import check_params, store
 from sklearn_mixup._net.session import Training
 from sklearn_mixup._net.settings import check_fit_params
-from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
+from sklearn_mixup.callbacks import LRDecay, StepLosses
 from sklearn_mixup.minibatches import Minibatches, Rows
 from sklearn_mixup.modules import Discriminator, Generator
 from sklearn_mixup.vicinal import mix_with
@@ -114,7 +115,8 @@ class MixupGAN(NetEstimator):
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights of the last.
     verbose : int, default=0
-        1 prints a row of losses for each epoch.
+        1 shows how far a fit is, the time left and both losses, in one line, and says so at the
+        start where it will take minutes; 2 prints a row of losses for each epoch.
     device : str or torch.device, default="auto"
         "auto" is CUDA, else MPS, else the CPU.
     compile : bool, default=False
@@ -263,7 +265,7 @@ class MixupGAN(NetEstimator):
             (name, StepLosses(name, lower_is_better=None, on_train=True))
             for name in ("discriminator_loss", "generator_loss")
         ]
-        timer, decay, log = EpochTimer(), LRDecay(), QuietLog()
+        timer, decay, log = EpochTimer(), LRDecay(), GANLog()
         return [("epoch_timer", timer), *losses, ("lr_decay", decay), ("print_log", log)]
 
     # -- training ---------------------------------------------------------------------------

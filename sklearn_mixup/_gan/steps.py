@@ -30,6 +30,11 @@ class Iterations:
         self.modules = [getattr(net, part + "_") for part in PARTS]
         self.optimizers = [getattr(net, f"optimizer_{part}_") for part in PARTS]
         self.updates = [Update(optimizer) for optimizer in self.optimizers]
+        # To look for them in the modules takes as long as small modules take for an iteration.
+        self.parameters = [[*module.parameters()] for module in self.modules]
+        if net.average > 0:
+            self.averaged = [*net.averaged_generator_.parameters()]
+            self.has_buffers = any(True for _ in self.modules[0].buffers())
         self.n_taken = 0
         self.why_eager = self._why_eager()
         self.repeated: RepeatedStep | None = None
@@ -77,7 +82,7 @@ class Iterations:
     def _step(self, i: int, compute_loss: Callable[[], Tensor]) -> Tensor:
         """Move one of the modules; the gradients of the other are not computed."""
         net, module = self.net, self.modules[i]
-        parameters = [p for p in module.parameters() if p.requires_grad]
+        parameters = [p for p in self.parameters[i] if p.requires_grad]
         losses = []
 
         def closure() -> Tensor:
@@ -106,10 +111,11 @@ class Iterations:
         """
         averaged, present = self.net.averaged_generator_, self.modules[0]
         with torch.no_grad():
-            for mean, value in zip(averaged.parameters(), present.parameters(), strict=True):
+            for mean, value in zip(self.averaged, self.parameters[0], strict=True):
                 mean.lerp_(value, 1 - kept)
-            for buffer, value in zip(averaged.buffers(), present.buffers(), strict=True):
-                buffer.copy_(value)
+            if self.has_buffers:
+                for buffer, value in zip(averaged.buffers(), present.buffers(), strict=True):
+                    buffer.copy_(value)
 
     # -- replayed ---------------------------------------------------------------------------
 
