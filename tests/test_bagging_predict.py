@@ -187,6 +187,11 @@ def test_members_may_be_looked_after_by_hand(iris):
     modules[3].hidden[0].weight = nn.Parameter(torch.randn(8, 4))
     expected = mean_of_members(ensemble, iris[0])
     assert_near(ensemble.predict_proba(iris[0]), expected)
+    before = expected
+    modules[0].activations[0] = nn.Tanh()
+    expected = mean_of_members(ensemble, iris[0])
+    assert np.abs(expected - before).max() > 1e-3
+    assert_near(ensemble.predict_proba(iris[0]), expected)
     modules[1].output.register_forward_hook(lambda layer, X, logits: logits * 0)
     expected = mean_of_members(ensemble, iris[0])
     assert_near(ensemble.predict_proba(iris[0]), expected)

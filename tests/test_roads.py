@@ -303,6 +303,18 @@ def replace_dropout(module):
     module.dropout = nn.AlphaDropout(0.3)
 
 
+def replace_activation(module):
+    module.activations[1] = nn.Tanh()
+
+
+def share_activation(module):
+    module.activations[1] = module.activations[0] = nn.LeakyReLU(0.3)
+
+
+def hook_activation(module):
+    module.activations[0].register_forward_hook(lambda layer, args, output: output * 0.5)
+
+
 def weight_norm(module):
     nn.utils.parametrizations.weight_norm(module.hidden[0])
 
@@ -313,7 +325,8 @@ def prune(module):
 
 ODD = [
     *(tie, freeze_bias, no_bias, hook_module, hook_parameter, hook_gradient, patch, patch_layer),
-    *(add_layer, replace_dropout, weight_norm, prune),
+    *(add_layer, replace_dropout, replace_activation, share_activation, hook_activation),
+    *(weight_norm, prune),
 ]
 
 

@@ -92,14 +92,15 @@ def is_plain_mlp(module: nn.Module) -> bool:
     if type(module) is not MLP:
         return False
     layers = (*module.hidden, module.output)
-    parts = (module, module.hidden, module.dropout, *layers)
+    parts = (module, *module._modules.values(), *module.hidden, *module.activations)
     parameters = [parameter for layer in layers for parameter in layer._parameters.values()]
     return (
         all(type(layer) is nn.Linear for layer in layers)
         and type(module.dropout) is nn.Dropout
         # A weight and a bias for each layer, none of them shared, and nothing besides.
         and len({id(parameter) for parameter in parameters}) == 2 * len(layers)
-        and module._modules.keys() == {"hidden", "dropout", "output"}
+        and [*map(type, module.activations)] == [nn.ReLU] * len(module.hidden)
+        and module._modules.keys() == {"hidden", "activations", "dropout", "output"}
         and not module._parameters
         and not any(layer._modules for layer in layers)
         and all(parameter is not None and parameter.requires_grad for parameter in parameters)

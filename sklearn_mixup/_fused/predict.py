@@ -94,10 +94,11 @@ def _steps_before_net(estimator: Any) -> list[Any]:
 
 
 def _tensors(module: nn.Module) -> Iterator[Any]:
-    """Go through a module and its parts: the numbers of each, and how many hooks it has."""
+    """Go through a module and its parts: each, its numbers, and how many hooks it has."""
     parts = [module]
     while parts:  # named_parameters() and the like take ten times as long
         part = parts.pop()
+        yield part
         yield len(part._forward_hooks) + len(part._forward_pre_hooks)
         yield from part._parameters.values()
         yield from part._buffers.values()
@@ -106,7 +107,7 @@ def _tensors(module: nn.Module) -> Iterator[Any]:
 
 def _signature(module: nn.Module) -> list[int]:
     """List what changes if a part of a module is replaced, but not if its numbers change."""
-    return [id(module), *map(id, _tensors(module))]
+    return [*map(id, _tensors(module))]
 
 
 def probabilities(net: Any, outputs: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, relu
+from torch.nn.functional import avg_pool2d
 
 from sklearn_mixup.modules._common import (
     check_counts,
@@ -94,13 +94,14 @@ class DenseNetBC(nn.Module):
         width += n_layers * growth_rate
         self.blocks = nn.Sequential(*parts)
         self.norm = nn.BatchNorm2d(width)
+        self.activation = nn.ReLU()
         self.output = nn.Linear(width, n_classes)
         initialize(self)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the logits, shape (batch_size, n_classes)."""
         X = self.blocks(self.stem(X))
-        X = relu(self.norm(X), inplace=True)
+        X = self.activation(self.norm(X))
         return self.output(X.mean((2, 3)))
 
 
@@ -110,16 +111,17 @@ class _DenseLayer(nn.Module):
     def __init__(self, n_in: int, growth_rate: int, dropout: float) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(n_in)
+        self.activation1 = nn.ReLU()
         self.conv1 = nn.Conv2d(n_in, 4 * growth_rate, 1, bias=False)
         self.norm2 = nn.BatchNorm2d(4 * growth_rate)
+        self.activation2 = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(4 * growth_rate, growth_rate, 3, padding=1, bias=False)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the maps, shape (batch_size, n_in + growth_rate, height, width)."""
-        # In place: nothing else reads what a normalisation returns, and it is half the memory.
-        new = self.conv1(relu(self.norm1(X), inplace=True))
-        new = relu(self.norm2(new), inplace=True)
+        new = self.conv1(self.activation1(self.norm1(X)))
+        new = self.activation2(self.norm2(new))
         if self.dropout.p:  # A call that drops nothing would cost as much as a ReLU.
             new = self.dropout(new)
         return torch.cat([X, self.conv2(new)], dim=1)
@@ -131,11 +133,12 @@ class _Transition(nn.Module):
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(n_in)
+        self.activation = nn.ReLU()
         self.conv = nn.Conv2d(n_in, n_out, 1, bias=False)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the maps, shape (batch_size, n_out, height // 2, width // 2)."""
-        X = self.conv(relu(self.norm(X), inplace=True))
+        X = self.conv(self.activation(self.norm(X)))
         return avg_pool2d(X, 2)
 
 

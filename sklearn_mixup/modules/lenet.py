@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.functional import max_pool2d
 
 from sklearn_mixup.modules._common import Renewed, check_counts, check_dropout, initialize
 
@@ -80,25 +79,30 @@ class LeNet(Renewed):
         check_counts(n_classes=n_classes, width=width, n_channels=n_channels)
         check_dropout(dropout)
         self.conv1 = nn.Conv2d(n_channels, width, 5)
+        self.pool1 = nn.MaxPool2d(2)
+        self.activation1 = nn.ReLU()
         self.conv2 = nn.Conv2d(width, width, 5)
         self.map_dropout = nn.Dropout2d(dropout)
+        self.pool2 = nn.MaxPool2d(2)
+        self.activation2 = nn.ReLU()
         self.pool = nn.AdaptiveAvgPool2d(_MAP_SIZE)
         self.hidden = nn.Linear(_MAP_SIZE[0] * _MAP_SIZE[1] * width, 50 * width, bias=False)
         self.hidden_norm = nn.BatchNorm1d(50 * width)
+        self.activation = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(50 * width, n_classes)
         initialize(self)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the logits, shape (batch_size, n_classes)."""
-        X = max_pool2d(self.conv1(X), 2).relu()
+        X = self.activation1(self.pool1(self.conv1(X)))
         X = self.conv2(X)
         if self.map_dropout.p:  # A call that drops nothing would cost as much as a ReLU.
             X = self.map_dropout(X)
-        X = max_pool2d(X, 2).relu()
+        X = self.activation2(self.pool2(X))
         if X.shape[2:] != _MAP_SIZE:
             X = self.pool(X)
-        X = self.hidden_norm(self.hidden(X.flatten(1))).relu()
+        X = self.activation(self.hidden_norm(self.hidden(X.flatten(1))))
         if self.dropout.p:
             X = self.dropout(X)
         return self.output(X)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from sklearn_mixup.modules._common import check_counts, check_dropout, check_sizes
@@ -49,14 +48,16 @@ class MLP(nn.Module):
         check_dropout(dropout)
         widths = [n_features, *check_sizes("hidden_sizes", hidden_sizes)]
         self.hidden = nn.ModuleList(map(nn.Linear, widths, widths[1:]))
+        # Each a module of its own: tools that explain a network, such as SHAP, look for them.
+        self.activations = nn.ModuleList(nn.ReLU() for _ in self.hidden)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(widths[-1], n_classes)
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the logits, shape (batch_size, n_classes)."""
         X = X.flatten(1)
-        for layer in self.hidden:
-            X = torch.relu(layer(X))
+        for layer, activation in zip(self.hidden, self.activations, strict=True):
+            X = activation(layer(X))
             if self.dropout.p:  # A call that drops nothing would cost as much as a ReLU.
                 X = self.dropout(X)
         return self.output(X)

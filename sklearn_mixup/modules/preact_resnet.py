@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn.functional import relu
 
 from sklearn_mixup.modules._common import (
     Renewed,
@@ -35,6 +34,7 @@ class _PreActResNet(nn.Module):
         self.stem = nn.Conv2d(n_channels, n_stem, 3, padding=1, bias=False)
         self.stages = _make_stages(n_stem, widths, n_blocks, dropout)
         self.norm = nn.BatchNorm2d(widths[-1])
+        self.activation = nn.ReLU()
         self.output = nn.Linear(widths[-1], n_classes)
         initialize(self)
 
@@ -43,7 +43,7 @@ class _PreActResNet(nn.Module):
         X = self.stages(self.stem(X))
         # The shortcuts carry maps that grow from block to block: unscaled, they made the output
         # diverge at full width.
-        X = relu(self.norm(X), inplace=True)
+        X = self.activation(self.norm(X))
         return self.output(X.mean((2, 3)))
 
 
@@ -184,8 +184,10 @@ class _PreActBlock(nn.Module):
     def __init__(self, n_in: int, n_out: int, stride: int, dropout: float) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(n_in)
+        self.activation1 = nn.ReLU()
         self.conv1 = nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(n_out)
+        self.activation2 = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
         self.shortcut: nn.Module | None = None
@@ -194,11 +196,10 @@ class _PreActBlock(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the maps, shape (batch_size, n_out, height / stride, width / stride)."""
-        # In place: nothing else reads what a normalisation returns, and it is half the memory.
-        activated = relu(self.norm1(X), inplace=True)
+        activated = self.activation1(self.norm1(X))
         if self.shortcut is not None:
             X = self.shortcut(activated)
-        residual = relu(self.norm2(self.conv1(activated)), inplace=True)
+        residual = self.activation2(self.norm2(self.conv1(activated)))
         if self.dropout.p:  # A call that drops nothing would cost as much as a ReLU.
             residual = self.dropout(residual)
         return X + self.conv2(residual)

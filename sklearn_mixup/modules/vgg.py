@@ -85,7 +85,7 @@ class VGG11(Renewed):
                 layers += [
                     nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
                     nn.BatchNorm2d(n_out),
-                    nn.ReLU(inplace=True),
+                    nn.ReLU(),
                 ]
                 n_in = n_out
             layers.append(nn.MaxPool2d(2))
@@ -93,6 +93,7 @@ class VGG11(Renewed):
         self.pool = nn.AdaptiveAvgPool2d(_MAP_SIZE)
         self.hidden = nn.Linear(_MAP_SIZE[0] * _MAP_SIZE[1] * n_in, 8 * width, bias=False)
         self.hidden_norm = nn.BatchNorm1d(8 * width)
+        self.activation = nn.ReLU()
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(8 * width, n_classes)
         initialize(self)
@@ -102,7 +103,7 @@ class VGG11(Renewed):
         X = self.features(X)
         if X.shape[2:] != _MAP_SIZE:
             X = self.pool(X)
-        X = self.hidden_norm(self.hidden(X.flatten(1))).relu()
+        X = self.activation(self.hidden_norm(self.hidden(X.flatten(1))))
         if self.dropout.p:  # A call that drops nothing would cost as much as a ReLU.
             X = self.dropout(X)
         return self.output(X)
