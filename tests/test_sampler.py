@@ -39,17 +39,16 @@ def test_a_row_lies_on_the_line_between_two_rows_and_all_its_numbers_share_a_wei
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(60, 3))
     X = pd.DataFrame(numbers, columns=list("abc")).assign(word=[f"row {i}" for i in range(60)])
-    found, y = draw(
-        X, np.arange(60) // 2, n=500, alpha=alpha
-    )  # Two rows a class: the pair is known.
+    # Two rows a class: the pair is known.
+    found, y = draw(X, np.arange(60) // 2, n=500, alpha=alpha)
     source = found["word"].str.removeprefix("row ").astype(int).to_numpy()
     assert_array_equal(source // 2, y)
     own, other = numbers[source], numbers[source ^ 1]
     weight = (found[list("abc")].to_numpy() - other) / (own - other)
     assert ((weight > -1e-9) & (weight < 1 + 1e-9)).all()
     assert_allclose(weight, np.tile(weight[:, :1], 3), atol=1e-6)
-    # Half of the rows are their own partner. The weight of the row with the word has the law
-    # Beta(alpha + 1, alpha): of lam, given that the row was chosen with probability lam.
+    # The weight of the row with the word has the law Beta(alpha + 1, alpha): of lam, given that the
+    # row was chosen with probability lam.
     moved = weight[:, 0][np.abs(weight[:, 0] - 1) > 1e-12]
     assert stats.kstest(moved, stats.beta(alpha + 1, alpha).cdf).pvalue > 1e-3
 
@@ -68,7 +67,7 @@ def test_alpha_zero_draws_rows_of_the_table_bit_for_bit(pairs, iris):
 def test_random_pairs_keep_the_mean_and_shrink_the_variance_as_the_law_says(alpha):
     X = np.random.default_rng(0).standard_t(5, size=(300, 2)) + 100
     n = 100_000
-    found = draw(X, n=n, alpha=alpha)
+    found = draw(X, n=n, alpha=alpha, pairs="random")
     expected = X.var(axis=0) * (0.5 if alpha == np.inf else (alpha + 1) / (2 * alpha + 1))
     error = found - X.mean(axis=0)
     assert (np.abs(error.mean(axis=0)) < Z * np.sqrt(expected / n)).all()
@@ -78,7 +77,7 @@ def test_random_pairs_keep_the_mean_and_shrink_the_variance_as_the_law_says(alph
     assert abs(np.corrcoef(found.T)[0, 1] - correlation) < Z / np.sqrt(n)
 
 
-@pytest.mark.parametrize("pairs", ["random", "same_class"])
+@pytest.mark.parametrize("pairs", PAIRS)
 @pytest.mark.parametrize("alpha", [0.2, np.inf])
 def test_shares_of_words_gaps_and_codes_are_kept(pairs, alpha):
     n = 50_000
@@ -116,7 +115,7 @@ def test_rows_of_a_class_from_random_pairs_are_those_of_that_label_among_all():
             assert abs(error) < Z * found.std() / np.sqrt(len(found))
 
 
-@pytest.mark.parametrize("pairs", ["auto", "same_class", "nearest"])
+@pytest.mark.parametrize("pairs", ["same_class", "nearest"])
 def test_classes_are_never_mixed(pairs):
     y = np.array(["low", "high", "mid"] * 10)
     X = (
@@ -167,14 +166,24 @@ def test_nearest_pairs_are_among_the_nearest_by_brute_force(with_y):
     assert np.abs(values[:, None] - pairs).min(axis=0).max() < 1e-6
 
 
-def test_nearest_pairs_with_alpha_one_are_smote():
-    # The nearest of 10 is 1, and it is nobody's: x = x_i + u * (x_j - x_i), with u uniform.
+@pytest.mark.parametrize("alpha", [0.2, 1])
+def test_a_row_that_is_near_to_none_is_drawn_as_often_as_the_others(alpha):
+    # The nearest of 11.5 is 1.5, and it is nobody's. It has weight w with a density that is
+    # proportional to w times that of Beta(alpha, alpha).
     found = draw(
-        np.array([[0.0], [0.5], [1.5], [11.5]]), n=20_000, alpha=1, pairs="nearest", n_neighbors=1
+        np.array([[0.0], [0.5], [1.5], [11.5]]),
+        n=20_000,
+        alpha=alpha,
+        pairs="nearest",
+        n_neighbors=1,
     )
     beyond = found[found > 1.5]
-    assert abs(len(beyond) / len(found) - 0.25) < Z * np.sqrt(0.25 * 0.75 / len(found))
-    assert stats.kstest(beyond, stats.uniform(1.5, 10).cdf).pvalue > 1e-3
+    weights = stats.beta(alpha + 1, alpha)
+    expected = 0.25 * weights.sf(1e-9)
+    assert abs(len(beyond) / len(found) - expected) < Z * np.sqrt(0.25 * 0.75 / len(found))
+    inside = np.linspace(0.05, 0.95, 10)
+    drawn = np.mean((beyond[:, None] - 1.5) / 10 < inside, axis=0)
+    assert np.abs(drawn - weights.cdf(inside)).max() < Z / 2 / np.sqrt(len(beyond))
 
 
 def test_a_row_is_never_its_own_neighbour_though_others_are_equal_to_it():
@@ -192,7 +201,6 @@ def test_targets_that_are_numbers_are_mixed_as_the_rows_are(iris):
         pl.Series("t", 2 * X[:, 0] + 1),
     ):
         sampler = VicinalSampler(1, random_state=0).fit(X, y)
-        assert sampler.pairs_ == "random"
         found, target = sampler.sample(30, return_y=True)
         assert type(target) is type(y)
         assert getattr(target, "name", None) == getattr(y, "name", None)
@@ -222,7 +230,7 @@ def test_all_gaps_are_one_word():
 def test_the_largest_numbers_are_mixed_within_their_bounds(dtype, alpha):
     info = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else np.finfo(dtype)
     X = np.array([[info.min], [info.max], [info.max]], dtype=dtype)
-    found = draw(X, n=200, alpha=alpha)
+    found = draw(X, n=200, alpha=alpha, pairs="random")
     assert found.dtype == dtype
     assert np.isfinite(found.astype(float)).all()
     middle = float(info.min) / 2 + float(info.max) / 2
@@ -244,7 +252,8 @@ def test_a_weight_of_all_or_nothing_gives_one_of_the_largest_numbers(dtype):
 
 def test_large_whole_numbers_keep_their_last_digits():
     X = np.array([[2**62 + 1], [2**62 + 3]])
-    assert {*draw(X, alpha=np.inf).ravel().tolist()} == {2**62 + 1, 2**62 + 2, 2**62 + 3}
+    found = draw(X, alpha=np.inf, pairs="random")
+    assert {*found.ravel().tolist()} == {2**62 + 1, 2**62 + 2, 2**62 + 3}
 
 
 def test_whole_numbers_stay_whole_in_floats_too_and_others_do_not():
@@ -352,7 +361,8 @@ def test_a_column_of_pandas_comes_back_as_it_was(name, pairs, assert_unchanged):
 @pytest.mark.parametrize("name", MIXED)
 def test_numbers_and_dates_are_mixed(name):
     X = pd.DataFrame({"x": MIXED[name]})
-    assert {*told(draw(X, n=200, alpha=1)["x"])} - {*told(X["x"])}
+    # Of random pairs: the nearest of these rows are equal to them.
+    assert {*told(draw(X, n=200, alpha=1, pairs="random")["x"])} - {*told(X["x"])}
 
 
 def polars_columns():
@@ -489,7 +499,6 @@ def test_another_fit_forgets_the_classes(iris):
     sampler = VicinalSampler(random_state=0).fit(*iris)
     assert_array_equal(sampler.classes_, [0, 1, 2])
     assert not hasattr(sampler.fit(iris[0]), "classes_")
-    assert sampler.pairs_ == "random"
 
 
 COUNTS = {"a": 12, "b": 5, "c": 2}
@@ -673,11 +682,11 @@ def test_targets_are_labels_or_numbers_as_said():
     X = np.random.default_rng(0).normal(size=(300, 1))
     prices = np.arange(300) % 100
     for y in (prices, prices.astype(float), list(map(str, prices))):
-        assert VicinalSampler().fit(X, y).pairs_ == "same_class"
-    assert VicinalSampler().fit(X, prices + 0.5).pairs_ == "random"
+        assert len(VicinalSampler().fit(X, y).classes_) == 100
+    assert not hasattr(VicinalSampler().fit(X, prices + 0.5), "classes_")
     for y in (prices * 7, prices * 7.0, pd.Series(prices * 7, dtype="Int64")):
         sampler = VicinalSampler(1, target_type="numbers", random_state=0).fit(X, y)
-        assert sampler.pairs_ == "random"
+        assert not hasattr(sampler, "classes_")
         _, found = sampler.sample(50, return_y=True)
         assert found.dtype == y.dtype
         found = np.asarray(found, dtype=float)

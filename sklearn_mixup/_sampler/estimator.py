@@ -26,11 +26,10 @@ _SHOWN = 5
 class VicinalSampler(BaseEstimator):
     """Rows drawn from the vicinity of a table: mixtures of two of its rows [1]_.
 
-    A row that is drawn lies on the line between two rows of the table, of the same class by
-    default. Nothing is trained. :meth:`sample` draws rows as
+    A row that is drawn lies on the line between two rows of the table, near ones of the same class
+    by default. Nothing is trained. :meth:`sample` draws rows as
     :class:`sklearn.neighbors.KernelDensity` does; :meth:`fit_resample` adds rows to small classes,
-    in imbalanced-learn's protocol and without that package. With ``pairs="nearest", alpha=1`` the
-    numbers are those of SMOTE [2]_.
+    in imbalanced-learn's protocol and without that package, much as SMOTE [2]_ does.
 
     Parameters
     ----------
@@ -38,10 +37,10 @@ class VicinalSampler(BaseEstimator):
         Concentration of Beta(alpha, alpha), from which the weight ``lam`` of a row is drawn. 0
         draws rows of the table as they are, 1 all points between two rows alike, ``inf`` the
         middle. The closer to 0, the nearer to one of the two.
-    pairs : {"auto", "random", "same_class", "nearest"}, default="auto"
-        Which rows are mixed: any two ("random"), any two of one class ("same_class"), or a row and
-        one of the `n_neighbors` nearest of its class, or of the table if there are no classes
-        ("nearest"). "auto" is "same_class" where there are classes, else "random".
+    pairs : {"nearest", "same_class", "random"}, default="nearest"
+        Which rows are mixed: a row and one of the `n_neighbors` nearest of its class, or of the
+        table if there are no classes ("nearest"), any two of one class ("same_class"), or any two
+        ("random").
     n_neighbors : int >= 1, default=5
         How many rows are near, with ``pairs="nearest"``. A class of fewer others has all of them.
     sampling_strategy : str, float, dict or callable, default="auto"
@@ -60,8 +59,6 @@ class VicinalSampler(BaseEstimator):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes, if `y` held labels.
-    pairs_ : str
-        What "auto" is.
     sampling_strategy_ : dict
         Rows added to each class by :meth:`fit_resample`.
     n_features_in_ : int
@@ -71,12 +68,15 @@ class VicinalSampler(BaseEstimator):
 
     Notes
     -----
-    With rows ``i`` and ``j`` and ``lam ~ Beta(alpha, alpha)``, a number or date is ``lam * x_i +
-    (1 - lam) * x_j``, so no column leaves its bounds. Whatever is no number or date is that of row
-    ``i`` with probability ``lam``, else that of ``j``: words, categories, booleans, gaps and the
-    label. One draw for a row decides over all of them, so words stand together as they do in the
-    data, and no combination is made up: a table of words alone is drawn from row by row. A number
-    whose partner is a gap stays as it is.
+    A row ``i`` is drawn, each as often as any other, and a partner ``j``. A number or date is
+    ``w * x_i + (1 - w) * x_j``, so no column leaves its bounds. Whatever is no number or date is
+    that of row ``i``: words, categories, booleans, gaps and the label. So words stand together as
+    they do in the data, no combination is made up, and all keep their shares: a table of words
+    alone is drawn from row by row. A number whose partner is a gap stays as it is.
+
+    In a mixture of two rows, with ``lam ~ Beta(alpha, alpha)``, either gives the words with the
+    probability of its weight. Given that row ``i`` does, ``w ~ Beta(alpha + 1, alpha)``. SMOTE
+    draws ``w`` uniformly.
 
     Numbers stay whole in columns where all are, in floats too, and dates whole days, hours, minutes
     or seconds. Numbers that are codes would be mixed: make categories of them, as by
@@ -111,7 +111,7 @@ class VicinalSampler(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "alpha": [Interval(Real, 0, None, closed="both")],
-        "pairs": [StrOptions({"auto", "random", "same_class", "nearest"})],
+        "pairs": [StrOptions({"nearest", "same_class", "random"})],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "sampling_strategy": [str, Real, Mapping, callable],
         "target_type": [StrOptions({"auto", "labels", "numbers"})],
@@ -122,7 +122,7 @@ class VicinalSampler(BaseEstimator):
         self,
         alpha: float = 0.2,
         *,
-        pairs: str = "auto",
+        pairs: str = "nearest",
         n_neighbors: int = 5,
         sampling_strategy: Any = "auto",
         target_type: str = "auto",
@@ -170,10 +170,7 @@ class VicinalSampler(BaseEstimator):
         y_kept, classes, codes = None, None, None
         if y is not None:
             y_kept, classes, codes = _check_target(y, table, self.target_type)
-        pairs = self.pairs
-        if pairs == "auto":
-            pairs = "random" if classes is None else "same_class"
-        if classes is None and pairs == "same_class":
+        if classes is None and self.pairs == "same_class":
             got = "no y" if y is None else "numbers"
             raise ValueError(
                 f'`pairs="same_class"` needs a y of labels; got {got}. Use pairs="random" or '
@@ -182,11 +179,11 @@ class VicinalSampler(BaseEstimator):
         self.__dict__.pop("classes_", None)
         if classes is not None:
             self.classes_ = classes
-        self.pairs_, self._table = pairs, table
+        self._pairs, self._table = self.pairs, table
         self._y: Any = y_kept
         self._codes: Any = codes
         self._columns = read_columns(table)
-        self._encoded = encode(table, self._columns) if pairs == "nearest" else None
+        self._encoded = encode(table, self._columns) if self.pairs == "nearest" else None
         return self
 
     def sample(
@@ -289,21 +286,19 @@ class VicinalSampler(BaseEstimator):
         rng = torch.Generator("cpu").manual_seed(int(state.randint(2**31 - 1)))
         lam = sample_lam(self.alpha, len(rows), rng=rng).numpy()
         partner, is_own = self._draw_partner(rows, state), state.random_sample(len(rows)) < lam
-        weight = np.where(is_own, lam, 1 - lam)
-        if self.pairs_ != "nearest":
-            # Either of the two could be the first: that it gives the words makes its weight larger.
-            return rows, partner, weight
-        return np.where(is_own, rows, partner), np.where(is_own, partner, rows), weight
+        # Of two rows the one that is drawn gives the words, which makes its weight the larger. So
+        # each row gives as many as any other, however many others it is near to.
+        return rows, partner, np.where(is_own, lam, 1 - lam)
 
     def _draw_partner(self, rows: np.ndarray, state: np.random.RandomState) -> np.ndarray:
         """Draw the row that each row is mixed with."""
-        if self.pairs_ == "random":
+        if self._pairs == "random":
             return state.randint(len(self._table), size=len(rows))
         codes = np.zeros(len(self._table), dtype=int) if self._codes is None else self._codes
         partner = np.empty_like(rows)
         for code in np.unique(codes[rows]):
             places, among = np.flatnonzero(codes[rows] == code), np.flatnonzero(codes == code)
-            if self.pairs_ == "same_class":
+            if self._pairs == "same_class":
                 partner[places] = among[state.randint(len(among), size=len(places))]
                 continue
             each, back = np.unique(rows[places], return_inverse=True)
@@ -323,7 +318,7 @@ class VicinalSampler(BaseEstimator):
 
     def _check_pairs(self, among: np.ndarray) -> None:
         """Raise ValueError for a class of one row, in which there is no pair."""
-        if self._codes is None or self.pairs_ == "random":
+        if self._codes is None or self._pairs == "random":
             return
         drawn = np.unique(self._codes[among])
         alone = drawn[np.bincount(self._codes)[drawn] < 2]
@@ -332,7 +327,7 @@ class VicinalSampler(BaseEstimator):
             more = f" and {n_more} more" if (n_more := len(alone) - _SHOWN) > 0 else ""
             raise ValueError(
                 f"Each class must have two rows or more to draw pairs from (pairs="
-                f"{self.pairs_!r}); {len(alone)} of {len(self.classes_)} have a single row: "
+                f"{self._pairs!r}); {len(alone)} of {len(self.classes_)} have a single row: "
                 f'{names}{more}. Drop or merge them, or use pairs="random". If y holds numbers to '
                 'be mixed, say target_type="numbers".'
             )
