@@ -16,7 +16,7 @@ PACKAGE = "sklearn_mixup"
 
 # Each line may import from the lines above it. Files on one line never import each other.
 LAYOUT = (
-    ("_one_pass", "_streams"),
+    ("_doc_link", "_one_pass", "_streams"),
     ("vicinal", "augmentation", "exceptions"),
     ("modules",),
     ("_net/tables", "_net/losses"),

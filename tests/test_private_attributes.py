@@ -100,6 +100,9 @@ TOUCHED = {
         "_zero_grad_optimizer",
     ],
     "an estimator": [
+        "_doc_link_module",
+        "_doc_link_template",
+        "_doc_link_url_param_generator",
         "_get_metadata_request",
         "_parameter_constraints",
         "_sklearn_output_config",

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skorch.utils import is_dataset
 from torch import Tensor
 
+from sklearn_mixup._doc_link import linked
 from sklearn_mixup._fused.average import average, score_out_of_bag
 from sklearn_mixup._fused.draws import Draws
 from sklearn_mixup._fused.members import Given, check_given, make_members
@@ -37,6 +38,7 @@ BAGGING_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
+@linked
 class FusedBagging(NetEnsemble, BaseEnsemble):
     """An ensemble of scikit-learn's bagging whose nets are trained, and asked, all at once."""
 

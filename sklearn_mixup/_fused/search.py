@@ -23,6 +23,7 @@ from sklearn.model_selection import (
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mixup._classifier import MixupClassifier
+from sklearn_mixup._doc_link import linked
 from sklearn_mixup._fused.plan import NetEnsemble, fit_all
 from sklearn_mixup._fused.replay import (
     Failed,
@@ -47,6 +48,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 _TRAINED_TOGETHER = (MixupClassifier, MixupRegressor, NetEnsemble)
 
 
+@linked
 class _FusedSearch(BaseEstimator):
     """What both searches share: train every net first, then let scikit-learn search as ever."""
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
+from sklearn_mixup._doc_link import linked
 from sklearn_mixup._net.device import count_flops, isolated_rng, resolve_device
 from sklearn_mixup._net.epoch import is_in_mode, run_epoch, run_epochs, zero_grad
 from sklearn_mixup._net.forward import apply_in_order
@@ -56,6 +57,7 @@ from sklearn_mixup.minibatches import Rows
 _ROUTES = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
 
 
+@linked
 class NetEstimator(NeuralNet):
     """What a skorch net of any kind needs to be a scikit-learn estimator that lives on a device.
 

@@ -13,6 +13,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_mixup._doc_link import linked
 from sklearn_mixup._net.checks import check_y
 from sklearn_mixup._net.columns import is_polars, mix_rows, read_columns, read_table, take_anew
 from sklearn_mixup._net.tables import is_frame
@@ -23,6 +24,7 @@ from sklearn_mixup.vicinal import sample_lam
 _SHOWN = 5
 
 
+@linked
 class VicinalSampler(BaseEstimator):
     """Rows drawn from the vicinity of a table: mixtures of two of its rows [1]_.
 

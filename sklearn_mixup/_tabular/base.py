@@ -15,6 +15,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_mixup._doc_link import linked
 from sklearn_mixup._fused.predict import Stacks
 from sklearn_mixup._net.checks import check_outputs, check_sample_weight
 from sklearn_mixup._net.tables import check_table, take
@@ -38,6 +39,7 @@ _MOST_BINNED = 150
 _MOST_NUMBERS = 2**26
 
 
+@linked
 class TabularMixup(BaseEstimator):
     """A committee of nets and others on a table, whatever it predicts."""
 
