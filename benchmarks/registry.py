@@ -17,6 +17,7 @@ from benchmarks import (
     speech,
     speed,
     steps,
+    synthetic,
     tabular,
     toy,
     variants,
@@ -27,7 +28,8 @@ from benchmarks._lab.experiment import Experiment
 # In the paper's order, then what is not in it.
 _MODULES = (
     *(toy, between, imagenet, cifar, speech, corrupted, adversarial, tabular, gan),
-    *(calibration, peers, regression, committee, defaults, variants, vicinities, steps, speed),
+    *(calibration, peers, regression, committee, defaults, variants, vicinities, synthetic, steps),
+    speed,
 )
 EXPERIMENTS: dict[str, Experiment] = {it.EXPERIMENT.name: it.EXPERIMENT for it in _MODULES}
 # In the order of `all`: after minutes the report is worth a look.
@@ -37,6 +39,7 @@ QUICK_FIRST = (
         "corrupted",
         "steps",
         "defaults",
+        "synthetic",
         "variants",
         "committee",
         "regression",

@@ -35,6 +35,7 @@ FAMILIES = {
     "trees": ("trees", GREEN, "^"),
     "linear": ("linear", SKY, "v"),
     "base": ("base rates", SOFT, "x"),
+    "maker": ("makers of rows", BLUE, "s"),
 }
 # Where names may stand: points from theirs, and degrees.
 _DISTANCES = (9, 16, 26, 40, 56)

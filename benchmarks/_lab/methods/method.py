@@ -10,6 +10,9 @@ from typing import Any
 
 from benchmarks._data.tables import Table
 
+# What packages are called where they are installed from, if not as they are imported.
+_PROJECTS = {"imblearn": "imbalanced-learn"}
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -57,7 +60,8 @@ class Method:
 
     def packages_used(self) -> dict[str, str]:
         """Tell the versions of its packages."""
-        return {name: version(name) for name in self.packages}
+        projects = (_PROJECTS.get(name, name) for name in self.packages)
+        return {name: version(name) for name in projects}
 
     def settings(self, budget: Budget, environment: Mapping[str, str]) -> dict[str, Any]:
         """Tell all that its results depend on.
@@ -74,5 +78,6 @@ def absent_note(absent: Iterable[Method]) -> str:
     methods = list(absent)
     names = ", ".join(method.title for method in methods)
     packages = dict.fromkeys(name for method in methods for name in method.absent_packages())
-    how = f"To have them too: pip install {' '.join(packages)}, then start again."
+    projects = (_PROJECTS.get(name, name) for name in packages)
+    how = f"To have them too: pip install {' '.join(projects)}, then start again."
     return f"Not installed, and left out: {names}. {how}"

@@ -46,13 +46,14 @@ def page(
     blocks += [*headed(by_table), Heading("How it was measured"), Note(notes)]
     if absent:
         blocks.append(Note(absent_note(absent)))
-    blocks += last_notes(results.runs, missing, others=_packages_of(results.runs))
+    blocks += last_notes(results.runs, missing, others=packages_of(results.runs))
     return Outcome(title, blocks)
 
 
-def _packages_of(runs: pd.DataFrame) -> str:
+def packages_of(runs: pd.DataFrame) -> str:
     """Name the packages of others that the runs were computed with."""
-    found = dict.fromkeys(text for text in runs["packages"].dropna().astype(str) if text)
+    told = runs["packages"].dropna().astype(str)
+    found = dict.fromkeys(text for texts in told for text in texts.split(", ") if text)
     return "".join(f"{text}; " for text in found)
 
 
@@ -136,12 +137,14 @@ def _difference(results: Results, pair: Pair) -> dict[str, str]:
 def by_table(values: pd.DataFrame, results: Results, measure: Measure) -> pd.DataFrame:
     """Write the means of a measure: a row for each table, a column for each method.
 
-    The lowest stands in bold. `values` are those of `by_table_and_split`; a measure with digits
+    The best stands in bold. `values` are those of `by_table_and_split`; a measure with digits
     below 0 has three digits of the largest mean.
     """
     tables = values.groupby("table", sort=False)
     means, errors = tables.mean(), tables.sem()
-    is_lowest = means.round(12).eq(means.round(12).min(axis=1), axis=0)
+    rounded = means.round(12)
+    best = rounded.min(axis=1) if measure.is_loss else rounded.max(axis=1)
+    is_best = rounded.eq(best, axis=0)
     rows = []
     for table in means.index:
         row, kind = {"table": ALL_TITLES[table]}, measure
@@ -151,7 +154,7 @@ def by_table(values: pd.DataFrame, results: Results, measure: Measure) -> pd.Dat
         for method in means:
             text = kind.text(means.loc[table, method], errors.loc[table, method])
             title = results.contest.title(method)
-            row[title] = f"**{text}**" if is_lowest.loc[table, method] else text
+            row[title] = f"**{text}**" if is_best.loc[table, method] else text
         rows.append(row)
     return pd.DataFrame(rows)
 
