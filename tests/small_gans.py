@@ -24,6 +24,7 @@ def bare(**params):
         "max_iter": 6,
         "iter_per_epoch": 3,
         "batch_size": 16,
+        "average": 0.0,
         "random_state": 0,
     }
     return MixupGAN(**{**defaults, **params})

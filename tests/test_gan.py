@@ -89,7 +89,10 @@ class Recorder:
 def loop_by_hand(modules, record, *, alpha, saturating, n_steps, lr, n_iter):
     """Train copies of the modules on what was recorded; return them and the losses."""
     generator, discriminator = (copy.deepcopy(module) for module in modules)
-    optimizers = [torch.optim.Adam(m.parameters(), lr=lr) for m in (generator, discriminator)]
+    optimizers = [
+        torch.optim.Adam(module.parameters(), lr=lr, betas=(0.0, 0.99))
+        for module in (generator, discriminator)
+    ]
     bce = binary_cross_entropy_with_logits
     latents = iter(record.latents)
     losses = []
@@ -1261,6 +1264,47 @@ def test_an_interrupt_keeps_the_finished_epochs_and_a_usable_gan(X):
     assert lrs(gan) == [0.001, 0.001]
     gan.set_params(callbacks=None).partial_fit(X)
     assert gan.n_iter_ == 14
+
+
+def draw_ring(n_rows, seed):
+    """Draw rows of 8 Gaussians on a ring of radius 1, standard deviation 0.1."""
+    rng = np.random.default_rng(seed)
+    angle = 2 * np.pi * rng.integers(8, size=n_rows) / 8
+    return np.column_stack([np.cos(angle), np.sin(angle)]) + 0.1 * rng.normal(size=(n_rows, 2))
+
+
+def test_the_defaults_learn_all_of_a_ring_in_a_sixteenth_of_their_iterations():
+    # Four seeds had at least 0.10 of the samples at each mode, 0.84 near one, a score of -0.075.
+    # With the momentum of torch's Adam two seeds had modes without a sample, and -0.44.
+    gan = MixupGAN(max_iter=500, random_state=0).fit(draw_ring(2000, 0))
+    rows = gan.sample(2000, random_state=0)
+    mode = np.rint(np.arctan2(rows[:, 1], rows[:, 0]) / (np.pi / 4)).astype(int) % 8
+    assert np.bincount(mode, minlength=8).min() >= 0.07 * 2000
+    centres = np.column_stack([np.cos(mode * np.pi / 4), np.sin(mode * np.pi / 4)])
+    assert (np.linalg.norm(rows - centres, axis=1) < 0.3).mean() > 0.75
+    assert gan.score(draw_ring(2000, 1)) > -0.12
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW])
+def test_adam_forgets_its_direction_at_once_unless_told_otherwise(X, optimizer):
+    chosen = {f"optimizer_{part}": optimizer for part in PARTS}
+    gan = quick(**chosen, optimizer_generator__betas=(0.5, 0.9)).fit(X)
+    assert gan.optimizer_generator_.defaults["betas"] == (0.5, 0.9)
+    assert gan.optimizer_discriminator_.defaults["betas"] == (0.0, 0.99)
+
+
+def test_the_papers_setting_has_a_name(X):
+    # Figure 5: "120,000 minibatches in all", of 128, 512 ReLU in three layers, Adam as it is.
+    paper = MixupGAN(**MixupGAN.PAPER)
+    assert paper.max_iter * (paper.n_discriminator_steps + 1) == 120_000
+    assert (paper.batch_size, paper.latent_dim, paper.alpha) == (128, 2, 0.2)
+    gan = paper.set_params(max_iter=2, iter_per_epoch=1, random_state=0).fit(X)
+    for part in PARTS:
+        assert [layer.out_features for layer in getattr(gan, part + "_").hidden] == [512] * 3
+        assert getattr(gan, f"optimizer_{part}_").defaults["betas"] == (0.9, 0.999)
+    assert lrs(gan) == [0.001, 0.001]
+    assert "event_lr" not in gan.history[-1]  # It does not decay.
+    assert not hasattr(gan, "averaged_generator_")
 
 
 class ByHand(torch.optim.Optimizer):

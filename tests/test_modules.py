@@ -100,9 +100,9 @@ def test_a_dropout_that_is_no_share_is_named(dropout):
         MLP(6, 4, dropout=dropout)
 
 
-def test_networks_of_the_gan_have_three_hidden_layers_of_512_by_default():
+def test_networks_of_the_gan_have_three_hidden_layers_of_128_by_default():
     for module in (Generator(2, (5,)), Discriminator(5)):
-        assert [layer.out_features for layer in module.hidden] == [512] * 3
+        assert [layer.out_features for layer in module.hidden] == [128] * 3
         assert module.dropout.p == 0
 
 

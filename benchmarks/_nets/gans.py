@@ -56,8 +56,12 @@ GAN_STEADY = GANRecipe(
     (128, 128, 128), 512, 1, 1e-3, (0.0, 0.99), decays=True, average=0.999, max_iter=15_000
 )
 
+# The defaults of MixupGAN: half the rows, and half the iterations.
+GAN_DEFAULT = replace(GAN_STEADY, batch_size=256, max_iter=8_000)
+
 GAN_RECIPES: Mapping[str, GANRecipe] = {
     "paper": GAN_PAPER,
+    "default": GAN_DEFAULT,
     "steady": GAN_STEADY,
     # The same but for one choice: what does it do?
     "saturating": replace(GAN_STEADY, saturating=True),

@@ -1,10 +1,11 @@
-"""Figure 5 of [1]: GANs with and without mixup. Adds measures, seeds, a third set, two examples.
+"""Figure 5 of [1]: GANs with and without mixup. Adds measures, seeds, two sets, two examples.
 
-Three parts, each resumable, with a page of its own:
+Four parts, each resumable, with a page of its own:
 
-- toys: the paper's two sets, a ring of 8 Gaussians and a grid of 25 (standard deviation 0.01), and
-  a swiss roll. Setting "paper" has the networks and the training of the paper; "steady" is a
-  narrower network whose learning rate falls to zero, which trains in minutes on a CPU.
+- toys: the paper's two sets, a ring of 8 Gaussians and a grid of 25 (standard deviation 0.01), a
+  swiss roll and two moons. Setting "paper" has the networks and the training of the paper,
+  "default" is that of MixupGAN, and "steady" has twice its rows and nearly twice its iterations.
+- budgets: the grid again, over Adam's betas and over the iterations that a GAN has.
 - digits: pictures of 8 x 8 pixels, and whether a classifier of real digits recognises samples.
 - tables: whether a small table learns from samples drawn class by class.
 
@@ -24,13 +25,22 @@ from functools import partial
 from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_data_options
 from benchmarks._nets.gans import GAN_RECIPES
-from benchmarks.gan import digits, digits_report, tables, tables_report, toys, toys_report
+from benchmarks.gan import (
+    budgets,
+    digits,
+    digits_report,
+    tables,
+    tables_report,
+    toys,
+    toys_report,
+)
 from benchmarks.gan.runs import KEY
 from benchmarks.gan.scale import SCALES
 
 # What runs, what tells of it, and the name of the page; "gan" is that of Figure 5.
 _PARTS = {
     "toys": (toys.list_tasks, toys_report.tell, "gan"),
+    "budgets": (budgets.list_tasks, budgets.tell, "gan_budgets"),
     "digits": (digits.list_tasks, digits_report.tell, "gan_digits"),
     "tables": (tables.list_tasks, tables_report.tell, "gan_tables"),
 }

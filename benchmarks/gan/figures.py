@@ -107,6 +107,33 @@ def plot_measures(runs: pd.DataFrame) -> Any:
     return figure
 
 
+def plot_budgets(runs: pd.DataFrame) -> Any:
+    """Draw the modes of every run by its iterations, a panel for each pair of betas."""
+    pairs = sorted(runs.betas.unique())
+    budgets = sorted(runs.n_iter.unique())
+    n_modes = len(MODES["grid"])
+    figure = new_figure(3.0 * len(pairs), 2.9)
+    panels = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
+    for panel, betas in zip(panels, pairs, strict=True):
+        some = runs[runs.betas == betas]
+        for (alpha, group), color, shift in zip(
+            some.groupby("alpha"), (BLUE, ORANGE), (-0.08, 0.08), strict=False
+        ):
+            places = np.array([budgets.index(n) for n in group.n_iter]) + shift
+            panel.plot(places, group.modes, "o", color=color, markersize=4, alpha=0.8)
+            means = group.groupby("n_iter").modes.mean()
+            where = np.array([budgets.index(n) for n in means.index]) + shift
+            panel.plot(where, means, color=color, linewidth=1.2, label=name_method(alpha))
+        panel.axhline(n_modes, color=BLACK, linewidth=0.8)
+        panel.set_title(f"betas {betas}", fontsize=10)
+        panel.set(ylim=(0, n_modes + 1.5), xlabel="iterations")
+        panel.set_xticks(range(len(budgets)), [f"{n:,}" for n in budgets])
+        keep_quiet(panel)
+    panels[0].set_ylabel(f"modes of {n_modes}")
+    add_legend(figure)
+    return figure
+
+
 # -- digits ---------------------------------------------------------------------------------------
 
 

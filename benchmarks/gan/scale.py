@@ -13,10 +13,13 @@ class Scale:
 
     n_seeds: int = 5
     # Toys.
-    settings: tuple[str, ...] = ("steady",)
-    data: tuple[str, ...] = ("ring", "grid", "swiss_roll")
+    settings: tuple[str, ...] = ("default", "steady")
+    data: tuple[str, ...] = ("ring", "grid", "swiss_roll", "two_moons")
     alphas: tuple[float, ...] = (0.0, 0.2)
     max_iter: int | None = None  # None: as the setting says
+    # Budgets: iterations that a GAN has, and the most seeds of each.
+    budgets: tuple[int, ...] = (2_000, 8_000)
+    budget_seeds: int = 3
     # Digits: iterations of the generator, and samples that are measured.
     digits_iter: int = 8_000
     digits_alphas: tuple[float, ...] = _SOME
@@ -32,8 +35,10 @@ class Scale:
 SCALES = {
     "smoke": Scale(
         n_seeds=1,
+        settings=("steady",),
         data=("ring",),
         max_iter=100,
+        budgets=(20, 40),
         digits_iter=50,
         digits_alphas=(0.0, 0.2),
         n_samples=200,
@@ -45,8 +50,10 @@ SCALES = {
     "small": Scale(),
     "paper": Scale(
         n_seeds=10,
-        settings=("paper", "steady"),
+        settings=("paper", "default", "steady"),
         alphas=(0.0, 0.1, 0.2, 0.5, 1.0),
+        budgets=(2_000, 8_000, 32_000),
+        budget_seeds=10,
         digits_iter=40_000,
         n_samples=10_000,
         tables_iter=5_000,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 from scipy.stats import entropy
-from sklearn.datasets import make_swiss_roll
+from sklearn.datasets import make_moons, make_swiss_roll
 from skorch.callbacks import Callback
 from torch import Tensor
 
@@ -24,7 +24,12 @@ from benchmarks.gan.runs import fit, make_key
 from sklearn_mixup import MixupGAN
 from sklearn_mixup.vicinal import mix
 
-TITLES = {"ring": "Ring of 8", "grid": "Grid of 25", "swiss_roll": "Swiss roll"}
+TITLES = {
+    "ring": "Ring of 8",
+    "grid": "Grid of 25",
+    "swiss_roll": "Swiss roll",
+    "two_moons": "Two moons",
+}
 STANDARD_DEVIATION = 0.01
 N_SAMPLES = 2_500  # to measure modes on, as the PacGAN paper does
 N_COMPARED = 4_000  # data and samples for the energy distance
@@ -32,6 +37,15 @@ N_DRAWN = 500  # samples in a panel of the figure
 _N_ROWS = 100_000  # to train on; the paper draws without end
 _SNAPSHOTS = (10, 100, 1_000, 10_000, 20_000)  # generator iterations of Figure 5
 _N_CHECKS = 20  # times that a run is measured while it trains
+# All of that, for the fingerprint of a run.
+MEASURED: Mapping[str, Any] = {
+    "standard_deviation": STANDARD_DEVIATION,
+    "n_rows": _N_ROWS,
+    "n_samples": N_SAMPLES,
+    "n_compared": N_COMPARED,
+    "n_checks": _N_CHECKS,
+    "snapshots": _SNAPSHOTS,
+}
 
 
 # -- data -----------------------------------------------------------------------------------------
@@ -39,7 +53,7 @@ _N_CHECKS = 20  # times that a run is measured while it trains
 
 _ANGLES = 2 * np.pi * np.arange(8) / 8  # The end point left out: it would double a mode.
 _TICKS = np.linspace(-1, 1, 5)
-# Centres of the Gaussians, (n_modes, 2); the swiss roll has none.
+# Centres of the Gaussians, (n_modes, 2); the swiss roll and the two moons have none.
 MODES = {
     "ring": np.column_stack([np.cos(_ANGLES), np.sin(_ANGLES)]),
     "grid": np.array([(x, y) for x in _TICKS for y in _TICKS]),
@@ -55,6 +69,9 @@ def draw(name: str, n_rows: int, seed: int) -> np.ndarray:
     """Draw rows of a toy set, extent [-1, 1], shape (n_rows, 2), float32."""
     rng = np.random.default_rng(seed)
     centres = MODES.get(name)
+    if name == "two_moons":
+        rows, _ = make_moons(n_rows, noise=0.05, random_state=seed)
+        return ((rows - [0.5, 0.25]) / 1.5).astype(np.float32)
     if centres is None:
         rows, _ = make_swiss_roll(n_rows, noise=0.25, random_state=seed)
         return (rows[:, [0, 2]] / 14.0).astype(np.float32)
@@ -175,20 +192,12 @@ def run_toy(
 def list_tasks(request: Request) -> list[Task]:
     """List the runs, seed by seed."""
     scale = request.scale
-    measured = {
-        "standard_deviation": STANDARD_DEVIATION,
-        "n_rows": _N_ROWS,
-        "n_samples": N_SAMPLES,
-        "n_compared": N_COMPARED,
-        "n_checks": _N_CHECKS,
-        "snapshots": _SNAPSHOTS,
-    }
     shortened = {} if scale.max_iter is None else {"max_iter": scale.max_iter}
     recipes = {name: replace(GAN_RECIPES[name], **shortened) for name in scale.settings}
     return [
         Task(
             make_key("toys", name, setting, alpha=alpha, seed=seed),
-            {**asdict(recipe), **measured, **request.versions},
+            {**asdict(recipe), **MEASURED, **request.versions},
             partial(run_toy, name, recipe, alpha, seed, device=request.device, draws=seed == 0),
         )
         for seed in range(scale.n_seeds)

@@ -7,10 +7,14 @@ import math
 import sys
 from typing import Any
 
+import torch
+
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parts import make_part
 
 PARTS = ("generator", "discriminator")
+# Of Adam. Torch's, (0.9, 0.999), go on in a direction long after the other network has turned.
+BETAS = (0.0, 0.99)
 
 
 def make_networks(gan: Any) -> None:
@@ -50,4 +54,6 @@ def make_optimizers(gan: Any) -> None:
         name = "optimizer_" + part
         parameters = getattr(gan, part + "_").named_parameters()
         args, kwargs = gan.get_params_for_optimizer(name, parameters)
+        if getattr(gan, name) in (torch.optim.Adam, torch.optim.AdamW):
+            kwargs.setdefault("betas", BETAS)
         setattr(gan, name + "_", getattr(gan, name)(*args, **kwargs))

@@ -64,7 +64,7 @@ class MLP(nn.Module):
 
 
 class Generator(MLP):
-    """Multilayer perceptron that turns latent vectors into rows, three hidden layers of 512 ReLU.
+    """Multilayer perceptron that turns latent vectors into rows, three hidden layers of 128 ReLU.
 
     **Shape**: input (batch_size, `latent_dim`); output (batch_size, ...), rows of `row_shape`, of
     unbounded numbers.
@@ -75,7 +75,7 @@ class Generator(MLP):
         Numbers in a latent vector.
     row_shape : tuple of int
         Shape of a row of the data, ``X.shape[1:]``.
-    hidden_sizes : int or sequence of int, default=(512, 512, 512)
+    hidden_sizes : int or sequence of int, default=(128, 128, 128)
         Width of each hidden layer; a number is one layer.
 
     Examples
@@ -89,7 +89,7 @@ class Generator(MLP):
         self,
         latent_dim: int,
         row_shape: Sequence[int],
-        hidden_sizes: int | Sequence[int] = (512, 512, 512),
+        hidden_sizes: int | Sequence[int] = (128, 128, 128),
     ) -> None:
         check_counts(latent_dim=latent_dim)
         row_shape = check_sizes("row_shape", row_shape)
@@ -102,7 +102,7 @@ class Generator(MLP):
 
 
 class Discriminator(MLP):
-    """Multilayer perceptron that tells data from samples, three hidden layers of 512 ReLU.
+    """Multilayer perceptron that tells data from samples, three hidden layers of 128 ReLU.
 
     **Shape**: input (batch_size, ...) with `n_features` numbers a row; output (batch_size, 1), the
     logit of a row being data.
@@ -111,7 +111,7 @@ class Discriminator(MLP):
     ----------
     n_features : int
         Numbers in a row; rows of a higher rank are flattened.
-    hidden_sizes : int or sequence of int, default=(512, 512, 512)
+    hidden_sizes : int or sequence of int, default=(128, 128, 128)
         Width of each hidden layer; a number is one layer.
     dropout : float in [0, 1), default=0.0
         Share of the units of each hidden layer that is dropped while training.
@@ -126,7 +126,7 @@ class Discriminator(MLP):
     def __init__(
         self,
         n_features: int,
-        hidden_sizes: int | Sequence[int] = (512, 512, 512),
+        hidden_sizes: int | Sequence[int] = (128, 128, 128),
         dropout: float = 0.0,
     ) -> None:
         super().__init__(n_features, 1, hidden_sizes, dropout)

@@ -1,5 +1,6 @@
 """Figure 5: the toy sets, what is measured on them, and the runs of all parts."""
 
+import inspect
 import json
 import pickle
 from contextlib import ExitStack
@@ -12,10 +13,11 @@ from sklearn.base import clone
 
 from benchmarks.__main__ import make_parser
 from benchmarks._lab.experiment import Request
-from benchmarks._nets.gans import GAN_PAPER, GAN_RECIPES, GAN_STEADY
-from benchmarks.gan import EXPERIMENT, toys
+from benchmarks._nets.gans import GAN_DEFAULT, GAN_PAPER, GAN_RECIPES, GAN_STEADY
+from benchmarks.gan import EXPERIMENT, budgets, toys
 from benchmarks.gan.runs import KEY, fit
 from benchmarks.gan.toys_report import conclude, notes, table, tell
+from sklearn_mixup._gan.parts import BETAS
 from sklearn_mixup.exceptions import DivergedError
 from tests.small_gans import make_rows, quick
 
@@ -175,6 +177,17 @@ def test_every_setting_is_one_that_the_estimator_takes():
         assert gan.max_iter == recipe.max_iter
 
 
+def test_recipes_are_those_that_the_estimator_has_by_name():
+    assert GAN_PAPER.params() == toys.MixupGAN.PAPER
+    defaults = toys.MixupGAN().get_params(deep=False)
+    told = GAN_DEFAULT.params()
+    for network in ("generator", "discriminator"):
+        sizes = inspect.signature(defaults[network]).parameters["hidden_sizes"].default
+        assert told.pop(f"{network}__hidden_sizes") == sizes
+        assert told.pop(f"optimizer_{network}__betas") == BETAS
+    assert told == {name: defaults[name] for name in told}
+
+
 def test_ours_sees_as_many_rows_as_the_papers():
     def n_rows(recipe):
         return recipe.max_iter * (recipe.n_discriminator_steps + 1) * recipe.batch_size
@@ -252,3 +265,55 @@ def test_a_gan_that_diverges_is_a_result_of_its_iteration():
     assert fit(gan, make_rows())[0] == caught.value.n_iter
     with pytest.raises(ValueError, match="alpha"):
         fit(quick(alpha=-1), make_rows())
+
+
+# -- budgets --------------------------------------------------------------------------------------
+
+
+def budgets_of(modes):
+    """Make runs of the budgets: (betas, iterations, alpha) and the modes of each seed."""
+    return pd.concat(
+        runs_of(
+            "grid",
+            alpha=alpha,
+            setting=budgets.name_setting(betas, n_iter),
+            seed=range(len(found)),
+            modes=found,
+            high_quality=[0.9] * len(found),
+        )
+        for (betas, n_iter, alpha), found in modes.items()
+    )
+
+
+def test_budgets_are_told_by_betas_iterations_and_gan():
+    runs = budgets_of({((0.0, 0.99), 20, 0.0): [25, 24], ((0.9, 0.999), 4000, 0.2): [25, 25]})
+    told = budgets.table(runs)
+    assert told["betas"].tolist() == ["(0, 0.99)", "(0.9, 0.999)"]
+    assert told["iterations"].tolist() == ["20", "4,000"]
+    assert told["GAN"].tolist() == ["ERM", "mixup 0.2"]
+    assert told["all modes in"].tolist() == ["1 of 2", "2 of 2"]
+
+
+def test_pairs_of_budgets_differ_in_alpha_alone():
+    betas = (0.5, 0.99)
+    runs = budgets_of(
+        {
+            (betas, 20, 0.0): [20, 25, 22],
+            (betas, 20, 0.2): [25, 25, 21],
+            (betas, 40, 0.2): [3, 4, 5],  # without a partner
+        }
+    )
+    (told,) = budgets.conclude(runs)
+    assert "Of 3 pairs" in told
+    assert "more modes in 1, the ordinary GAN in 1, and 1 have as many" in told
+
+
+def test_budgets_run_every_pair_of_betas_with_and_without_mixup():
+    (part,) = plan("--parts", "budgets", "--seeds", "1")
+    keys = [(task.key["setting"], task.key["alpha"]) for task in part.tasks[""]]
+    assert len(keys) == len(set(keys)) == 12
+    assert {setting.rsplit(", ", 1)[0] for setting, _ in keys} == {
+        "(0, 0.99)",
+        "(0.5, 0.99)",
+        "(0.9, 0.999)",
+    }
