@@ -1,12 +1,13 @@
 """Figure 5 of [1]: GANs with and without mixup. Adds measures, seeds, two sets, two examples.
 
-Four parts, each resumable, with a page of its own:
+Five parts, each resumable, with a page of its own:
 
 - toys: the paper's two sets, a ring of 8 Gaussians and a grid of 25 (standard deviation 0.01), a
   swiss roll and two moons. Setting "paper" has the networks and the training of the paper,
   "default" is that of MixupGAN, and "steady" has twice its rows and nearly twice its iterations.
 - budgets: the grid again, over Adam's betas and over the iterations that a GAN has.
 - digits: pictures of 8 x 8 pixels, and whether a classifier of real digits recognises samples.
+- numbers: how near samples come to real tables of numbers, at the defaults.
 - tables: whether a small table learns from samples drawn class by class.
 
 Departs from the paper in that rows are drawn from a table of 100,000, not without end.
@@ -29,6 +30,7 @@ from benchmarks.gan import (
     budgets,
     digits,
     digits_report,
+    numbers,
     tables,
     tables_report,
     toys,
@@ -41,6 +43,7 @@ from benchmarks.gan.scale import SCALES
 _PARTS = {
     "toys": (toys.list_tasks, toys_report.tell, "gan"),
     "budgets": (budgets.list_tasks, budgets.tell, "gan_budgets"),
+    "numbers": (numbers.list_tasks, numbers.tell, "gan_numbers"),
     "digits": (digits.list_tasks, digits_report.tell, "gan_digits"),
     "tables": (tables.list_tasks, tables_report.tell, "gan_tables"),
 }

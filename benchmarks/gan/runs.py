@@ -19,6 +19,7 @@ SETTINGS: Mapping[str, Any] = {
     "n_discriminator_steps": 1,
     "batch_size": 64,
     "lr": 1e-3,
+    "average": 0.0,
     "optimizer_generator__betas": (0.0, 0.99),
     "optimizer_discriminator__betas": (0.0, 0.99),
 }

@@ -28,6 +28,17 @@ class Scale:
     tables: tuple[str, ...] = ("website_phishing", "arrhythmia")
     tables_iter: int = 1_000
     tables_alphas: tuple[float, ...] = (0.0, 0.2)
+    # Tables of numbers: which, the most seeds, and iterations; None: the defaults'.
+    numbers: tuple[str, ...] = (
+        "phoneme",
+        "magic",
+        "htru2",
+        "california_housing",
+        "wine_quality_white",
+        "breast_cancer",
+    )
+    numbers_seeds: int = 3
+    numbers_iter: int | None = None
     n_train: int = 150
     n_trees: int = 200
 
@@ -44,6 +55,8 @@ SCALES = {
         n_samples=200,
         tables=("iris",),
         tables_iter=20,
+        numbers=("breast_cancer",),
+        numbers_iter=20,
         n_train=60,
         n_trees=20,
     ),
@@ -57,6 +70,7 @@ SCALES = {
         digits_iter=40_000,
         n_samples=10_000,
         tables_iter=5_000,
+        numbers_seeds=10,
         tables_alphas=_SOME,
     ),
 }

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from benchmarks.__main__ import make_parser
 from benchmarks._lab.experiment import Request
 from benchmarks._nets.gans import GAN_DEFAULT, GAN_PAPER, GAN_RECIPES, GAN_STEADY
-from benchmarks.gan import EXPERIMENT, budgets, toys
+from benchmarks.gan import EXPERIMENT, budgets, numbers, toys
 from benchmarks.gan.runs import KEY, fit
 from benchmarks.gan.toys_report import conclude, notes, table, tell
 from sklearn_mixup._gan.parts import BETAS
@@ -317,3 +317,35 @@ def test_budgets_run_every_pair_of_betas_with_and_without_mixup():
         "(0.5, 0.99)",
         "(0.9, 0.999)",
     }
+
+
+# -- tables of numbers ----------------------------------------------------------------------------
+
+
+def test_halves_of_a_table_share_no_row_and_are_standardised_by_the_first():
+    X = np.add(np.arange(40.0).reshape(20, 2), [0, 1000])
+    learned, fresh = numbers.split_rows(X, seed=0)
+    assert learned.shape == fresh.shape == (10, 2)
+    np.testing.assert_allclose(learned.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(learned.std(axis=0), 1)
+    assert not {*map(tuple, learned.round(9))} & {*map(tuple, fresh.round(9))}
+
+
+def test_samples_of_a_table_are_told_beside_the_data_themselves():
+    runs = pd.DataFrame(
+        {
+            "data": ["magic"] * 4,
+            "alpha": [0.0, 0.0, 0.2, 0.2],
+            "seed": [0, 1, 0, 1],
+            "n_rows": 2000,
+            "n_features": 10,
+            "energy": [0.9, 0.7, 0.5, 0.3],
+            "energy_data": [0.1, 0.3, 0.1, 0.3],
+            "fit_time_s": [30.0] * 4,
+        }
+    )
+    (row,) = numbers.table(runs).to_dict("records")
+    assert row["ordinary GAN"].startswith("0.800 ±")
+    assert row["mixup GAN, alpha 0.2"].startswith("0.400 ±")
+    assert row["the data themselves"].startswith("0.200 ±")
+    assert row["seeds"] == "2"
