@@ -27,7 +27,8 @@ def _answers(ensemble: Any, X: Any) -> Iterator[tuple[list[int], np.ndarray, Ten
         draws.takes_columns and len(getattr(X, "shape", ())) == 2
         for _, draws in ensemble._draws
     ]
-    if any(takes_columns):
+    is_known = type(X) is np.ndarray and not hasattr(ensemble, "feature_names_in_")
+    if any(takes_columns) and not (is_known and X.shape[1] == ensemble.n_features_in_):
         validate_data(ensemble, X, skip_check_array=True, reset=False)
 
     def take_features(i: int) -> Any:

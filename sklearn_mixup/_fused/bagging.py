@@ -80,7 +80,8 @@ class FusedBagging(NetEnsemble, BaseEnsemble):
 
     def _average(self, X: Any) -> np.ndarray:
         """Average what the nets say of rows."""
-        check_is_fitted(self)
+        if "estimators_" not in vars(self):
+            check_is_fitted(self)  # It says so at length.
         return check_outputs(average(self, _as_shaped(X)))
 
     # -- training ---------------------------------------------------------------------------

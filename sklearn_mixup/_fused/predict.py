@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from sklearn_mixup._net.precision import find_half
 
 # What a net is asked about besides its module.
 _READ = ("criterion", "predict_nonlinearity", "batch_size", "device", "compile", "precision")
+# Threads that predict by modules one by one take turns: each sets their mode, and sets it back.
+_MODES = threading.Lock()
 # So many numbers in a row keep the vector unit of a core busy.
 _MANY_CLASSES = 16
 
@@ -43,10 +46,12 @@ class Stacks:
         nets = [final_step(estimator) for estimator in estimators]
         modules = [net.module_ for net in nets]
         told = [vars(net).get(name) for net in nets for name in _READ]
+        parts, tensors = _list_parts(modules)
+        steps = [step for before in befores for step in before]
+        # What changes if a part of a module is replaced, but not if its numbers change.
         signature = [
-            *(id(step) for before in befores for step in before),
-            *map(id, told),
-            *(number for module in modules for number in _signature(module)),
+            *map(id, [*steps, *told, *parts, *tensors]),
+            *[len(part._forward_hooks) + len(part._forward_pre_hooks) for part in parts],
         ]
         if signature == self.signature:
             return
@@ -64,7 +69,7 @@ class Stacks:
             for members in places.values()
         ]
         # Their ids stay theirs as long as they are kept.
-        self.kept = befores, told, [list(_tensors(module)) for module in modules]
+        self.kept = befores, told, parts, tensors
         self.signature = signature
 
     def outputs(
@@ -93,21 +98,16 @@ def _steps_before_net(estimator: Any) -> list[Any]:
     return [*(step for _, step in before), *_steps_before_net(last)]
 
 
-def _tensors(module: nn.Module) -> Iterator[Any]:
-    """Go through a module and its parts: each, its numbers, and how many hooks it has."""
-    parts = [module]
-    while parts:  # named_parameters() and the like take ten times as long
-        part = parts.pop()
-        yield part
-        yield len(part._forward_hooks) + len(part._forward_pre_hooks)
-        yield from part._parameters.values()
-        yield from part._buffers.values()
-        parts += [child for child in part._modules.values() if child is not None]
-
-
-def _signature(module: nn.Module) -> list[int]:
-    """List what changes if a part of a module is replaced, but not if its numbers change."""
-    return [*map(id, _tensors(module))]
+def _list_parts(modules: Sequence[nn.Module]) -> tuple[list[nn.Module], list[Any]]:
+    """List modules and their parts, and the numbers of each."""
+    parts: list[nn.Module] = [*modules]
+    tensors: list[Any] = []
+    for part in parts:  # which grows on the way; named_parameters() takes ten times as long
+        tensors += part._parameters.values()
+        tensors += part._buffers.values()
+        if part._modules:
+            parts += [child for child in part._modules.values() if child is not None]
+    return parts, tensors
 
 
 def probabilities(net: Any, outputs: Tensor) -> Tensor:
@@ -187,13 +187,16 @@ class StackedForward(nn.Module):
             except Exception:
                 # vmap refuses it, or its rows are wrong: then it says so itself.
                 self.template = None
-        modes = [(part, part.training) for own in self.one_by_one for part in own.modules()]
-        try:
-            calls = ((own, own.train(self.training)(*args, **kwargs)) for own in self.one_by_one)
-            return torch.stack([first_output(own, output) for own, output in calls], 1)
-        finally:
-            for part, mode in modes:
-                part.training = mode
+        with _MODES:
+            modes = [(part, part.training) for own in self.one_by_one for part in own.modules()]
+            try:
+                calls = [
+                    (own, own.train(self.training)(*args, **kwargs)) for own in self.one_by_one
+                ]
+            finally:
+                for part, mode in modes:
+                    part.training = mode
+        return torch.stack([first_output(own, output) for own, output in calls], 1)
 
     def _forward_mlp(self, X: Tensor) -> Tensor:
         """Apply MLPs: a batched product for each layer.

@@ -213,6 +213,8 @@ def show_output(output: Any) -> str:
 
 def check_outputs(values: np.ndarray) -> np.ndarray:
     """Raise ValueError for predictions that are no numbers."""
+    if not math.isnan(values.max()):  # as of nearly all: a tenth of the time
+        return values
     if (bad := np.isnan(values).reshape(len(values), -1).any(axis=1)).any():
         raise ValueError(
             f"The network puts out NaN for {bad.sum()} of {len(bad)} rows of X, row {bad.argmax()} "

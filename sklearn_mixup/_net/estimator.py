@@ -453,6 +453,6 @@ class NetEstimator(NeuralNet):
         """Yield the outputs of the module for the rows in order, never mixed or shuffled.
 
         Arrays and tensors are cut into minibatches so that the output of a row does not depend, by
-        a rounding error, on which other rows there are.
+        a rounding error, on which other rows there are; by no more than that, if they are pictures.
         """
         return apply_in_order(self, X, training=training, device=device)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ _SIZES = (16, 96, 384, 1056, 4032)
 _LAYER_BYTES = 2**21
 _PICTURE_BYTES = 2**19
 _DEVICE_BYTES = 64 * 2**20
+_FEW = 4  # rows that show whether they have to do with each other
 _ROUGHLY = 0.05  # more than what any precision rounds
 _TRIAL_FLOPS = 5e8  # more than so many for all rows to try with, and there are fewer
 
@@ -59,25 +61,12 @@ class _InDouble(TorchFunctionMode):
         return func(*args, **kwargs).to(dtype)
 
 
-class _FilledUp(TorchFunctionMode):
-    """Fill up the rows of a linear layer rather than those of the minibatch."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is not F.linear or not args or args[0].ndim != 2:
-            return func(*args, **kwargs)
-        X, *others = args
-        n_rows = len(X)
-        X = fill_up(X, n_rows=-(-n_rows // _SIZES[0]) * _SIZES[0])
-        return func(X, *others, **kwargs)[:n_rows]
-
-
 def fill_up(rows: Tensor, *, n_rows: int) -> Tensor:
     """Repeat the last row until there are `n_rows`."""
     if len(rows) == n_rows:
         return rows
+    if len(rows) == 1:
+        return rows.expand(n_rows, *rows.shape[1:]).contiguous()
     return torch.cat([rows, rows[-1:].expand(n_rows - len(rows), *rows.shape[1:])])
 
 
@@ -161,15 +150,17 @@ def find_cuts(module: nn.Module, rows: Rows, *, batch_size: int, limit: int | No
         Rows of a minibatch at most.
     """
     parts = _parts(rows)
-    n_needed = sum(size < 2 * len(parts[0]) for size in _SIZES)
     key = (
-        *((part.shape[1:], part.dtype, part.device) for part in parts),
-        *(torch.get_num_threads(), batch_size, limit, n_needed),
+        *[(part.shape[1:], part.dtype, part.device) for part in parts],
+        *(torch.get_num_threads(), batch_size, limit),
+        bisect_left(_SIZES, 2 * len(parts[0])),  # how many sizes are needed
         autocast_dtype(parts[0].device.type),
     )
     known = _by_module.setdefault(module, {})
     if key not in known:
-        known[key] = _find_cuts(module, rows, min(batch_size, _SIZES[-1]), limit or _SIZES[-1])
+        # One thread at a time: what is found out of a shape is written down bit by bit.
+        with isolated_rng(0, parts[0].device):
+            known[key] = _find_cuts(module, rows, min(batch_size, _SIZES[-1]), limit or _SIZES[-1])
     return known[key]
 
 
@@ -185,7 +176,7 @@ def _find_cuts(module: nn.Module, rows: Rows, batch_size: int, limit: int) -> Cu
         size = min(max(n_bytes // row_bytes, 8), limit)
         if not _keeps_rows_apart(module, rows):
             return as_trained
-        return Cuts((size,), False, n_flops, _FilledUp if first.is_cpu else None)
+        return Cuts((size,), False, n_flops)
     widest = max((param.shape[0] for param in module.parameters() if param.ndim), default=1)
     layer_bytes = widest * first.element_size() * getattr(module, "n_modules", 1)
     bound = min(_LAYER_BYTES // max(row_bytes, layer_bytes), limit)
@@ -205,8 +196,8 @@ def _find_cuts(module: nn.Module, rows: Rows, batch_size: int, limit: int) -> Cu
 def _keeps_rows_apart(module: nn.Module, rows: Rows) -> bool:
     """Whether a row comes out about the same among other rows as among copies of itself."""
     try:
-        with torch.no_grad(), isolated_rng(0, _parts(rows)[0].device):
-            return _Trial(module, rows, n_rows=_SIZES[0]).is_independent(_SIZES[0], None)
+        with torch.no_grad():
+            return _Trial(module, rows, n_rows=_FEW).is_independent(_FEW, None)
     except Exception:  # It does not take random rows, or cannot be copied.
         return True
 
@@ -248,7 +239,7 @@ def _judge(
 ) -> None:
     """Find out what of a verdict is not known yet."""
     try:
-        with torch.no_grad(), isolated_rng(0, _parts(rows)[0].device):
+        with torch.no_grad():
             trial = _Trial(module, rows)
             if not verdict.is_safe:
                 _find_smallest(verdict, trial, sizes)

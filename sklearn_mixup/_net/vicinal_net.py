@@ -28,6 +28,7 @@ from sklearn_mixup._net.checks import (
 from sklearn_mixup._net.curves import read_curve
 from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.fit_data import check_fit
+from sklearn_mixup._net.forward import apply_ready, find_ready
 from sklearn_mixup._net.iterators import normalises_batches
 from sklearn_mixup._net.listening import score_plain_rows
 from sklearn_mixup._net.loading import MappedLoader
@@ -429,6 +430,9 @@ class VicinalNet(NetEstimator):
 
     def _output_minibatches(self, X: Any) -> Iterator[Tensor]:
         """Compute the first output of the module, on its device, minibatch by minibatch."""
+        if (rows := find_ready(self, X)) is not None:
+            yield from apply_ready(self, rows)
+            return
         self.check_is_fitted()
         if not is_dataset(X):
             X = check_inputs(self, X, reset=False)
