@@ -569,7 +569,7 @@ def test_learns_the_moments_of_a_gaussian(alpha):
     assert np.abs(samples.mean(axis=0) - rows.mean(axis=0)).max() < 0.35
     assert np.abs(np.cov(samples.T) - np.cov(rows.T)).max() < 0.7
     assert np.corrcoef(samples.T)[0, 1] > 0.2
-    assert gan.score(rows) > -0.3 > -1.5 > untrained.score(rows)
+    assert gan.score(rows) > -0.3 > -0.9 > untrained.score(rows)
 
 
 # -- score ----------------------------------------------------------------------------------------
@@ -1302,6 +1302,7 @@ def test_the_papers_setting_has_a_name(X):
     for part in PARTS:
         assert [layer.out_features for layer in getattr(gan, part + "_").hidden] == [512] * 3
         assert getattr(gan, f"optimizer_{part}_").defaults["betas"] == (0.9, 0.999)
+    assert gan.generator_.hidden[1].weight.abs().max() < 1.1 / math.sqrt(512)  # torch's own
     assert lrs(gan) == [0.001, 0.001]
     assert "event_lr" not in gan.history[-1]  # It does not decay.
     assert not hasattr(gan, "averaged_generator_")

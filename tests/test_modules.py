@@ -1,3 +1,4 @@
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -104,6 +105,35 @@ def test_networks_of_the_gan_have_three_hidden_layers_of_128_by_default():
     for module in (Generator(2, (5,)), Discriminator(5)):
         assert [layer.out_features for layer in module.hidden] == [128] * 3
         assert module.dropout.p == 0
+
+
+@pytest.mark.parametrize("gain", [math.sqrt(2), math.sqrt(1 / 3), 3.0])
+def test_weights_of_the_generator_have_the_spread_of_their_gain(gain):
+    torch.manual_seed(0)
+    widths = (300, 200, 400)
+    generator = Generator(50, (5,), widths, gain=gain)
+    for layer, n_inputs in zip(generator.hidden, (50, *widths), strict=False):
+        assert layer.weight.std().item() == pytest.approx(gain / math.sqrt(n_inputs), rel=0.02)
+    assert generator.output.weight.abs().max() < 1 / math.sqrt(400)  # torch's own
+
+
+def test_samples_differ_from_the_start_as_latent_vectors_do():
+    def spread(**params):
+        torch.manual_seed(0)
+        z = torch.randn(500, 8)
+        hidden = Generator(8, (5,), **params).hidden
+        for layer in hidden:
+            z = torch.relu(layer(z))
+        return z.std(dim=0).square().mean().sqrt().item()
+
+    assert 0.4 < spread() < 1.2  # He: the mean square is kept from layer to layer
+    assert spread(gain=math.sqrt(1 / 3)) < 0.06
+
+
+@pytest.mark.parametrize("gain", [0, -1.0, math.inf, math.nan])
+def test_a_gain_that_is_no_scale_is_named(gain):
+    with pytest.raises(ValueError, match=f"`gain` must be a finite number > 0; got {gain}"):
+        Generator(2, (5,), gain=gain)
 
 
 def test_outputs_of_the_networks_of_the_gan_are_unbounded():

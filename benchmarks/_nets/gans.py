@@ -7,6 +7,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,8 +19,9 @@ class GANRecipe:
 
     `batch_size` counts rows, `lr` and `betas` are Adam's, for both networks; `decays` tells whether
     the learning rate falls to zero along a cosine; `average` is the decay of the average of the
-    generator's weights. `joined` pairs rows of the joined real and generated minibatch, with lam
-    uniform on (0, alpha), as the demo of the paper's authors does.
+    generator's weights, `gain` that of its initial ones, torch's own if not said otherwise.
+    `joined` pairs rows of the joined real and generated minibatch, with lam uniform on (0, alpha),
+    as the demo of the paper's authors does.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -32,12 +34,14 @@ class GANRecipe:
     saturating: bool = False
     joined: bool = False
     latent_dim: int = 2
+    gain: float = math.sqrt(1 / 3)
     max_iter: int = 20_000
 
     def params(self) -> dict[str, Any]:
         """Parameters for ``MixupGAN``."""
         names = ("batch_size", "n_discriminator_steps", "lr", "latent_dim", "average", "saturating")
         params = {name: getattr(self, name) for name in (*names, "max_iter")}
+        params["generator__gain"] = self.gain
         for network in ("generator", "discriminator"):
             params[f"{network}__hidden_sizes"] = self.hidden_sizes
             params[f"optimizer_{network}__betas"] = self.betas
@@ -56,8 +60,8 @@ GAN_STEADY = GANRecipe(
     (128, 128, 128), 512, 1, 1e-3, (0.0, 0.99), decays=True, average=0.999, max_iter=15_000
 )
 
-# The defaults of MixupGAN: half the rows, and half the iterations.
-GAN_DEFAULT = replace(GAN_STEADY, batch_size=256, max_iter=8_000)
+# The defaults of MixupGAN: half the rows, about half the iterations, He's initial weights.
+GAN_DEFAULT = replace(GAN_STEADY, batch_size=256, max_iter=8_000, gain=math.sqrt(2))
 
 GAN_RECIPES: Mapping[str, GANRecipe] = {
     "paper": GAN_PAPER,

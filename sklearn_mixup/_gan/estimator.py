@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -201,6 +202,7 @@ class MixupGAN(NetEstimator):
     PAPER: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "generator__hidden_sizes": (512, 512, 512),
+            "generator__gain": math.sqrt(1 / 3),
             "discriminator__hidden_sizes": (512, 512, 512),
             "optimizer_generator__betas": (0.9, 0.999),
             "optimizer_discriminator__betas": (0.9, 0.999),
