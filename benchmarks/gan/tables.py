@@ -11,6 +11,7 @@ References
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -43,6 +44,7 @@ SETTINGS: Mapping[str, Any] = {
     "latent_dim": 8,
     **runs.SETTINGS,
     "generator__hidden_sizes": (128, 128),
+    "generator__gain": math.sqrt(1 / 3),
     "discriminator__hidden_sizes": (128, 128),
 }
 
