@@ -32,6 +32,7 @@ class _Reader(pickle.Unpickler):
 
 NET = MixupClassifier(hidden_sizes=2, max_epochs=1, random_state=0)
 OF_NETS = {
+    "_net.estimator._make_for_pickle",
     "_net.session.Seeds",
     "callbacks.LRDecay",
     "callbacks.QuietLog",

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from numbers import Integral
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -55,6 +56,19 @@ from sklearn_mixup.minibatches import Rows
 
 # From 1.4 on skorch wants to know which method was called, to route metadata.
 _ROUTES = "_routing_method" in inspect.signature(NeuralNet.fit_loop).parameters
+
+_IS_PICKLED: ContextVar[bool] = ContextVar("is_pickled", default=False)
+_NO_STATE = (
+    "The state of a {} holds a pickle, so only pickle, copy and joblib may have it: it would run "
+    "hidden in a file of any other tool, such as skops. Use sklearn_mixup.save and load."
+)
+
+
+def _make_for_pickle(cls: Any) -> Any:
+    """Make a net that pickle is about to give its state."""
+    net = cls.__new__(cls)
+    vars(net)["_is_unpickled_"] = True
+    return net
 
 
 @linked
@@ -131,12 +145,25 @@ class NetEstimator(NeuralNet):
             return super().__repr__()  # skorch's: the network
         return BaseEstimator.__repr__(self, N_CHAR_MAX)
 
+    # skorch hides a pickle in the state of a net. What pickles anyway may have it; any other tool
+    # that asks for the state, or sets it, would run code that none of its lists of types names.
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        token = _IS_PICKLED.set(True)
+        try:
+            return _make_for_pickle, (type(self),), self.__getstate__()
+        finally:
+            _IS_PICKLED.reset(token)
+
     def __getstate__(self) -> dict[str, Any]:
+        if not _IS_PICKLED.get():
+            raise TypeError(_NO_STATE.format(type(self).__name__))
         state = super().__getstate__()
         state.pop("_training_", None)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if not self.__dict__.pop("_is_unpickled_", False):
+            raise TypeError(_NO_STATE.format(type(self).__name__))
         # skorch maps the weights to state["device"], which has to be one that exists.
         asked = state["device"]
         super().__setstate__({**state, "device": resolve_device(asked)})
