@@ -60,8 +60,9 @@ test-machines: $(VENV)/.installed-test  ## the contract and equivalences as othe
 	$(VENV)/bin/python -m tests.machines --jobs $(JOBS) $(ARGS)
 
 # One half of the cases must not be refused; the others may be, in our words.
-fuzz: $(VENV)/.installed-test  ## N=10000 cases that nobody has tried, of every estimator
-	SKLEARN_MIXUP_FUZZ=$(N) $(VENV)/bin/pytest --quiet -n $(JOBS) tests/test_properties.py $(ARGS)
+fuzz: $(VENV)/.installed-test  ## N=10000 cases that nobody has tried, of every estimator, and files
+	SKLEARN_MIXUP_FUZZ=$(N) $(VENV)/bin/pytest --quiet -n $(JOBS) tests/test_properties.py \
+	  tests/test_saving_refused.py::test_no_mutation_runs_code_hangs_or_takes_much_memory $(ARGS)
 
 docs: $(VENV)/.installed-docs  ## the documentation; into docs/_build/html/
 	$(VENV)/bin/sphinx-build -W --keep-going -n -E -q -b html docs docs/_build/html

@@ -7,6 +7,7 @@ from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearch
 from sklearn_mixup._gan.estimator import MixupGAN
 from sklearn_mixup._regressor import MixupRegressor
 from sklearn_mixup._sampler.estimator import VicinalSampler
+from sklearn_mixup._saving.file import load, save
 from sklearn_mixup._tabular.estimator import TabularMixupClassifier
 from sklearn_mixup._tabular.regressor import TabularMixupRegressor
 
@@ -22,6 +23,8 @@ __all__ = [
     "TabularMixupRegressor",
     "VicinalSampler",
     "fit_fused",
+    "load",
+    "save",
 ]
 
 __version__ = "0.1.0.dev0"

@@ -1,8 +1,10 @@
-"""What a training that fails raises, for those who want to catch it."""
+"""What a training that fails raises, and a file that is refused, for those who want to catch it."""
 
 from __future__ import annotations
 
-__all__ = ["DivergedError"]
+from collections.abc import Sequence
+
+__all__ = ["DivergedError", "RefusedFileError"]
 
 
 class DivergedError(ValueError):
@@ -34,3 +36,29 @@ class DivergedError(ValueError):
         super().__init__(message)
         self.n_iter = n_iter
         self.is_fitted = is_fitted
+
+
+class RefusedFileError(ValueError):
+    """A file is not one that :func:`~sklearn_mixup.load` opens: damaged, hostile, newer or unknown.
+
+    Attributes
+    ----------
+    untrusted : tuple of str
+        The classes in it that neither the package nor `trusted` names; empty if it was refused for
+        another reason.
+
+    Examples
+    --------
+    >>> import io
+    >>> import sklearn_mixup
+    >>> from sklearn_mixup.exceptions import RefusedFileError
+    >>> try:
+    ...     sklearn_mixup.load(io.BytesIO(b"something else"))
+    ... except RefusedFileError as error:
+    ...     print(error.untrusted)
+    ()
+    """
+
+    def __init__(self, message: str, *, untrusted: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.untrusted = tuple(untrusted)

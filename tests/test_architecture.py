@@ -85,6 +85,13 @@ LAYOUT = (
     ("_probe/between", "_probe/input_gradient"),
     ("_probe/gradient_norm",),
     ("inspection", "robustness"),
+    ("_saving/arrays", "_saving/names"),
+    ("_saving/archive",),
+    ("_saving/graph",),
+    ("_saving/values",),
+    ("_saving/compiled", "_saving/frames", "_saving/numbers", "_saving/objects"),
+    ("_saving/nets",),
+    ("_saving/file",),
     ("__init__",),
 )
 # The same for benchmarks/. Every folder that is not named here is an experiment.
@@ -105,6 +112,9 @@ DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
 EXTRAS = {"_engine/kernel": {"numba"}}
 # Private modules and names of others that we lean on, and why.
 PRIVATE = {
+    "sklearn._loss._loss": "losses of boosted trees, which a file of a model names",
+    "sklearn.ensemble._hist_gradient_boosting": "the nodes of boosted trees, which a file holds",
+    "sklearn.tree._tree": "the nodes of trees, which a file holds",
     "sklearn.utils._param_validation": "constraints as data, with scikit-learn's own messages",
     "sklearn.utils._safe_indexing": "rows and columns of arrays, DataFrames and sparse ones alike",
     "sklearn.utils._set_output": "samples in the container that set_output names",

@@ -133,6 +133,7 @@ TOUCHED = {
         "_forward_pre_hooks",
         "_load_from_state_dict",
         "_modules",
+        "_non_persistent_buffers_set",
         "_parameters",
     ],
     "an optimizer": ["_optimizer_step_post_hooks", "_optimizer_step_pre_hooks"],
@@ -147,7 +148,7 @@ TOUCHED = {
 }
 # Names that others have too, for something that is never met here: of a class of our own that is no
 # module, and of named tuples, which is public in spite of its name.
-ALIKE = {"_apply", "_replace"}
+ALIKE = {"_apply", "_fields", "_replace"}
 LISTED = [(owner, name) for owner, names in TOUCHED.items() for name in names]
 
 

@@ -1,0 +1,1 @@
+"""One safe file for a fitted estimator: JSON and safetensors in a ZIP, and no code."""
