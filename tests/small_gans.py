@@ -18,8 +18,9 @@ def make_rows():
 
 
 def bare(**params):
-    """Make a quick GAN whose modules are told nothing but what fit learns."""
+    """Make a quick GAN of rows as they are, whose modules are told nothing but what fit learns."""
     defaults = {
+        "encode": False,
         "n_discriminator_steps": 2,
         "max_iter": 6,
         "iter_per_epoch": 3,

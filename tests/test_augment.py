@@ -109,6 +109,7 @@ def test_a_gan_augments_the_real_rows(pictures):
 
     MixupGAN(
         discriminator=Witness,
+        encode=False,
         alpha=0,
         max_iter=2,
         batch_size=50,

@@ -61,6 +61,7 @@ CASES = [
         | {
             "_gan.estimator.MixupGAN",
             "_gan.estimator._set_lr",
+            "_gan.scale.Scaling",
             "_gan.progress.GANLog",
             "modules.mlp.Discriminator",
             "modules.mlp.Generator",

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.machines
 
 SETTING = {"module__hidden_sizes": (16,), "lr": 0.02}
 LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
+# Some checks draw classes of one row.
+ONE_ROW = pytest.mark.filterwarnings("ignore:Samples of a class with a single row:UserWarning")
 
 
 @parametrize_with_checks(
@@ -36,6 +38,7 @@ LEARNER = MixupClassifier(module__hidden_sizes=(16,), max_epochs=12, lr=0.02)
         VicinalSampler(pairs="nearest"),
     ]
 )
+@ONE_ROW
 def test_scikit_learn_check_passes(estimator, check):
     check(estimator)
 
@@ -70,6 +73,7 @@ def test_scikit_learn_check_passes_with_early_stopping(estimator, check):
         FusedBaggingClassifier(make_pipeline(FunctionTransformer(), LEARNER), 3, max_fused=2),
     ]
 )
+@ONE_ROW
 def test_scikit_learn_check_passes_with_other_settings(estimator, check):
     check(estimator)
 

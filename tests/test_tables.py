@@ -28,7 +28,7 @@ NET = MixupClassifier(max_epochs=2, random_state=0)
 BEFORE_1_7 = parse_version(sklearn.__version__) < parse_version("1.7")
 ESTIMATORS = {
     "net": NET,
-    "gan": MixupGAN(max_iter=2, random_state=0),
+    "gan": MixupGAN(encode=False, max_iter=2, random_state=0),
     "bag": FusedBaggingClassifier(NET, 2, random_state=0),
     "bag_of_rows": FusedBaggingClassifier(NET, 2, bootstrap=True, random_state=0),
     "bag_of_columns": FusedBaggingClassifier(NET, 3, max_features=0.5, random_state=0),

@@ -128,7 +128,7 @@ def sample_rows(
     if (rows == rows[0]).all():  # nothing to learn
         return rows.copy()
     settings = {**SETTINGS, "max_iter": max_iter, "device": device}
-    gan = MixupGAN(alpha=alpha, random_state=1000 * seed + number, **settings)
+    gan = MixupGAN(alpha=alpha, encode=False, random_state=1000 * seed + number, **settings)
     fit(gan, rows.astype(np.float32))
     return gan.sample(len(rows), random_state=seed) if gan.initialized_ else rows.copy()
 

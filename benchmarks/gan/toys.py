@@ -120,7 +120,9 @@ def unpack(text: str) -> np.ndarray:
 class JoinedGAN(MixupGAN):
     """As the authors' demo: pairs of the joined minibatch, lam uniform on (0, alpha)."""
 
-    def discriminator_loss(self, real: Tensor, fake: Tensor, lam: Tensor) -> Tensor:
+    def discriminator_loss(
+        self, real: Tensor, fake: Tensor, lam: Tensor, y: Tensor | None = None
+    ) -> Tensor:
         """Mix each row, real or generated, with a random one of all."""
         rows, y = torch.cat([real, fake]), torch.cat([torch.ones_like(lam), torch.zeros_like(lam)])
         partner = torch.randperm(len(rows), device=rows.device)
@@ -167,6 +169,7 @@ def run_toy(
     watch = Watch(snapshots if draws else [], centres, every)
     gan = (JoinedGAN if recipe.joined and alpha else MixupGAN)(
         alpha=alpha,
+        encode=False,  # The extent of all sets is that of a standardised one already.
         random_state=seed,
         device=device,
         iter_per_epoch=iter_per_epoch,

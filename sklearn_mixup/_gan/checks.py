@@ -1,73 +1,22 @@
-"""Whether the rows and the parts that a GAN is given fit it and each other."""
+"""Whether the parts that a GAN is given fit it and each other."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping, LRScheduler
-from skorch.dataset import unpack_data
-from skorch.utils import is_dataset
 from torch import Tensor, nn
-from torch.utils.data import IterableDataset
 
+from sklearn_mixup._gan.classes import apply, check_takes_classes
 from sklearn_mixup._net.checks import (
-    check_rows,
-    default_dtype,
     explain_shapes,
-    is_dict,
     show_output,
 )
-from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.listening import replaces
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup.callbacks import Resume
-
-
-def learn_rows(gan: Any, X: Any, *, anew: bool = False) -> Any:
-    """Check the data of a fit; learn what the modules need to know, unless it is known."""
-    learns = anew or "_row_shape_" not in vars(gan)
-    if learns:
-        for name in ("n_features_in_", "feature_names_in_"):
-            vars(gan).pop(name, None)
-    if is_dataset(X):
-        if isinstance(X, IterableDataset) or len(X) < 2:
-            raise ValueError(
-                "A torch Dataset must hold at least two rows that are found by their number; "
-                f"got {type(X).__name__}"
-                + ("." if isinstance(X, IterableDataset) else f" of {len(X)} row(s).")
-            )
-        with isolated_rng(0, gan.device):  # the data set may draw
-            row_shape = tuple(unpack_data(X[0])[0].shape)
-    else:
-        X = read_rows(gan, X, reset=learns, n_least=2)
-        row_shape = tuple(X.shape[1:])
-        if bool((X[:1] == X).all()):
-            raise ValueError(
-                f"X must hold rows that differ; got {len(X)} equal rows, which leave nothing to "
-                "learn."
-            )
-    if learns:
-        gan._row_shape_ = row_shape
-    elif row_shape != gan._row_shape_:
-        raise ValueError(
-            f"Rows of X must have shape {gan._row_shape_}, as when training began; got {row_shape}."
-        )
-    return X
-
-
-def read_rows(gan: Any, X: Any, *, reset: bool, n_least: int = 1) -> Any:
-    """Check rows and make them floating."""
-    if is_dict(X):
-        raise TypeError(
-            f"X must be one array or tensor; got a {type(X).__name__}. Concatenate its parts."
-        )
-    dtype = [default_dtype(), np.float32, np.float64]
-    X = check_rows(gan, X, reset=reset, dtype=dtype, n_least=n_least)
-    whole = isinstance(X, Tensor) and not X.is_floating_point()
-    return X.to(torch.get_default_dtype()) if whole else X
 
 
 def check_hooks(net: NeuralNet) -> None:
@@ -104,13 +53,20 @@ def check_hooks(net: NeuralNet) -> None:
 
 
 def check_modules(
-    generator: nn.Module, discriminator: nn.Module, z: Tensor, row_shape: tuple[int, ...]
+    generator: nn.Module,
+    discriminator: nn.Module,
+    z: Tensor,
+    y: Tensor | None,
+    row_shape: tuple[int, ...],
 ) -> None:
     """Pass latent vectors through both modules, as they were before they were compiled."""
     generator, discriminator = unwrap(generator), unwrap(discriminator)
+    if y is not None:
+        check_takes_classes("generator", generator)
+        check_takes_classes("discriminator", discriminator)
     with torch.no_grad():
         with explain_shapes(generator, z, "`latent_dim` must be what the generator takes"):
-            fake = _only_tensor("generator", generator, generator(z))
+            fake = _only_tensor("generator", generator, apply(generator, z, y))
         if tuple(fake.shape) != (len(z), *row_shape):
             raise ValueError(
                 f"The generator must return rows like those of X, shape (batch_size, "
@@ -119,7 +75,7 @@ def check_modules(
                 "parameter `row_shape` or `n_features` is told it."
             )
         with explain_shapes(discriminator, fake):
-            logits = discriminator(fake.to(z.dtype))
+            logits = apply(discriminator, fake.to(z.dtype), y)
             logits = _only_tensor("discriminator", discriminator, logits)
     if logits.numel() != len(z):
         raise ValueError(

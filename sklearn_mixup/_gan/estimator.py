@@ -13,15 +13,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import EpochTimer
 from skorch.dataset import Dataset
-from skorch.utils import is_dataset
 from torch import Tensor, nn
 
-from sklearn_mixup._gan.checks import check_hooks, check_modules, learn_rows, read_rows
+from sklearn_mixup._gan.checks import check_hooks, check_modules
+from sklearn_mixup._gan.classes import apply, tell_classes
+from sklearn_mixup._gan.head import draw_noise
+from sklearn_mixup._gan.matching import Matching, make_matching
 from sklearn_mixup._gan.minibatches import Rounds, cut_table, join_minibatches
 from sklearn_mixup._gan.parts import (
     PARTS,
@@ -31,9 +32,16 @@ from sklearn_mixup._gan.parts import (
     make_optimizers,
 )
 from sklearn_mixup._gan.progress import GANLog
-from sklearn_mixup._gan.samples import distance_to, draw_latent, draw_samples, name_columns
-from sklearn_mixup._gan.steps import Iterations
-from sklearn_mixup._net.checks import check_outputs, explain_shapes
+from sklearn_mixup._gan.rows import learn_rows
+from sklearn_mixup._gan.samples import (
+    distance_to,
+    draw_latent,
+    draw_samples,
+    judge,
+    name_columns,
+)
+from sklearn_mixup._gan.steps import Given, Iterations
+from sklearn_mixup._net.checks import check_outputs, explain_shapes, is_dict
 from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.parameters import check_params, store
 from sklearn_mixup._net.session import Training
@@ -53,6 +61,8 @@ class _GANTraining(Training):
     # Iterations of the whole training; None where whole epochs are asked for.
     n_iter: int | None = None
     n_done: int = 0
+    # What samples of a table are to have on average.
+    matching: Matching | None = None
 
 
 class MixupGAN(NetEstimator):
@@ -62,7 +72,8 @@ class MixupGAN(NetEstimator):
     sees points between a row of data and a generated one, and learns how far between they lie; that
     keeps the generator from collapsing onto a part of the data. A fitted GAN samples as
     :class:`sklearn.neighbors.KernelDensity` does. It is a skorch net with two modules and two
-    optimizers. Standardise the features before it.
+    optimizers. Tables go in as they are and come out as they went in; with `y`, rows are learned
+    given their class.
 
     Parameters
     ----------
@@ -78,8 +89,20 @@ class MixupGAN(NetEstimator):
         0, the less is mixed.
     lam_per : {"sample", "minibatch"}, default="sample"
         Whether every row draws a ``lam`` of its own, or a minibatch shares one.
-    latent_dim : int, default=2
-        Numbers in a latent vector, which are independent standard normal.
+    encode : bool, default=True
+        Whether the networks see columns encoded. Those of an array of floats are standardised. In
+        any other table numbers and dates are told by their ranks; words, categories, booleans and
+        gaps by a column for each; and samples have the columns and kinds of the table. False shows
+        the networks X as it is, which must hold numbers, as it does rows that are no columns:
+        pictures, and those of a torch Dataset.
+    matching : float >= 0, default=100
+        Weight, in the generator's loss, of how far its samples of a table are from it on average:
+        in the share of each word and gap, and in mean and spread of each number, given the class
+        [3]_. It keeps rare words, and much sooner than the discriminator asks for them. Of no
+        meaning where X is floats alone, or nothing is encoded.
+    latent_dim : int or "auto", default="auto"
+        Numbers in a latent vector, which are independent standard normal. "auto" is as many as the
+        networks see in a row, but at least 2 and at most 64.
     n_discriminator_steps : int, default=1
         Steps of the discriminator, a minibatch each, before a step of the generator.
     max_iter : int, default=8000
@@ -172,13 +195,14 @@ class MixupGAN(NetEstimator):
 
     The defaults are ours. ``MixupGAN(**MixupGAN.PAPER)`` is trained as the GANs of the paper's
     Figure 5 are: 3 x 512 units, 120,000 minibatches of 128 of which the generator has every sixth,
-    Adam as it is in torch, a constant learning rate, no average.
+    Adam as it is in torch, a constant learning rate, no average, rows as they are.
 
     References
     ----------
     .. [1] Zhang, Cisse, Dauphin, Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR
        2018, Section 3.8.
     .. [2] Goodfellow et al., "Generative Adversarial Nets", NeurIPS 2014, Section 3.
+    .. [3] Salimans et al., "Improved Techniques for Training GANs", NeurIPS 2016, Section 3.1.
 
     Examples
     --------
@@ -208,6 +232,7 @@ class MixupGAN(NetEstimator):
             "optimizer_discriminator__betas": (0.9, 0.999),
             "callbacks__lr_decay": None,
             "lr": 1e-3,
+            "encode": False,
             "latent_dim": 2,
             "n_discriminator_steps": 5,
             "batch_size": 128,
@@ -219,7 +244,9 @@ class MixupGAN(NetEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "alpha": [Interval(Real, 0, None, closed="left")],
         "lam_per": [StrOptions({"minibatch", "sample"})],
-        "latent_dim": [Interval(Integral, 1, None, closed="left")],
+        "encode": ["boolean"],
+        "matching": [Interval(Real, 0, None, closed="left")],
+        "latent_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "n_discriminator_steps": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
@@ -244,7 +271,9 @@ class MixupGAN(NetEstimator):
         *,
         alpha: float = 0.2,
         lam_per: str = "sample",
-        latent_dim: int = 2,
+        encode: bool = True,
+        matching: float = 100.0,
+        latent_dim: Any = "auto",
         n_discriminator_steps: int = 1,
         max_iter: int = 8_000,
         batch_size: int = 256,
@@ -275,6 +304,9 @@ class MixupGAN(NetEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = (
+            self.encode
+        )
         return tags
 
     @property
@@ -298,11 +330,14 @@ class MixupGAN(NetEstimator):
 
         Parameters
         ----------
-        X : array-like or tensor of shape (n_samples, n_features) or (n_samples, ...)
-            Rows to learn from: numbers, finite, at least two rows and not all alike. Or a torch
-            Dataset that yields pairs, whose second part is ignored. Never written to.
-        y : ignored
-            Here by convention; if there is one, it has an entry for each row.
+        X : DataFrame of pandas or polars, array-like or tensor of shape (n_samples, n_features)
+            Rows to learn from, at least two and not all alike: numbers, dates, words, categories,
+            booleans and gaps. Or pictures and the like, an array or tensor of shape (n_samples,
+            ...) of finite numbers; or a torch Dataset that yields pairs, whose second part is
+            ignored. Never written to.
+        y : array-like of shape (n_samples,), default=None
+            Labels. Rows are then learned given their class: a row of data is mixed with a sample of
+            its own class, and both networks are told it.
         **fit_params
             Passed to `train_split`, as in skorch.
 
@@ -314,8 +349,11 @@ class MixupGAN(NetEstimator):
         Raises
         ------
         ValueError
-            If a parameter or X is not as said above, if the modules do not fit it or each other,
-            or if a loss becomes NaN or infinite.
+            If a parameter, X or y is not as said above, if a class has one row or a column more
+            than 1,000 different words, if the modules do not fit the rows or each other, or if a
+            loss becomes NaN or infinite.
+        TypeError
+            If there is a y, and a module whose ``forward`` takes rows alone.
         KeyboardInterrupt
             If somebody presses Ctrl-C. The GAN keeps what it has learned so far and can sample.
         """
@@ -347,21 +385,19 @@ class MixupGAN(NetEstimator):
         check_fit_params(self, self._receivers(), fit_params)
         restart = not self.initialized_ or (ends and not self.warm_start)
         with self._unlearn_on_error():
-            X = learn_rows(self, X, anew=restart)
-            if y is not None:
-                check_consistent_length(X, y)
+            X, codes = learn_rows(self, X, y, anew=restart)
         n_iter = self._count_iter(fit_params.get("epochs"))  # skorch takes them here too
         n_epochs = self.max_epochs if ends else None
         with self._train(restart=restart, n_epochs=n_epochs, n_iter=n_iter):
-            return self._let_skorch_train(X, None, method, fit_params)
+            return self._let_skorch_train(X, codes, method, fit_params)
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train for some epochs; called on its own, it goes on as ``partial_fit`` does."""
         if self._training_ is not None:
-            return super().fit_loop(X, None, epochs, **kwargs)
-        X = learn_rows(self, X)
+            return super().fit_loop(X, y, epochs, **kwargs)
+        X, codes = learn_rows(self, X, y)
         with self._train(restart=False, n_epochs=None, n_iter=self._count_iter(epochs)):
-            return super().fit_loop(X, None, epochs, **kwargs)
+            return super().fit_loop(X, codes, epochs, **kwargs)
 
     def _count_iter(self, epochs: int | None) -> int:
         return self.max_iter if epochs is None else epochs * self.iter_per_epoch
@@ -395,8 +431,16 @@ class MixupGAN(NetEstimator):
         self._set_training(False)
         size = (2, self._latent_dim_)
         z = torch.zeros(size, dtype=self._module_dtype(), device=self.device)
-        check_modules(self.generator_, self.discriminator_, z, self._row_shape_)
+        y = tell_classes(self, [0, 0], z.dtype, self.device)
+        check_modules(self.generator_, self.discriminator_, z, y, self._row_shape_)
         self._training_.steps = Iterations(self)
+
+    def get_split_datasets(self, X: Any, y: Any = None, **fit_params: Any) -> tuple[Any, Any]:
+        """Get the data sets to train and to validate on; learn what the first has on average."""
+        datasets = super().get_split_datasets(X, y, **fit_params)
+        if self._training_ is not None:
+            self._training_.matching = make_matching(self, datasets[0])
+        return datasets
 
     # -- minibatches ------------------------------------------------------------------------
 
@@ -424,22 +468,25 @@ class MixupGAN(NetEstimator):
 
     # -- an iteration -----------------------------------------------------------------------
 
-    def infer(self, x: Any, **fit_params: Any) -> Tensor:
+    def infer(self, x: Any, y: Tensor | None = None, **fit_params: Any) -> Tensor:
         """Apply the discriminator to a minibatch; a logit a row, shape (batch_size,)."""
         training = self._training_
-        if training is not None:  # That the shapes fit was found out before.
+        if training is not None and not is_dict(x):  # That the shapes fit was found out before.
             if not training.holds(x):  # What the generator made keeps its gradient.
                 x = x.to(training.device, training.dtype)
-            return self.discriminator_(x).flatten()
+            return apply(self.discriminator_, x, y).flatten()
         x = self._to_device(x)
         with explain_shapes(self.discriminator_, x):
-            return self.discriminator_(x).flatten()
+            logits = self.discriminator_(**x) if is_dict(x) else self.discriminator_(x)
+        return logits.flatten()
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """Compare logits with targets, both on the device already."""
         return self.criterion_(y_pred, y_true)
 
-    def discriminator_loss(self, real: Tensor, fake: Tensor, lam: Tensor) -> Tensor:
+    def discriminator_loss(
+        self, real: Tensor, fake: Tensor, lam: Tensor, y: Tensor | None = None
+    ) -> Tensor:
         """Compute the discriminator's loss of a minibatch.
 
         Parameters
@@ -448,6 +495,8 @@ class MixupGAN(NetEstimator):
             Rows of data, and as many that the generator made.
         lam : Tensor of shape (batch_size,), in [0, 1]
             Weight of the row of data in each mixture; of no use with ``alpha=0``.
+        y : Tensor of shape (batch_size, n_classes), default=None
+            The class of both, zeros and a one, if there are classes.
 
         Returns
         -------
@@ -455,23 +504,25 @@ class MixupGAN(NetEstimator):
         """
         if self.alpha == 0:
             ones = torch.ones_like(lam)
-            on_real = self.get_loss(self.infer(real), ones)
-            return (on_real + self.get_loss(self.infer(fake), 1 - ones)) / 2
-        return self.get_loss(self.infer(mix_with(real, fake, lam=lam)), lam)
+            on_real = self.get_loss(apply(self.infer, real, y), ones)
+            return (on_real + self.get_loss(apply(self.infer, fake, y), 1 - ones)) / 2
+        return self.get_loss(apply(self.infer, mix_with(real, fake, lam=lam), y), lam)
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, fake: Tensor, y: Tensor | None = None) -> Tensor:
         """Compute the generator's loss of a minibatch.
 
         Parameters
         ----------
         fake : Tensor of shape (batch_size, ...)
             Rows that the generator made.
+        y : Tensor of shape (batch_size, n_classes), default=None
+            Their class, zeros and a one, if there are classes.
 
         Returns
         -------
         Tensor of shape ()
         """
-        logits = self.infer(fake)
+        logits = apply(self.infer, fake, y)
         if self.saturating:
             return -self.get_loss(logits, torch.zeros_like(logits))
         return self.get_loss(logits, torch.ones_like(logits))
@@ -481,9 +532,9 @@ class MixupGAN(NetEstimator):
 
         Parameters
         ----------
-        batch : (Tensor of shape (n_rows, ...), Tensor of shape (n_rows,))
-            Rows for all steps of the discriminator, and their ``lam``; with the sizes of the
-            minibatches, if they are not even.
+        batch : (Tensor of shape (n_rows, ...), tuple of Tensor of shape (n_rows,))
+            Rows for all steps of the discriminator, their ``lam``, and the codes of their classes;
+            with the sizes of the minibatches, if they are not even.
         **fit_params
             Not used.
 
@@ -492,13 +543,14 @@ class MixupGAN(NetEstimator):
         dict
             ``discriminator_loss``, the mean over its steps, and ``generator_loss``.
         """
-        X, lam = batch
+        X, (lam, codes, *uneven) = batch
         n_steps = int(self.n_discriminator_steps)
-        lam, sizes = lam if isinstance(lam, tuple) else (lam, [len(X) // n_steps] * n_steps)
+        (sizes,) = uneven or [[len(X) // n_steps] * n_steps]
         self._set_training(True)
         training = self._training_
         z = draw_latent(self, len(X) + sizes[0], training.vicinal_rng)
-        losses = training.steps.take(X, lam, z, sizes)
+        noise = draw_noise(training.steps.head, z, training.vicinal_rng)
+        losses = training.steps.take(Given(X, lam, codes, z, noise), sizes)
         self.n_iter_ += 1
         # skorch's scoring callbacks ask for predictions, of which a GAN has none.
         return {"discriminator_loss": losses[0], "generator_loss": losses[1], "y_pred": None}
@@ -531,7 +583,14 @@ class MixupGAN(NetEstimator):
 
     # -- what a fitted GAN does -------------------------------------------------------------
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: Any = None,
+        *,
+        y: Any = None,
+        return_y: bool = False,
+    ) -> Any:
         """Draw rows from the generator.
 
         Parameters
@@ -539,21 +598,28 @@ class MixupGAN(NetEstimator):
         n_samples : int >= 1, default=1
             Rows to draw.
         random_state : int, RandomState instance or None, default=None
-            Governs the latent vectors. None is a fresh seed.
+            Governs what is drawn. None is a fresh seed.
+        y : label, or array-like of shape (n_samples,), default=None
+            Class to draw rows of, or that of each row. None draws all classes, with the shares that
+            they have in the data.
+        return_y : bool, default=False
+            Whether to return the classes of the rows as well.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features) or (n_samples, ...)
-            Rows like those of X, in the dtype of the module. A DataFrame with the columns of X
-            after ``set_output(transform="pandas")``.
+        X : DataFrame or ndarray of shape (n_samples, n_features) or (n_samples, ...)
+            Rows in the container, with the columns, dtypes and categories of the table. Of an array
+            an array, or a DataFrame after ``set_output(transform="pandas")``.
+        y : Series or ndarray of shape (n_samples,)
+            Their classes; if `return_y`.
 
         Raises
         ------
         ValueError
-            If `n_samples` is not a whole number of at least 1.
+            If `n_samples` is not a whole number of at least 1, or if `y` is no class of the data.
         """
         self.check_is_fitted()
-        return draw_samples(self, n_samples, random_state)
+        return draw_samples(self, n_samples, random_state, y, return_y)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Compute minus the energy distance between X and as many samples.
@@ -562,16 +628,16 @@ class MixupGAN(NetEstimator):
         ----------
         X : as for :meth:`fit`
             Rows to compare with. The time is that of the distances of all pairs.
-        y : ignored
-            Here by convention.
+        y : array-like of shape (n_samples,), default=None
+            Their classes. The samples then have the same, which count as columns do.
 
         Returns
         -------
         float <= 0
-            ``-sqrt(2 E|x - s| - E|x - x'| - E|s - s'|)``, with Euclidean distances, whose square
-            root is in that of the unit of X [1]_. 0 is best, but out of reach: two sets of rows
-            of one distribution differ as well, the less the more there are. The samples are the
-            same at each call.
+            ``-sqrt(2 E|x - s| - E|x - x'| - E|s - s'|)``, with Euclidean distances of rows as the
+            networks see them [1]_: a table's are encoded. 0 is best, but out of reach: two sets of
+            rows of one distribution differ as well, the less the more there are. The samples are
+            the same at each call.
 
         References
         ----------
@@ -581,13 +647,16 @@ class MixupGAN(NetEstimator):
         self.check_is_fitted()
         return -distance_to(self, X, y)
 
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: Any, y: Any = None) -> np.ndarray:
         """Compute the discriminator's logit of each row being data.
 
         Parameters
         ----------
         X : as for :meth:`fit`
             Rows to judge.
+        y : array-like of shape (n_samples,), default=None
+            Their classes, if the GAN has learned any. None takes for each row the class that it
+            fits best.
 
         Returns
         -------
@@ -596,9 +665,7 @@ class MixupGAN(NetEstimator):
             the GAN has learned the data, it cannot tell, and the logits are near 0.
         """
         self.check_is_fitted()
-        if not is_dataset(X):
-            X = read_rows(self, X, reset=False)
-        return check_outputs(torch.cat(list(self.forward_iter(X))).cpu().numpy())
+        return check_outputs(judge(self, X, y))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Get the names of the columns of a sample.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from sklearn_mixup._gan.classes import has_classes
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parts import make_part
 
@@ -18,16 +19,27 @@ BETAS = (0.0, 0.99)
 
 
 def make_networks(gan: Any) -> None:
-    """Make both modules; each is told what it names of the latent and the row."""
+    """Make both modules; each is told what it names of the latent, the row and its class."""
     row_shape = getattr(gan, "_row_shape_", None)
     rows = {
         "row_shape": row_shape,
         "n_features": None if row_shape is None else math.prod(row_shape),
+        "n_classes": len(gan.classes_) if has_classes(gan) else None,
     }
-    gan.generator_ = make_part(gan, "generator", {**rows, "latent_dim": gan.latent_dim})
+    gan._latent_dim_ = _count_latent(gan, row_shape)
+    gan.generator_ = make_part(gan, "generator", {**rows, "latent_dim": gan._latent_dim_})
     gan.discriminator_ = make_part(gan, "discriminator", rows)
-    gan._latent_dim_ = gan.latent_dim
     follow_generator(gan, anew=True)
+
+
+def _count_latent(gan: Any, row_shape: tuple[int, ...] | None) -> int:
+    """Count the numbers of a latent vector: by default as many as a row has."""
+    if gan.latent_dim != "auto":
+        return int(gan.latent_dim)
+    told = gan.get_params_for("generator")
+    row_shape = told.get("row_shape", row_shape)
+    n_features = told.get("n_features", 0 if row_shape is None else math.prod(row_shape))
+    return min(max(n_features, 2), 64)
 
 
 def follow_generator(gan: Any, *, anew: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,8 +12,26 @@ from torch import Tensor
 from sklearn_mixup._engine.capture import FEWEST, RECORDERS, RepeatedStep
 from sklearn_mixup._engine.stack import describe, has_hooks, host_random_states
 from sklearn_mixup._engine.update import RatesOnDevice, Update, takes_rate_from_device
+from sklearn_mixup._gan.classes import tell_classes
+from sklearn_mixup._gan.head import make_head, make_rows
 from sklearn_mixup._gan.parts import PARTS
 from sklearn_mixup._net.settings import is_foreign
+
+
+class Given(NamedTuple):
+    """What an iteration is taken with."""
+
+    #: Rows for all steps of the discriminator, shape (n_rows, ...).
+    X: Tensor
+    #: Their weights, shape (n_rows,).
+    lam: Tensor
+    #: Their classes, of no meaning where there are none, shape (n_rows,).
+    codes: Tensor
+    #: Latent vectors, shape (n_first + n_rows, latent_dim): of the step of the generator, which
+    #: has as many rows, and classes, as the first step, and of the samples set beside the rows.
+    z: Tensor
+    #: What words are drawn by, for each latent vector, shape (n_first + n_rows, n_logits).
+    noise: Tensor
 
 
 class Iterations:
@@ -35,22 +53,19 @@ class Iterations:
         if net.average > 0:
             self.averaged = [*net.averaged_generator_.parameters()]
             self.has_buffers = any(True for _ in self.modules[0].buffers())
+        self.head = make_head(net, net._training_.device)
         self.n_taken = 0
         self.why_eager = self._why_eager()
         self.repeated: RepeatedStep | None = None
         self.sizes: Sequence[int] = ()
 
-    def take(self, X: Tensor, lam: Tensor, z: Tensor, sizes: Sequence[int]) -> Tensor:
+    def take(self, given: Given, sizes: Sequence[int]) -> Tensor:
         """Take an iteration; return the losses, of the discriminator and of the generator.
 
         Parameters
         ----------
-        X : Tensor of shape (n_rows, ...)
-            Rows for all steps of the discriminator.
-        lam : Tensor of shape (n_rows,)
-            Their weights.
-        z : Tensor of shape (sizes[0] + n_rows, latent_dim)
-            Latent vectors of the generator's step, and of the samples set beside the rows.
+        given : Given
+            What it is taken with.
         sizes : list of int
             Rows of each step.
         """
@@ -61,20 +76,30 @@ class Iterations:
         self.n_taken += 1
         # In the first iteration optimizers make their states.
         if self.why_eager is None and self.n_taken > 1:
-            return self._repeat(X, lam, z, sizes, kept)
-        return self._iterate(X, lam, z, sizes, kept)
+            return self._repeat(given, sizes, kept)
+        return self._iterate(given, sizes, kept)
 
-    def _iterate(
-        self, X: Tensor, lam: Tensor, z: Tensor, sizes: Sequence[int], kept: float | Tensor
-    ) -> Tensor:
+    def _iterate(self, given: Given, sizes: Sequence[int], kept: float | Tensor) -> Tensor:
         net = self.net
-        generator, _ = self.modules
+        X, lam, codes, z, noise = given
+        n_own = sizes[0]
+        y = tell_classes(net, codes, X.dtype, X.device)
+        make = partial(make_rows, self.modules[0], self.head)
         with torch.no_grad():  # The generator stands still while the discriminator moves.
-            fake = generator(z[sizes[0] :]).to(X.dtype)
-        parts = zip(*(rows.split(sizes) for rows in (X, fake, lam)), strict=True)
+            fake = make(z[n_own:], noise[n_own:], y).to(X.dtype)
+        of_rows = (X, fake, lam) if y is None else (X, fake, lam, y)
+        parts = zip(*(rows.split(sizes) for rows in of_rows), strict=True)
         losses = [self._step(1, partial(net.discriminator_loss, *part)) for part in parts]
-        latent = z[: sizes[0]]
-        loss = self._step(0, lambda: net.generator_loss(generator(latent)))
+        told = () if y is None else (y[:n_own],)
+
+        def compute_loss() -> Tensor:
+            own = make(z[:n_own], noise[:n_own], *(told or (None,)))
+            loss = net.generator_loss(own, *told)
+            if (matching := net._training_.matching) is not None:
+                loss = loss + net.matching * matching(own, *(told or (None,)))
+            return loss
+
+        loss = self._step(0, compute_loss)
         if net.average > 0:
             self._average(kept)
         return torch.stack([torch.stack(losses).mean(), loss])
@@ -141,15 +166,13 @@ class Iterations:
                 return f"{type(optimizer).__name__} reads its learning rate on the host"
         return None
 
-    def _repeat(
-        self, X: Tensor, lam: Tensor, z: Tensor, sizes: Sequence[int], kept: float
-    ) -> Tensor:
+    def _repeat(self, given: Given, sizes: Sequence[int], kept: float) -> Tensor:
         """Take an iteration on tensors that stay where they are."""
-        given = X, lam, z
+        X = given.X
         if self.repeated is None or sizes != self.sizes:
             self.close()
             self.sizes = sizes
-            self.room = [torch.empty_like(part) for part in given]
+            self.room = Given(*map(torch.empty_like, given))
             self.kept = X.new_zeros(())
             self.rates = RatesOnDevice(self.optimizers, X.device)
             self.losses = X.new_zeros(2)
@@ -176,8 +199,7 @@ class Iterations:
 
     def _iterate_in_place(self) -> None:
         with self.rates.in_place():
-            X, lam, z = self.room
-            self.losses.copy_(self._iterate(X, lam, z, self.sizes, self.kept))
+            self.losses.copy_(self._iterate(self.room, self.sizes, self.kept))
 
     def _list_state(self) -> list[Tensor]:
         """List the tensors that an iteration changes."""

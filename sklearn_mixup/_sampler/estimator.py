@@ -9,19 +9,23 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mixup._doc_link import linked
-from sklearn_mixup._net.checks import check_y
+from sklearn_mixup._net.classes import (
+    find_class,
+    has_fractions,
+    list_some,
+    read_classes,
+    read_target,
+)
 from sklearn_mixup._net.columns import is_polars, mix_rows, read_columns, read_table, take_anew
 from sklearn_mixup._net.tables import is_frame
 from sklearn_mixup._sampler.partners import encode, find_nearest
 from sklearn_mixup._sampler.strategy import count_missing
 from sklearn_mixup.vicinal import sample_lam
-
-_SHOWN = 5
 
 
 @linked
@@ -325,13 +329,11 @@ class VicinalSampler(BaseEstimator):
         drawn = np.unique(self._codes[among])
         alone = drawn[np.bincount(self._codes)[drawn] < 2]
         if len(alone):
-            names = ", ".join(map(repr, self.classes_[alone].tolist()[:_SHOWN]))
-            more = f" and {n_more} more" if (n_more := len(alone) - _SHOWN) > 0 else ""
             raise ValueError(
                 f"Each class must have two rows or more to draw pairs from (pairs="
                 f"{self._pairs!r}); {len(alone)} of {len(self.classes_)} have a single row: "
-                f'{names}{more}. Drop or merge them, or use pairs="random". If y holds numbers to '
-                'be mixed, say target_type="numbers".'
+                f"{list_some(self.classes_[alone])}. Drop or merge them, or use "
+                'pairs="random". If y holds numbers to be mixed, say target_type="numbers".'
             )
 
     def _rows_of(self, label: Any) -> np.ndarray:
@@ -341,15 +343,7 @@ class VicinalSampler(BaseEstimator):
                 f"`y` must be a class to draw rows of; got {label!r}, and the sampler was fitted "
                 f"{'without y' if self._y is None else 'to a y of numbers'}."
             )
-        is_label = [name == label for name in self.classes_.tolist()]
-        if not any(is_label):
-            shown = ", ".join(map(repr, self.classes_.tolist()[:_SHOWN]))
-            n_more = len(self.classes_) - _SHOWN
-            raise ValueError(
-                f"`y` must be a class of the data; got {label!r}. They are {shown}"
-                + (f" and {n_more} more." if n_more > 0 else ".")
-            )
-        return np.flatnonzero(self._codes == is_label.index(True))
+        return np.flatnonzero(self._codes == find_class(self.classes_, label))
 
     def _check_table(self, X: Any) -> Any:
         """Check a table, and copy it."""
@@ -365,20 +359,10 @@ def _check_target(
     y: Any, table: Any, target_type: str
 ) -> tuple[Any, np.ndarray | None, np.ndarray | None]:
     """Check targets; return a copy, and for labels the classes and the code of each row."""
-    if isinstance(y, torch.Tensor):
-        y = y.detach().cpu().numpy()
-    if is_frame(y) and len(y.shape) == 2 and y.shape[1] == 1:
-        y = y.to_series() if is_polars(y) else y.iloc[:, 0]
-    is_series = hasattr(y, "to_frame")
-    values = column_or_1d(np.asarray(y), warn=True)
-    check_consistent_length(table, values)
-    kept = (y.clone() if is_polars(y) else y.copy()) if is_series else values.copy()
+    kept, values = read_target(y, table)
     if target_type == "auto":
-        is_finite = values.dtype.kind == "f" and np.isfinite(values).all()
-        target_type = "numbers" if is_finite and (values != np.rint(values)).any() else "labels"
+        target_type = "numbers" if has_fractions(values) else "labels"
     if target_type == "numbers":
         check_array(values, ensure_2d=False, dtype=np.float64, input_name="y")
         return kept, None, None
-    labels, _ = check_y(y if is_series else values)
-    classes, codes = np.unique(labels, return_inverse=True)
-    return kept, classes, codes
+    return kept, *read_classes(kept, values)

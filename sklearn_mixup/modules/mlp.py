@@ -67,8 +67,8 @@ class MLP(nn.Module):
 class Generator(MLP):
     """Multilayer perceptron that turns latent vectors into rows, three hidden layers of 128 ReLU.
 
-    **Shape**: input (batch_size, `latent_dim`); output (batch_size, ...), rows of `row_shape`, of
-    unbounded numbers.
+    **Shape**: input (batch_size, `latent_dim`), and (batch_size, `n_classes`) if there are classes;
+    output (batch_size, ...), rows of `row_shape`, of unbounded numbers.
 
     Parameters
     ----------
@@ -82,6 +82,8 @@ class Generator(MLP):
         Initial weights of the hidden layers have a standard deviation of ``gain / sqrt(n_inputs)``.
         sqrt(2) is He's: samples differ from the start as much as latent vectors do. With torch's
         own, 1 / sqrt(3), they are nearly alike, and a GAN has to learn first that they may differ.
+    n_classes : int, default=0
+        Numbers that tell the class of a row, beside its latent vector.
 
     Examples
     --------
@@ -96,27 +98,29 @@ class Generator(MLP):
         row_shape: Sequence[int],
         hidden_sizes: int | Sequence[int] = (128, 128, 128),
         gain: float = math.sqrt(2),
+        n_classes: int = 0,
     ) -> None:
         check_counts(latent_dim=latent_dim)
         row_shape = check_sizes("row_shape", row_shape)
         if not 0 < gain < math.inf:
             raise ValueError(f"`gain` must be a finite number > 0; got {gain!r}.")
-        super().__init__(latent_dim, math.prod(row_shape), hidden_sizes)
+        super().__init__(latent_dim + n_classes, math.prod(row_shape), hidden_sizes)
         self.row_shape = row_shape
         with torch.no_grad():
             for parameter in self.hidden.parameters():
                 parameter.mul_(gain * math.sqrt(3))  # torch's own are as of a gain of 1 / sqrt(3).
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Return rows, shape (batch_size, ...), of `row_shape`."""
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return rows, shape (batch_size, ...), of `row_shape`; `y` tells their classes."""
+        z = z if y is None else torch.cat([z, y], dim=1)
         return super().forward(z).unflatten(1, self.row_shape)
 
 
 class Discriminator(MLP):
     """Multilayer perceptron that tells data from samples, three hidden layers of 128 ReLU.
 
-    **Shape**: input (batch_size, ...) with `n_features` numbers a row; output (batch_size, 1), the
-    logit of a row being data.
+    **Shape**: input (batch_size, ...) with `n_features` numbers a row, and (batch_size,
+    `n_classes`) if there are classes; output (batch_size, 1), the logit of a row being data.
 
     Parameters
     ----------
@@ -126,6 +130,8 @@ class Discriminator(MLP):
         Width of each hidden layer; a number is one layer.
     dropout : float in [0, 1), default=0.0
         Share of the units of each hidden layer that is dropped while training.
+    n_classes : int, default=0
+        Numbers that tell the class of a row, beside the row.
 
     Examples
     --------
@@ -139,5 +145,11 @@ class Discriminator(MLP):
         n_features: int,
         hidden_sizes: int | Sequence[int] = (128, 128, 128),
         dropout: float = 0.0,
+        n_classes: int = 0,
     ) -> None:
-        super().__init__(n_features, 1, hidden_sizes, dropout)
+        check_counts(n_features=n_features)
+        super().__init__(n_features + n_classes, 1, hidden_sizes, dropout)
+
+    def forward(self, X: Tensor, y: Tensor | None = None) -> Tensor:
+        """Return the logit of each row, shape (batch_size, 1); `y` tells their classes."""
+        return super().forward(X if y is None else torch.cat([X.flatten(1), y], dim=1))

@@ -178,7 +178,7 @@ def test_every_setting_is_one_that_the_estimator_takes():
 
 
 def test_recipes_are_those_that_the_estimator_has_by_name():
-    assert GAN_PAPER.params() == toys.MixupGAN.PAPER
+    assert {**GAN_PAPER.params(), "encode": False} == toys.MixupGAN.PAPER
     defaults = toys.MixupGAN().get_params(deep=False)
     told = GAN_DEFAULT.params()
     gain = inspect.signature(defaults["generator"]).parameters["gain"].default
@@ -187,6 +187,7 @@ def test_recipes_are_those_that_the_estimator_has_by_name():
         sizes = inspect.signature(defaults[network]).parameters["hidden_sizes"].default
         assert told.pop(f"{network}__hidden_sizes") == sizes
         assert told.pop(f"optimizer_{network}__betas") == BETAS
+    assert told.pop("latent_dim") == 2  # as many as the columns of a toy
     assert told == {name: defaults[name] for name in told}
 
 

@@ -1,0 +1,90 @@
+"""What makes rows of a table of a generator's output: numbers, and blocks of zeros and a one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_mixup._gan.classes import apply
+from sklearn_mixup._gan.encode import TableCodec
+
+
+def make_head(gan: Any, device: torch.device) -> Head | None:
+    """Make what turns the output of a generator into rows of a table; None for other rows."""
+    codec = getattr(gan, "_codec_", None)
+    if not isinstance(codec, TableCodec):
+        return None
+    return Head(codec.n_numbers, codec.blocks, codec.gates, device)
+
+
+def make_rows(
+    generator: nn.Module, head: Head | None, z: Tensor, noise: Tensor, y: Tensor | None
+) -> Tensor:
+    """Make rows of latent vectors, of noise for what is a word, and of classes if there are any."""
+    output = apply(generator, z, y)
+    return output if head is None else head(output, noise)
+
+
+class Head:
+    """Draw what is a word from the logits of a generator; leave numbers as they are.
+
+    A word is drawn by Gumbel noise: the share of a word in samples is its probability, so the
+    discriminator is shown what sampling gives. The gradient is that of the probabilities
+    (straight-through).
+
+    Parameters
+    ----------
+    n_numbers : int
+        How many numbers come first.
+    blocks : list of (int, int)
+        Where each block of a word starts and stops.
+    gates : list of int
+        For each number, the column that is 0 where there is none; -1 if there always is one.
+    device : torch.device
+    """
+
+    temperature = 1.0
+
+    def __init__(
+        self,
+        n_numbers: int,
+        blocks: Sequence[tuple[int, int]],
+        gates: Sequence[int],
+        device: torch.device,
+    ) -> None:
+        self.n_numbers = n_numbers
+        widths = [stop - start for start, stop in blocks]
+        self.n_logits, widest = sum(widths), max(widths, default=0)
+        # Blocks of any width are one tensor, filled up by a column that is no word.
+        padded = torch.full((len(blocks), widest), self.n_logits)
+        for i, (start, stop) in enumerate(blocks):
+            padded[i, : stop - start] = torch.arange(start - n_numbers, stop - n_numbers)
+        self.padded = padded.to(device)
+        self.places = torch.nonzero((padded < self.n_logits).flatten()).flatten().to(device)
+        # A number that is always there has the column beyond all as its gate: a one.
+        places = [gate - n_numbers if gate >= 0 else self.n_logits for gate in gates]
+        self.gates = torch.tensor(places, dtype=torch.long, device=device)
+
+    def __call__(self, output: Tensor, noise: Tensor) -> Tensor:
+        """Make rows, shape (n_rows, width), of a generator's output of that shape."""
+        if not self.n_logits:
+            return output
+        numbers, logits = output.split([self.n_numbers, self.n_logits], dim=1)
+        noisy = nn.functional.pad((logits + noise) / self.temperature, (0, 1), value=-torch.inf)
+        soft = noisy[:, self.padded].softmax(-1)
+        hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
+        drawn = (hard + (soft - soft.detach())).flatten(1)[:, self.places]
+        gates = nn.functional.pad(drawn, (0, 1), value=1.0)[:, self.gates]
+        return torch.cat([numbers * gates, drawn], dim=1)
+
+
+def draw_noise(head: Head | None, z: Tensor, rng: torch.Generator) -> Tensor:
+    """Draw Gumbel noise for each logit of a word, shape (n_rows, n_logits)."""
+    noise = z.new_empty(len(z), 0 if head is None else head.n_logits)
+    # That none is 0 or 1, whose logarithms are infinite, is far below what a float32 tells apart.
+    return (
+        noise if not noise.numel() else -(-noise.uniform_(generator=rng).clamp_(1e-9).log()).log()
+    )
