@@ -23,7 +23,7 @@ def conclude(found: Results) -> list[str]:
     """Say, from the numbers, which of what was asked was reached."""
     compared = {it.pair: it for it in compare(found, "gain")}
     sentences = [*_tell_sampler(found, compared)]
-    if {*GANS} and {*GANS} <= {*found.methods}:
+    if {*GANS} <= {*found.methods}:
         sentences += _tell_gan(found, compared)
     return sentences
 
@@ -43,7 +43,7 @@ def _tell_sampler(found: Results, compared: dict[tuple[str, str], Compared]) -> 
     ours, other = map(CONTEST.title, it.pair)
     yield (
         f"{met(it.difference.mean >= 0)}: {ours} was to keep as much of the gain as {other}. On "
-        f"{_tables(found)} it keeps {kept(found, SAMPLER)}, {other} {kept(found, YARDSTICK)}; "
+        f"{scope(found)}, it keeps {kept(found, SAMPLER)}, {other} {kept(found, YARDSTICK)}; "
         f"{_difference(it)}."
     )
 
@@ -55,7 +55,7 @@ def _tell_gan(found: Results, compared: dict[tuple[str, str], Compared]) -> Iter
     mean = found.averages["gain"].loc[gan, "mean"]
     yield (
         f"{met(mean > LEAST)}: {title} was to keep more than {100 * LEAST:.0f} % of the gain. On "
-        f"{_tables(found)} it keeps {kept(found, gan)}."
+        f"{scope(found)}, it keeps {kept(found, gan)}."
     )
     it = compared[gan, erm]
     yield (
@@ -64,11 +64,10 @@ def _tell_gan(found: Results, compared: dict[tuple[str, str], Compared]) -> Iter
     )
 
 
-def _tables(found: Results) -> str:
+def scope(found: Results) -> str:
     """Count tables and splits."""
     n_tables, n_splits = len(found.tables), found.runs["split"].nunique()
-    of_tables = f"{n_tables} table{'s' * (n_tables > 1)}"
-    return f"{of_tables}, {n_splits} split{'s' * (n_splits > 1)} of each,"
+    return f"{n_tables} table{'s' * (n_tables > 1)}, {n_splits} split{'s' * (n_splits > 1)} of each"
 
 
 def _difference(it: Compared) -> str:

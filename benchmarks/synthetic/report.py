@@ -15,7 +15,7 @@ from benchmarks._lab.outcome import Block, Conclusions, Figure, Note, Outcome, h
 from benchmarks._lab.tables import last_notes
 from benchmarks._lab.tell import p_value
 from benchmarks.synthetic import figures
-from benchmarks.synthetic.conclusions import conclude
+from benchmarks.synthetic.conclusions import conclude, scope
 from benchmarks.synthetic.measures import LEAST_SHARE
 from benchmarks.synthetic.results import COMPARED, CONTEST, MEASURES, REAL, collect, compare
 
@@ -48,13 +48,13 @@ def tell(
 
 def tables(found: Results) -> list[Titled]:
     """Write means, differences, and the two main measures of each table."""
-    of_splits = f"{len(found.tables)} tables, {found.runs['split'].nunique()} splits"
+    where = scope(found)
     written = [
-        (f"Means over {of_splits}", means_table(found)),
-        (f"Differences over {of_splits}", differences_table(found)),
+        (f"Means over {where}", means_table(found)),
+        (f"Differences over {where}", differences_table(found)),
         *(
             (
-                f"By table: {MEASURES[name].title}; {of_splits}",
+                f"By table: {MEASURES[name].title}; {where}",
                 by_table(found.values[name].drop(columns=REAL), found, MEASURES[name]),
             )
             for name in COMPARED

@@ -121,11 +121,13 @@ def test_what_a_run_is_found_by_tells_of_the_sampler_and_of_who_measures():
 @needs_packages
 def test_each_method_runs_on_each_table_and_split(smoke_of):
     page = (smoke_of("synthetic") / "synthetic.md").read_text(encoding="utf-8")
-    for heading in ("Means over 2 tables, 2 splits", "Differences over 2 tables, 2 splits"):
+    for heading in (
+        "Means over 2 tables, 2 splits of each",
+        "Differences over 1 table, 1 split of each",
+    ):
         assert f"## {heading}" in page
     runs = pd.read_csv(smoke_of("synthetic") / "synthetic.csv")
-    quick = runs[runs["method"].isin(QUICK)]
-    assert len(quick) == 2 * 2 * len(QUICK)
+    assert len(runs) == 2 * 2 * len(QUICK) + len(GANS)
     assert set(runs["method"]) == {*METHODS}
     assert (runs[runs["method"] == "real"]["copies"] == 1).all()
     assert runs["categories"][runs["table"] == "wine"].isna().all()  # it has numbers alone
@@ -173,6 +175,15 @@ def test_no_sampler_or_no_yardstick_is_no_conclusion():
     assert told({SAMPLER: 0.9}) == []
 
 
+@pytest.mark.parametrize(
+    ("gan", "erm", "words"), [(0.8, 0.6, ("PASS", "PASS")), (0.6, 0.65, ("FAIL", "FAIL"))]
+)
+def test_a_gan_is_held_to_its_share_and_to_the_one_that_does_not_mix(gan, erm, words):
+    floor, mixing = told({GANS[0]: gan, GANS[1]: erm})
+    assert floor.startswith(f"{words[0]}: {TITLES[GANS[0]]} was to keep more than 70 % ")
+    assert mixing.startswith(f"{words[1]}: {TITLES[GANS[0]]} was to keep more than ")
+
+
 def test_p_values_allow_for_the_number_of_pairs():
     found = collect(make_runs({SAMPLER: 0.95, YARDSTICK: 0.9, "copula": 0.9}, spread=0.02))
     compared = {it.pair: it for it in compare(found, "gain")}
@@ -186,11 +197,11 @@ def test_tables_bold_what_keeps_most_and_is_detected_least():
     found = collect(make_runs({SAMPLER: 0.9, YARDSTICK: 0.8, "copula": 0.7}))
     written = dict(report.tables(found))
     for name in ("gain kept, %", "detection, AUC"):
-        table = written[f"By table: {name}; 4 tables, 4 splits"]
+        table = written[f"By table: {name}; 4 tables, 4 splits of each"]
         assert table[TITLES[SAMPLER]].str.startswith("**").all()
         assert not table["SMOTE"].str.startswith("**").any()
         assert "real rows" not in table
-    means = written["Means over 4 tables, 4 splits"].set_index("rows")
+    means = written["Means over 4 tables, 4 splits of each"].set_index("rows")
     assert means.loc["SMOTE", "gain kept, %"].startswith("80.")
     assert means.loc["real rows", "gain kept, %"] == "100.0 ± 0.0"
     assert means.loc["SMOTE", "seconds"] == "2.01"
@@ -203,7 +214,9 @@ def test_methods_of_fewer_tables_stand_beside_the_others_on_these_alone():
     few = few.assign(**environment("cpu"))
     outcome = report.tell(runs, few, budget=FULL, absent=[METHODS["real"]], missing=["adult"])
     headings = [block.text for block in outcome.blocks if hasattr(block, "text")]
-    assert {f"Means over {it} splits" for it in ("4 tables, 4", "2 tables, 2")} < {*headings}
+    assert {f"Means over {it} splits of each" for it in ("4 tables, 4", "2 tables, 2")} < {
+        *headings
+    }
     assert [it.partition(":")[0] for it in outcome.conclusions] == ["PASS", "PASS"]
     assert any("left out: Adult." in note for note in outcome.notes)
     figure = plot([collect(runs), collect(few)])
