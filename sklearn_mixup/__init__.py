@@ -5,6 +5,7 @@ from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused.jobs import fit_fused
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
 from sklearn_mixup._gan.estimator import MixupGAN
+from sklearn_mixup._onnx import to_onnx
 from sklearn_mixup._regressor import MixupRegressor
 from sklearn_mixup._sampler.estimator import VicinalSampler
 from sklearn_mixup._saving.file import load, save
@@ -25,6 +26,7 @@ __all__ = [
     "fit_fused",
     "load",
     "save",
+    "to_onnx",
 ]
 
 __version__ = "0.1.0.dev0"

@@ -87,6 +87,7 @@ LAYOUT = (
     ("_fused/members", "_fused/average"),
     ("_fused/search", "_fused/bagging"),
     ("_bagging",),
+    ("_onnx",),
     ("_tabular/bins", "_tabular/encode", "_tabular/rows", "_tabular/select"),
     ("_tabular/committee",),
     ("_tabular/others",),
