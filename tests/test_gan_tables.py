@@ -129,7 +129,18 @@ def test_an_array_of_floats_is_standardised_and_nothing_else():
     assert (constant.sample(50)[:, 2] == 3.5).all()
     assert np.isfinite(small().fit(X * 1e200).sample(50)).all()
     with pytest.raises(ValueError, match="contains NaN"):
-        small().fit(np.where(X < -5, np.nan, X))
+        gan.score(np.where(X < -5, np.nan, X))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_gaps_in_an_array_of_floats_are_learned(kind):
+    X = np.random.default_rng(0).normal(size=(N, 2))
+    X[::3, 1] = np.nan
+    gan = small().fit(kind(X))
+    samples = gan.sample(200, random_state=0)
+    assert samples.dtype == X.dtype
+    assert np.isnan(samples).any(axis=0).tolist() == [False, True]
+    assert gan.score(kind(X)) < 0
 
 
 def test_the_units_of_numbers_do_not_matter(X):

@@ -79,22 +79,24 @@ class MixupGAN(NetEstimator):
     ----------
     generator : torch.nn.Module class or instance, default=Generator
         Turns latent vectors, shape (batch_size, latent_dim), into rows like those of X. If it names
-        parameters ``latent_dim``, ``row_shape`` (``X.shape[1:]``) or ``n_features`` (numbers in a
-        row of X), ``fit`` fills them in. An instance is copied, never trained in place.
+        parameters ``latent_dim``, ``row_shape`` (``X.shape[1:]``, of an encoded table that of its
+        encoded rows), ``n_features`` (numbers in such a row) or ``n_classes``, ``fit`` fills them
+        in. An instance is copied, never trained in place.
     discriminator : torch.nn.Module class or instance, default=Discriminator
-        Turns rows into one logit each, of the row being data. ``fit`` fills in ``row_shape`` and
-        ``n_features`` if it names them.
+        Turns rows into one logit each, of the row being data. ``fit`` fills in ``row_shape``,
+        ``n_features`` and ``n_classes`` if it names them. With a `y` both networks are called with
+        the classes too, zeros and a one, shape (batch_size, n_classes).
     alpha : float >= 0, default=0.2
         Concentration of Beta(alpha, alpha), dimensionless. 0 is the ordinary GAN. The closer to
         0, the less is mixed.
     lam_per : {"sample", "minibatch"}, default="sample"
         Whether every row draws a ``lam`` of its own, or a minibatch shares one.
     encode : bool, default=True
-        Whether the networks see columns encoded. Those of an array of floats are standardised. In
-        any other table numbers and dates are told by their ranks; words, categories, booleans and
-        gaps by a column for each; and samples have the columns and kinds of the table. False shows
-        the networks X as it is, which must hold numbers, as it does rows that are no columns:
-        pictures, and those of a torch Dataset.
+        Whether the networks see columns encoded. Those of an array of floats without gaps are
+        standardised. In any other table numbers and dates are told by their ranks; words,
+        categories, booleans and gaps by a column for each; and samples have the columns and kinds
+        of the table. False shows the networks X as it is, which must hold numbers, as it does rows
+        that are no columns: pictures, and those of a torch Dataset.
     matching : float >= 0, default=100
         Weight, in the generator's loss, of how far its samples of a table are from it on average:
         in the share of each word and gap, and in mean and spread of each number, given the class
@@ -164,6 +166,8 @@ class MixupGAN(NetEstimator):
         The trained networks.
     averaged_generator_ : torch.nn.Module
         The generator with averaged weights, if `average` > 0.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, if there was a `y`.
     n_iter_ : int
         Generator iterations since training began.
     n_features_in_ : int
@@ -173,7 +177,8 @@ class MixupGAN(NetEstimator):
     history_ : skorch.history.History
         ``discriminator_loss`` and ``generator_loss``, learning rate and seconds of each epoch;
         also as ``history``. Where the discriminator cannot tell data from samples both are
-        ``log(2)``, mixed or not; the generator's ``-log(2)`` if `saturating`.
+        ``log(2)``, mixed or not; the generator's ``-log(2)`` if `saturating`, and with the term of
+        `matching` added, which is then near 0.
 
     Notes
     -----

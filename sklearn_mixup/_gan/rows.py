@@ -100,21 +100,22 @@ def _check_rows(gan: Any, X: Any, *, learns: bool, n_least: int = 2) -> Any:
 
 
 def _is_table(X: Any) -> bool:
-    """Whether X has columns of their own kinds: a frame, or an array of what are no floats."""
+    """Whether X has columns of their own kinds: a frame, or an array of more than floats."""
     if is_frame(X):
         return True
     if is_dict(X) or issparse(X) or np.ndim(X) != 2:
         return False
     if isinstance(X, Tensor):
-        return not (X.is_floating_point() or X.is_complex())
-    return np.asarray(X).dtype.kind not in "fc"
+        is_floats = X.is_floating_point() or X.is_complex()
+        return not is_floats or bool(X.isnan().any())
+    values = np.asarray(X)
+    return values.dtype.kind not in "fc" or bool(np.isnan(values).any())
 
 
 def _learn_columns(gan: Any, X: Any) -> None:
     """Learn how rows that have columns are encoded, if they are to be."""
     if gan.encode and len(X.shape) == 2:
-        is_floats = isinstance(X, Tensor) or (isinstance(X, np.ndarray) and X.dtype.kind == "f")
-        gan._codec_ = Scaling(X) if is_floats else TableCodec(X)
+        gan._codec_ = TableCodec(X) if _is_table(X) else Scaling(X)
 
 
 def _encode(gan: Any, X: Any, rng: np.random.RandomState | None) -> Any:
