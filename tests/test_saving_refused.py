@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
@@ -23,7 +24,7 @@ from skorch.callbacks import Checkpoint, EpochScoring
 from torch import nn
 
 import sklearn_mixup
-from sklearn_mixup import MixupClassifier
+from sklearn_mixup import MixupClassifier, VicinalSampler
 from sklearn_mixup.callbacks import Resume
 from sklearn_mixup.exceptions import RefusedFileError
 from tests.mutated_files import read, write
@@ -512,6 +513,50 @@ def test_state_of_a_generator_that_is_none_is_refused():
 
     with pytest.raises(RefusedFileError, match="random generator"):
         load(_with_json(save(net(random_state=np.random.RandomState(0))), change))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"scalar": ["S1000000000", 1]},
+        {"scalar": ["V1000000000", 1]},
+        {"objects": [[10**9], [], None]},
+        {"objects": [[-1], [None], 0]},
+        {"dtype": "(1000,1000)f8"},
+        {"device": "elsewhere"},
+        {"torch_dtype": "load"},
+        {"decimal": 1},
+        {"float": "1" * 100},
+        {"at": -1},
+        {"at": 10**9},
+        {"at": True},
+        {"function": -1},
+        {"class": "os.system"},
+        {"mapping": [0, []]},
+        {"named": [0, []]},
+        {"list": {}},
+        {"float": "nan", "list": []},
+        [1],
+    ],
+    ids=str,
+)
+def test_value_that_is_none_is_refused(value):
+    with pytest.raises(RefusedFileError):
+        load(_with_json(GOOD, lambda model: model.update(model=value)))
+
+
+@pytest.mark.parametrize("zone", ["dateutil//etc/passwd", "/etc/passwd", "../x", "tzlocal()", ""])
+def test_place_whose_time_is_in_a_file_is_refused(zone):
+    table = pd.DataFrame({"day": pd.date_range("2020", periods=40, tz="Europe/Paris")})
+    content = save(VicinalSampler().fit(table.assign(a=X[:, 0]), Y))
+
+    def change(model):
+        (frame,) = [entry["frame"] for entry in model["objects"] if "frame" in entry]
+        (column,) = [column for column in frame[2] if column[0] == "zone"]
+        column[1] = zone
+
+    with pytest.raises(RefusedFileError, match="none that has a time"):
+        load(_with_json(content, change))
 
 
 def test_numbers_that_collide_as_keys_are_refused():

@@ -1,7 +1,8 @@
-"""Tables of pandas in a file, column by column."""
+"""Tables of pandas and polars in a file, column by column."""
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -9,6 +10,9 @@ import numpy as np
 
 from sklearn_mixup._saving.graph import Kind, Reader, Writer, check_type, refuse
 from sklearn_mixup.exceptions import RefusedFileError
+
+# Names such as Europe/Paris and UTC+01:00: never a path, which pandas would read a file of.
+_ZONE = re.compile(r"(?!dateutil)[A-Za-z][\w+-]*(/[A-Za-z][\w+-]*){0,2}(:\d\d)?\Z", re.ASCII)
 
 
 def _is_pandas(*names: str) -> Any:
@@ -92,6 +96,8 @@ def _write_column(writer: Writer, column: Any, path: str) -> list[Any]:
         return ["categories", [categories, dtype.ordered], writer.write(np.asarray(codes), path)]
     if isinstance(dtype, pd.DatetimeTZDtype):
         zone = getattr(dtype.tz, "key", None) or getattr(dtype.tz, "zone", None) or str(dtype.tz)
+        if not _ZONE.match(zone):
+            raise refuse(path, column, f"has the times of {zone}, which the file has no place for")
         plain = pd.DatetimeIndex(column).tz_convert("UTC").tz_localize(None).to_numpy()
         return ["zone", zone, writer.write(plain, path)]
     gap = pd.isna(column)
@@ -146,7 +152,9 @@ def _read_column(reader: Reader, written: Any) -> Any:
             raise RefusedFileError("A column in it has categories that are not there.")
         return pd.Categorical.from_codes(plain, categories=categories, ordered=ordered)
     if kind == "zone":
-        return pd.DatetimeIndex(plain).tz_localize("UTC").tz_convert(check_type(about, str))
+        if not _ZONE.match(check_type(about, str)):
+            raise RefusedFileError("A place in it is none that has a time.")
+        return pd.DatetimeIndex(plain).tz_localize("UTC").tz_convert(about)
     raise RefusedFileError("A column in it is of no known kind.")
 
 
@@ -177,7 +185,70 @@ def _read_gap(reader: Reader, written: Any) -> Any:
     return {"NA": pd.NA, "NaT": pd.NaT}[written]
 
 
+# -- polars ---------------------------------------------------------------------------------------
+
+_NUMBERS = frozenset(
+    ["Boolean", "Float32", "Float64"]
+    + [f"{sign}Int{n}" for sign in ("", "U") for n in (8, 16, 32, 64)]
+)
+_TIMES = frozenset(["Date", "Datetime", "Duration", "Time"])
+_WORDS = frozenset(["Categorical", "Enum", "String"])
+
+
+def _is_polars(value: Any) -> bool:
+    polars = sys.modules.get("polars")
+    return polars is not None and type(value) is polars.DataFrame
+
+
+def _write_polars(writer: Writer, value: Any, path: str) -> list[Any]:
+    return [
+        [column.name, *_write_polars_column(writer, column, f"{path}[{column.name!r}]")]
+        for column in value
+    ]
+
+
+def _write_polars_column(writer: Writer, column: Any, path: str) -> list[Any]:
+    """Write the kind of a column, what is special of it, its values, and where there are none."""
+    import polars as pl
+
+    dtype, kind = column.dtype, str(column.dtype.base_type())
+    about = [getattr(dtype, "time_unit", None), getattr(dtype, "time_zone", None)]
+    if kind in _WORDS:
+        about = dtype.categories.to_list() if kind == "Enum" else []
+        values = np.array(column.cast(pl.String).fill_null("").to_list(), dtype=object)
+    elif kind in _NUMBERS | _TIMES:
+        plain = column.to_physical()
+        values = plain.fill_null(False if kind == "Boolean" else 0).to_numpy()
+    else:
+        raise refuse(path, column, f"is a column of {dtype}, for which the file has no place")
+    gap = column.is_null().to_numpy()
+    return [kind, about, *(writer.write(part, path) for part in (values, gap))]
+
+
+def _read_polars(reader: Reader, written: Any) -> Any:
+    import polars as pl
+
+    columns = []
+    for name, kind, about, *parts in written:
+        values, gap = (check_type(reader.read(part), np.ndarray) for part in parts)
+        if kind not in _WORDS | _NUMBERS | _TIMES or values.shape != gap.shape or values.ndim != 1:
+            raise RefusedFileError("A column in it is of no known kind.")
+        dtype = getattr(pl, kind)
+        if kind == "Datetime":
+            dtype = pl.Datetime(*about)
+        elif kind == "Duration":
+            dtype = pl.Duration(about[0])
+        elif kind == "Enum":
+            dtype = pl.Enum(about)
+        plain = values.tolist() if kind in _WORDS else values
+        table = pl.DataFrame({"values": plain, "is_known": ~gap})
+        known = table.select(pl.when("is_known").then("values"))["values"].cast(dtype)
+        columns.append(known.alias(check_type(name, str)))
+    return pl.DataFrame(columns)
+
+
 KINDS = (
+    Kind("polars", _is_polars, _write_polars, _read_polars, shared=True),
     Kind(
         "gap",
         _is_gap,

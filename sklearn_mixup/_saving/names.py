@@ -44,7 +44,9 @@ _CLASSES = {
     "sklearn_mixup.modules.preact_resnet": "_PreActBlock",
     "sklearn_mixup._fused.draws": "Draws",
     "sklearn_mixup._fused.predict": "Stacks",
+    "sklearn_mixup._gan.encode": "TableCodec _Numbers _Ranks _Words",
     "sklearn_mixup._gan.progress": "GANLog",
+    "sklearn_mixup._gan.scale": "Scaling",
     "sklearn_mixup._net.losses": "QuantileLoss",
     "sklearn_mixup._net.session": "Seeds",
     "sklearn_mixup._net.columns": "Column",
@@ -69,21 +71,22 @@ _CLASSES = {
     "sklearn.ensemble._hist_gradient_boosting.binning": "_BinMapper",
     "sklearn._loss.link": "HalfLogitLink IdentityLink Interval LogLink LogitLink MultinomialLogit",
     "sklearn._loss.loss": "AbsoluteError ExponentialLoss HalfBinomialLoss HalfGammaLoss "
-    "HalfMultinomialLoss HalfPoissonLoss HalfSquaredError HuberLoss PinballLoss",
+    "HalfMultinomialLoss HalfPoissonLoss HalfSquaredError HalfTweedieLoss "
+    "HalfTweedieLossIdentity HuberLoss PinballLoss",
     "sklearn.feature_extraction.text": "CountVectorizer TfidfTransformer TfidfVectorizer",
     "sklearn.feature_selection": "GenericUnivariateSelect RFE RFECV SelectFdr SelectFpr "
     "SelectFromModel SelectFwe SelectKBest SelectPercentile SequentialFeatureSelector "
     "VarianceThreshold",
     "sklearn.frozen": "FrozenEstimator",
-    "sklearn.impute": "IterativeImputer KNNImputer MissingIndicator SimpleImputer",
-    "sklearn.impute._iterative": "_ImputerTriplet",
+    "sklearn.impute": "KNNImputer MissingIndicator SimpleImputer",
+    "sklearn.impute._iterative": "IterativeImputer _ImputerTriplet",
     "sklearn.isotonic": "IsotonicRegression",
     "sklearn.kernel_approximation": "Nystroem RBFSampler",
     "sklearn.linear_model": "ARDRegression BayesianRidge ElasticNet ElasticNetCV GammaRegressor "
     "HuberRegressor Lars Lasso LassoCV LassoLars LinearRegression LogisticRegression "
     "LogisticRegressionCV PoissonRegressor QuantileRegressor Ridge RidgeCV RidgeClassifier "
     "RidgeClassifierCV TheilSenRegressor TweedieRegressor",
-    "sklearn.metrics._scorer": "_MultimetricScorer _PassthroughScorer _Scorer",
+    "sklearn.metrics._scorer": "_CurveScorer _MultimetricScorer _PassthroughScorer _Scorer",
     "sklearn.model_selection": "FixedThresholdClassifier GridSearchCV GroupKFold KFold "
     "LeaveOneOut RandomizedSearchCV RepeatedKFold RepeatedStratifiedKFold ShuffleSplit "
     "StratifiedGroupKFold StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit "
@@ -100,6 +103,7 @@ _CLASSES = {
     "OrdinalEncoder PolynomialFeatures PowerTransformer QuantileTransformer RobustScaler "
     "SplineTransformer StandardScaler TargetEncoder",
     "sklearn.random_projection": "GaussianRandomProjection",
+    "sklearn.svm": "LinearSVC LinearSVR",
     "sklearn.tree": "DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier "
     "ExtraTreeRegressor",
     "sklearn.utils": "Bunch",
@@ -114,13 +118,10 @@ _CLASSES = {
     "skrub._datetime_encoder": "_CircularEncoder _SplineEncoder",
     "skrub._drop_uninformative": "DropUninformative",
     "skrub._duration_to_float": "DurationToFloat",
-    "skrub._on_each_column": "OnEachColumn",
     "skrub._table_vectorizer": "PassThrough ShortReprDict",
     "skrub._to_float": "ToFloat",
     "skrub._to_float32": "ToFloat32",
     "skrub._to_str": "ToStr",
-    "skrub._wrap_transformer": "OnEachColumn OnSubFrame",
-    "skrub._on_subframe": "OnSubFrame",
     "skrub.selectors._base": "All And Cols Filter Inv NameFilter Or Sub XOr",
 }
 # These a model may name, as settings; none of them is made.

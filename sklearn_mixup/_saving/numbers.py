@@ -103,6 +103,8 @@ def _read_scalar(reader: Reader, written: Any) -> Any:
     dtype, plain = _read_dtype(reader, name), reader.read(plain)
     if dtype.kind == "U":
         return np.str_(check_type(plain, str))
+    if dtype.kind not in "biufmM":
+        raise RefusedFileError(f"A number in it is of the dtype {dtype}, which none has.")
     check_type(plain, (bool, int, float))
     return np.array(plain, dtype=np.int64 if dtype.kind in "mM" else dtype).view(dtype)[()]
 
