@@ -20,8 +20,8 @@ class GANRecipe:
     `batch_size` counts rows, `lr` and `betas` are Adam's, for both networks; `decays` tells whether
     the learning rate falls to zero along a cosine; `average` is the decay of the average of the
     generator's weights, `gain` that of its initial ones, torch's own if not said otherwise.
-    `joined` pairs rows of the joined real and generated minibatch, with lam uniform on (0, alpha),
-    as the demo of the paper's authors does.
+    `encode` tells whether columns are standardised. `joined` pairs rows of the joined real and
+    generated minibatch, with lam uniform on (0, alpha), as the demo of the paper's authors does.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -35,13 +35,14 @@ class GANRecipe:
     joined: bool = False
     latent_dim: int = 2
     gain: float = math.sqrt(1 / 3)
+    encode: bool = False
     max_iter: int = 20_000
 
     def params(self) -> dict[str, Any]:
         """Parameters for ``MixupGAN``."""
         names = ("batch_size", "n_discriminator_steps", "lr", "latent_dim", "average", "saturating")
         params = {name: getattr(self, name) for name in (*names, "max_iter")}
-        params["generator__gain"] = self.gain
+        params |= {"generator__gain": self.gain, "encode": self.encode}
         for network in ("generator", "discriminator"):
             params[f"{network}__hidden_sizes"] = self.hidden_sizes
             params[f"optimizer_{network}__betas"] = self.betas
@@ -61,7 +62,7 @@ GAN_STEADY = GANRecipe(
 )
 
 # The defaults of MixupGAN: half the rows, about half the iterations, He's initial weights.
-GAN_DEFAULT = replace(GAN_STEADY, batch_size=256, max_iter=8_000, gain=math.sqrt(2))
+GAN_DEFAULT = replace(GAN_STEADY, batch_size=256, max_iter=8_000, gain=math.sqrt(2), encode=True)
 
 GAN_RECIPES: Mapping[str, GANRecipe] = {
     "paper": GAN_PAPER,

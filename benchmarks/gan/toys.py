@@ -169,7 +169,6 @@ def run_toy(
     watch = Watch(snapshots if draws else [], centres, every)
     gan = (JoinedGAN if recipe.joined and alpha else MixupGAN)(
         alpha=alpha,
-        encode=False,  # The extent of all sets is that of a standardised one already.
         random_state=seed,
         device=device,
         iter_per_epoch=iter_per_epoch,
