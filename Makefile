@@ -93,7 +93,7 @@ format: $(VENV)/.installed-test  ## mend the layout of the code, and what else r
 	$(VENV)/bin/ruff format
 
 clean:  ## remove the environments and all that was built, but not results/
-	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_NEWEST) docs/_build docs/generated build dist *.egg-info
+	rm -rf $(VENV) $(VENV_OLDEST) $(VENV_NEWEST) docs/_build docs/gallery docs/generated build dist *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache
 	find sklearn_mixup benchmarks tests docs -name __pycache__ -prune -exec rm -rf {} +
 
