@@ -20,6 +20,9 @@ Then `MixupGAN` beside a hand-written loop of the same two networks, with the se
 And many nets at once: `FusedGridSearchCV` beside `GridSearchCV` on four tables, `fit_fused` by the
 number of nets, and where its time goes. `FusedBaggingClassifier` beside one net of its eight.
 
+Then answers: one row, 100,000 and one picture, beside `MLPClassifier`,
+`HistGradientBoostingClassifier`, the ONNX graph of the net, and the module alone.
+
 Last pictures: an epoch beside a hand-written loop, pictures a second of a training that goes on in
 float32 and bfloat16, and mixing beside timm, torchvision and a copy. ``--scale gpu`` takes the
 network at full width, and little of the rest.
@@ -38,7 +41,7 @@ from benchmarks._lab.experiment import Experiment, Part, Request
 from benchmarks._lab.options import add_data_options
 from benchmarks._lab.outcome import Conclusions, Outcome
 from benchmarks._lab.runs import Task, one_thread
-from benchmarks.speed import counts, ensembles, fits, gan, pictures, search
+from benchmarks.speed import counts, ensembles, fits, gan, pictures, search, serving
 from benchmarks.speed.rounds import KEY, Section
 from benchmarks.speed.scale import SCALES
 
@@ -50,7 +53,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _plan(request: Request) -> list[Part]:
     if request.args.jobs > 1:
         print("Times are taken one after the other, in this process: --jobs is of no use here.")
-    modules = (fits, search, counts, ensembles, pictures)
+    modules = (fits, search, counts, ensembles, serving, pictures)
     sections = [module.plan_section(request) for module in modules]
     tasks = {name: tasks for section in sections for name, tasks in section.tasks.items()}
 

@@ -43,8 +43,10 @@ def average(ensemble: Any, X: Any) -> np.ndarray:
     """Average what all networks say, shape (n_samples, n_columns)."""
     mean: Any = 0.0
     for _, columns, said in _answers(ensemble, X):
-        share = np.zeros((len(said), ensemble._n_columns))
-        share[:, columns] = said.sum(1).cpu().numpy()
+        share = said.sum(1).cpu().numpy()
+        if len(columns) < ensemble._n_columns:
+            known, share = share, np.zeros((len(said), ensemble._n_columns))
+            share[:, columns] = known
         mean += share / len(ensemble.estimators_)
     return mean
 

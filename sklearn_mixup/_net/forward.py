@@ -129,26 +129,25 @@ def find_ready(net: Any, X: Any) -> Tensor | None:
     return rows if math.isfinite(rows.sum()) else None
 
 
-def apply_ready(net: Any, rows: Tensor) -> Iterator[Tensor]:
-    """Yield what `apply_in_order` does for rows that are ready, the first output of the module."""
+def apply_ready(net: Any, rows: Tensor) -> list[Tensor]:
+    """List what `apply_in_order` yields for rows that are ready, the first output of the module."""
     module, half, place = net.module_, find_half(net), net._place
     net._set_training(False)
-    with computing(half, place):
+    found = []
+    with torch.no_grad(), computing(half, place):
         cuts = find_cuts(module, rows, batch_size=count_rows(net.batch_size, rows), limit=None)
-    n_found = 0
-    for start, stop, n_filled in cuts.cut(n_rows := len(rows)):
-        X = rows[start:stop]
-        # A copy in any case: a module may write to it, and it begins where a kernel is at its best.
-        X = X.clone() if n_filled == stop - start else fill_up(X, n_rows=n_filled)
-        with torch.no_grad(), computing(half, place), cuts.applying(n_filled, place):
+        for start, stop, n_filled in cuts.cut(n_rows := len(rows)):
+            X = rows[start:stop]
+            # A copy in any case: a module may write to it, and it begins where kernels like it.
+            X = X.clone() if n_filled == stop - start else fill_up(X, n_rows=n_filled)
             try:
-                output = module(arrange(module, X, half))
+                with cuts.applying(n_filled, place):
+                    output = module(arrange(module, X, half))
             except Exception:
                 with explain_shapes(module, X):
                     raise
-        first = first_output(module, in_full(output))
-        first = first[: stop - start] if len(first) == n_filled else first
-        n_found += len(first)
-        yield first
-    if n_found != n_rows:
+            first = first_output(module, in_full(output))
+            found.append(first[: stop - start] if len(first) == n_filled else first)
+    if (n_found := sum(map(len, found))) != n_rows:
         raise rows_differ(module, n_found, n_rows)
+    return found

@@ -29,10 +29,10 @@ from sklearn_mixup.modules import MLP
 
 # Rows of a minibatch: whole tiles of all kernels that were looked at. A shorter one is filled up to
 # the first of these, or to the second where the first is not safe.
-_SIZES = (16, 96, 384, 1056, 4032)
+_SIZES = (16, 96, 384, 1056, 2016, 4032)
 # What a layer of a minibatch may take, to stay in a core's cache; and what a minibatch of pictures
 # may for each thread.
-_LAYER_BYTES = 2**21
+_LAYER_BYTES = 2**20
 _PICTURE_BYTES = 2**19
 _DEVICE_BYTES = 64 * 2**20
 _FEW = 4  # rows that show whether they have to do with each other

@@ -48,8 +48,10 @@ def test_every_contender_is_timed(smoke_of):
     assert "random numbers in the shape of Abalone" in page
     mixers = ["mix", "copy", *(name for name in ("timm", "torchvision") if find_spec(name))]
     # Four ratios, that of iris, those of two GANs, the memory, an ensemble's fit and prediction,
-    # those of two fits of pictures, of two precisions and of mixing.
-    assert page.count("<= ") == 8 + 2 + 2 + 2 + len(mixers) - 1
+    # four of answers, those of two fits of pictures, of two precisions and of mixing.
+    assert page.count("<= ") == 8 + 2 + 4 + 2 + 2 + len(mixers) - 1
+    answers = runs.loc["serving"].filter(regex="^(row|rows|picture) ")
+    assert (answers > 0).sum() == 2 * (6 if find_spec("onnxruntime") else 5) + 2
     fits = [
         f"fit_time_s {pictures} {who}"
         for pictures in ("as they are", "cropped and flipped")
