@@ -545,6 +545,18 @@ def test_value_that_is_none_is_refused(value):
         load(_with_json(GOOD, lambda model: model.update(model=value)))
 
 
+@pytest.mark.parametrize(
+    "path", ["torch.utils.data.DataLoader", "builtins.list", "torch.optim.lr_scheduler.StepLR"]
+)
+def test_class_that_is_only_named_is_not_made(path):
+    def change(model):
+        model["classes"].append(path)
+        model["objects"].append({"object": [len(model["classes"]) - 1, {}]})
+
+    with pytest.raises(RefusedFileError, match="makes an object"):
+        load(_with_json(GOOD, change))
+
+
 @pytest.mark.parametrize("zone", ["dateutil//etc/passwd", "/etc/passwd", "../x", "tzlocal()", ""])
 def test_place_whose_time_is_in_a_file_is_refused(zone):
     table = pd.DataFrame({"day": pd.date_range("2020", periods=40, tz="Europe/Paris")})

@@ -61,11 +61,7 @@ def _see_as_numbers(value: np.ndarray) -> np.ndarray:
     if value.dtype.kind not in _PARTS:
         return value
     part, n_parts = _PARTS[value.dtype.kind](value.dtype)
-    return (
-        np.frombuffer(value, part).reshape(value.shape + (n_parts,) * bool(n_parts))
-        if (value.size)
-        else np.empty(value.shape + (n_parts,) * bool(n_parts), part)
-    )
+    return value.reshape(-1).view(part).reshape(value.shape + (n_parts,) * bool(n_parts))
 
 
 def _read_array(reader: Reader, written: Any) -> np.ndarray:
