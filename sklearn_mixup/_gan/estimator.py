@@ -97,7 +97,7 @@ class MixupGAN(NetEstimator):
         categories, booleans and gaps by a column for each; and samples have the columns and kinds
         of the table. False shows the networks X as it is, which must hold numbers, as it does rows
         that are no columns: pictures, and those of a torch Dataset.
-    matching : float >= 0, default=100
+    matching : float >= 0, default=200
         Weight, in the generator's loss, of how far its samples of a table are from it on average:
         in the share of each word and gap, and in mean and spread of each number, given the class
         [3]_. It keeps rare words, and much sooner than the discriminator asks for them. Of no
@@ -277,7 +277,7 @@ class MixupGAN(NetEstimator):
         alpha: float = 0.2,
         lam_per: str = "sample",
         encode: bool = True,
-        matching: float = 100.0,
+        matching: float = 200.0,
         latent_dim: Any = "auto",
         n_discriminator_steps: int = 1,
         max_iter: int = 8_000,
