@@ -44,7 +44,7 @@ def average(ensemble: Any, X: Any) -> np.ndarray:
     mean: Any = 0.0
     for _, columns, said in _answers(ensemble, X):
         share = said.sum(1).cpu().numpy()
-        if len(columns) < ensemble._n_columns:
+        if not np.array_equal(columns, np.arange(ensemble._n_columns)):
             known, share = share, np.zeros((len(said), ensemble._n_columns))
             share[:, columns] = known
         mean += share / len(ensemble.estimators_)
