@@ -89,7 +89,8 @@ def test_a_gan_wants_as_many_labels_as_rows_if_any(method, iris):
     gan.fit(*iris)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         gan.score(iris[0], [1, 2])
-    assert gan.score(*iris) == gan.score(iris[0])
+    # Of y the classes count as columns do; without it the rows alone.
+    assert gan.score(*iris) == gan.score(*iris) != gan.score(iris[0])
 
 
 # -- rows of probabilities ------------------------------------------------------------------------

@@ -187,28 +187,36 @@ def test_a_short_last_minibatch_of_visits_may_be_left_out():
 # -- rounds ---------------------------------------------------------------------------------------
 
 
+def read_round(minibatch):
+    """Unpack a minibatch as a GAN has it: rows, their weights, and the codes of their classes."""
+    X, y = unpack_data(minibatch)
+    return X, (X[:, 0], y)
+
+
 def test_rounds_join_minibatches_and_start_the_loader_over():
     loader = Minibatches(*table(5), batch_size=2)  # minibatches of 2, 2 and 1 rows
-    rounds = Rounds(loader, unpack_data, n_minibatches=2, n_rounds=3)
+    rounds = Rounds(loader, read_round, n_minibatches=2, n_rounds=3)
     assert len(rounds) == 3
-    assert [yi.tolist() for _, (yi, _) in rounds] == [[0, 1, 2, 3], [4, 0, 1], [2, 3, 4]]
+    assert [yi.tolist() for _, (_, yi, _) in rounds] == [[0, 1, 2, 3], [4, 0, 1], [2, 3, 4]]
     # Another epoch goes on where this one ended: here with the loader's first minibatch.
-    assert [yi.tolist() for _, (yi, _) in rounds] == [[0, 1, 2, 3], [4, 0, 1], [2, 3, 4]]
-    assert all(torch.equal(Xi, table(5)[0][yi]) for Xi, (yi, _) in rounds)
-    assert [sizes for _, (_, sizes) in rounds] == [[2, 2], [1, 2], [2, 1]]
+    assert [yi.tolist() for _, (_, yi, _) in rounds] == [[0, 1, 2, 3], [4, 0, 1], [2, 3, 4]]
+    for Xi, (lam, yi, _) in rounds:
+        assert torch.equal(Xi, table(5)[0][yi])
+        assert torch.equal(lam, Xi[:, 0])
+    assert [sizes for _, (_, _, sizes) in rounds] == [[2, 2], [1, 2], [2, 1]]
 
 
 def test_rounds_go_on_in_the_middle_of_a_pass():
-    rounds = Rounds(Minibatches(*table(6), batch_size=2), unpack_data, n_minibatches=1, n_rounds=2)
-    epochs = [[yi.tolist() for _, (yi, _) in rounds] for _ in range(3)]
+    rounds = Rounds(Minibatches(*table(6), batch_size=2), read_round, n_minibatches=1, n_rounds=2)
+    epochs = [[yi.tolist() for _, (_, yi, _) in rounds] for _ in range(3)]
     assert epochs == [[[0, 1], [2, 3]], [[4, 5], [0, 1]], [[2, 3], [4, 5]]]
 
 
 def test_rounds_of_a_shuffled_loader_are_shuffled_anew_in_each_pass():
     rng = torch.Generator().manual_seed(0)
     loader = Minibatches(*table(20), batch_size=5, shuffle=True, rng=rng)
-    rounds = Rounds(loader, unpack_data, n_minibatches=4, n_rounds=3)
-    passes = [yi.tolist() for _, (yi, _) in rounds]
+    rounds = Rounds(loader, read_round, n_minibatches=4, n_rounds=3)
+    passes = [yi.tolist() for _, (_, yi, _) in rounds]
     assert [sorted(rows) for rows in passes] == [list(range(20))] * 3
     assert len(set(map(tuple, passes))) == 3
 

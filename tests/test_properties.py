@@ -51,6 +51,7 @@ EXPECTED_WARNINGS = "|".join([
     "A column-vector y was passed",
     r"\d+ of \d+ nets could not be fused",
     r"\d+ of \d+ rows have no out-of-bag prediction",
+    "Samples of a class with a single row can only repeat that row",
     "The number of unique classes is greater than 50%",
     "The least populated class in y has only",
     "The trained weights are gone",

@@ -250,7 +250,8 @@ def test_words_in_more_than_a_table_are_refused(make, alpha, iris):
 
 @pytest.mark.parametrize("name", ["net", "gan", "bag", "bag_of_columns"])
 def test_rows_too_large_for_the_network_are_no_nan(name, iris):
-    fitted = clone(ESTIMATORS[name]).fit(*iris)
+    # Whether sums of such numbers are infinite hangs on the weights: a GAN's are without classes.
+    fitted = clone(ESTIMATORS[name]).fit(*iris[: 1 if name == "gan" else 2])
     huge = np.array(iris[0])
     huge[7] = 3e38
     with pytest.raises(ValueError, match=r"puts out NaN for 1 of 150 rows of X, row 7 first"):
