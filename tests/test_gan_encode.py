@@ -14,7 +14,7 @@ from scipy.stats import kstest
 from torch.testing import assert_close
 
 from sklearn_mixup._gan.encode import TableCodec
-from sklearn_mixup._gan.head import Head, draw_noise
+from sklearn_mixup._gan.head import Head, draw_noise, draw_whose_words
 
 N = 200
 DAYS = pd.date_range("2024-01-01", periods=N, freq="D")
@@ -333,3 +333,30 @@ def test_a_table_of_words_alone_has_no_numbers():
     rows, made = output(width=5), head(n_numbers=0, blocks=[(0, 3), (3, 5)], gates=[])
     drawn = made(rows, noise_for(rows, made))
     assert torch.equal(drawn.sum(1), torch.full((50,), 2.0).double())
+
+
+def test_a_mixture_has_the_words_of_one_of_the_two_and_numbers_between_them():
+    made = head()
+    real = torch.tensor([[0.5, 4.0, 1, 0, 0, 1, 0]] * 2 + [[0.5, 0.0, 1, 0, 0, 0, 1]] * 2).double()
+    fake = torch.tensor([[1.5, 2.0, 0, 0, 1, 1, 0]] * 4).double()
+    shared = made.share_words(real, fake, torch.tensor([True, False, True, False]))
+    mixed = torch.lerp(*reversed(shared), 0.25)  # a quarter of the row of data
+    expected = [
+        [1.25, 2.5, 1, 0, 0, 1, 0],
+        [1.25, 2.5, 0, 0, 1, 1, 0],
+        [1.25, 0.0, 1, 0, 0, 0, 1],  # a gap
+        [1.25, 2.0, 0, 0, 1, 1, 0],  # whose partner is one
+    ]
+    assert torch.equal(mixed, torch.tensor(expected).double())
+
+
+def test_words_are_those_of_the_data_as_often_as_lam_says():
+    lam = torch.tensor([0.0, 0.2, 0.7, 1.0]).repeat(10_000)
+    drawn = draw_whose_words(head(), lam, torch.Generator().manual_seed(0)).view(-1, 4)
+    shares = drawn.double().mean(0)
+    assert shares[[0, 3]].tolist() == [0, 1]
+    assert (shares - lam[:4]).abs().max() < 5 * 0.5 / 10_000**0.5  # five standard errors
+    rng = torch.Generator().manual_seed(0)
+    before = rng.get_state()
+    assert len(draw_whose_words(None, lam, rng)) == 0
+    assert torch.equal(rng.get_state(), before)

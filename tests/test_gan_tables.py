@@ -360,6 +360,27 @@ def test_a_row_is_mixed_with_a_sample_of_its_own_class(loader, X, y):
     assert torch.equal(first[1], torch.cat([seen[0][1], seen[2][1]]))
 
 
+class Watched(MixupGAN):
+    """Notes what is mixed."""
+
+    def discriminator_loss(self, real, fake, lam, y=None):
+        self.seen.append((real, fake))
+        return super().discriminator_loss(real, fake, lam, y)
+
+
+@pytest.mark.parametrize("alpha", [0, 1])
+@pytest.mark.parametrize("with_classes", [False, True])
+def test_words_are_not_mixed_and_numbers_are(with_classes, alpha, y):
+    table = pd.DataFrame({"word": y, "x": np.arange(N) % 17, "other": np.arange(N) % 3 > 0})
+    gan = small(alpha=alpha)
+    gan.__class__, gan.seen = Watched, []
+    gan.fit(table, *([y] if with_classes else []))
+    for real, fake in gan.seen:
+        assert {*real.unique().tolist()} >= {0, 1}
+        assert (real[:, 0] != fake[:, 0]).all()
+        assert torch.equal(real[:, 1:], fake[:, 1:]) == (alpha > 0)
+
+
 def test_a_ring_is_sampled_mode_by_mode():
     rng = np.random.default_rng(0)
     modes = rng.integers(4, size=2_000)

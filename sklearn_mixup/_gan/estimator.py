@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from sklearn_mixup._gan.checks import check_hooks, check_modules
 from sklearn_mixup._gan.classes import apply, tell_classes
-from sklearn_mixup._gan.head import draw_noise
+from sklearn_mixup._gan.head import draw_noise, draw_whose_words
 from sklearn_mixup._gan.matching import Matching, make_matching
 from sklearn_mixup._gan.minibatches import Rounds, cut_table, join_minibatches
 from sklearn_mixup._gan.parts import (
@@ -186,6 +186,9 @@ class MixupGAN(NetEstimator):
     ``x`` a row of data, ``z`` a latent vector and ``lam ~ Beta(alpha, alpha)``, is::
 
         max_g min_d E l(d(lam * x + (1 - lam) * g(z)), lam)
+
+    Of a table numbers are mixed; words, categories, booleans and gaps are those of the row of data
+    with probability ``lam``, else those of the sample, all of a row together.
 
     Only the discriminator's step mixes; the generator's sees samples as they are. With
     ``alpha=0`` the discriminator's loss is that of an ordinary GAN, ``[l(d(x), 1) + l(d(g(z)), 0)]
@@ -554,8 +557,9 @@ class MixupGAN(NetEstimator):
         self._set_training(True)
         training = self._training_
         z = draw_latent(self, len(X) + sizes[0], training.vicinal_rng)
-        noise = draw_noise(training.steps.head, z, training.vicinal_rng)
-        losses = training.steps.take(Given(X, lam, codes, z, noise), sizes)
+        head, rng = training.steps.head, training.vicinal_rng
+        noise, is_real = draw_noise(head, z, rng), draw_whose_words(head, lam, rng)
+        losses = training.steps.take(Given(X, lam, codes, z, noise, is_real), sizes)
         self.n_iter_ += 1
         # skorch's scoring callbacks ask for predictions, of which a GAN has none.
         return {"discriminator_loss": losses[0], "generator_loss": losses[1], "y_pred": None}

@@ -77,8 +77,33 @@ class Head:
         soft = noisy[:, self.padded].softmax(-1)
         hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
         drawn = (hard + (soft - soft.detach())).flatten(1)[:, self.places]
-        gates = nn.functional.pad(drawn, (0, 1), value=1.0)[:, self.gates]
-        return torch.cat([numbers * gates, drawn], dim=1)
+        return torch.cat([numbers * self._gates_of(drawn), drawn], dim=1)
+
+    def share_words(self, real: Tensor, fake: Tensor, is_real: Tensor) -> tuple[Tensor, Tensor]:
+        """Give a row of data and a sample the words of one of the two, before their numbers mix.
+
+        A share of a word is no word, and tells the weight of the mixture to who looks at it. A
+        number whose partner is a gap stays as it is.
+
+        Parameters
+        ----------
+        real, fake : Tensor of shape (n_rows, width)
+            Rows of data and samples.
+        is_real : Tensor of shape (n_rows,), bool
+            Whether the words are those of the row of data.
+        """
+        if not self.n_logits:
+            return real, fake
+        of_real, of_fake = (rows[:, self.n_numbers :] for rows in (real, fake))
+        words = torch.where(is_real.unsqueeze(1), of_real, of_fake)
+        x, s = real[:, : self.n_numbers], fake[:, : self.n_numbers]
+        has_x, has_s, gates = map(self._gates_of, (of_real, of_fake, words))
+        x, s = torch.where(has_x > 0, x, s) * gates, torch.where(has_s > 0, s, x) * gates
+        return torch.cat([x, words], dim=1), torch.cat([s, words], dim=1)
+
+    def _gates_of(self, words: Tensor) -> Tensor:
+        """Tell for each number whether there is one, by the words of the rows: 1 or 0."""
+        return nn.functional.pad(words, (0, 1), value=1.0)[:, self.gates]
 
 
 def draw_noise(head: Head | None, z: Tensor, rng: torch.Generator) -> Tensor:
@@ -88,3 +113,13 @@ def draw_noise(head: Head | None, z: Tensor, rng: torch.Generator) -> Tensor:
     return (
         noise if not noise.numel() else -(-noise.uniform_(generator=rng).clamp_(1e-9).log()).log()
     )
+
+
+def draw_whose_words(head: Head | None, lam: Tensor, rng: torch.Generator) -> Tensor:
+    """Draw whether a mixture has the words of its row of data, with probability lam.
+
+    Shape (n_rows,), bool; none are drawn where there are no words.
+    """
+    if head is None or not head.n_logits:
+        return lam.new_empty(0, dtype=torch.bool)
+    return torch.rand(lam.shape, generator=rng, dtype=lam.dtype, device=lam.device) < lam

@@ -32,6 +32,8 @@ class Given(NamedTuple):
     z: Tensor
     #: What words are drawn by, for each latent vector, shape (n_first + n_rows, n_logits).
     noise: Tensor
+    #: Whether a mixture has the words of its row of data; empty where there are none.
+    is_real: Tensor
 
 
 class Iterations:
@@ -81,12 +83,14 @@ class Iterations:
 
     def _iterate(self, given: Given, sizes: Sequence[int], kept: float | Tensor) -> Tensor:
         net = self.net
-        X, lam, codes, z, noise = given
+        X, lam, codes, z, noise, is_real = given
         n_own = sizes[0]
         y = tell_classes(net, codes, X.dtype, X.device)
         make = partial(make_rows, self.modules[0], self.head)
         with torch.no_grad():  # The generator stands still while the discriminator moves.
             fake = make(z[n_own:], noise[n_own:], y).to(X.dtype)
+            if self.head is not None and net.alpha > 0:
+                X, fake = self.head.share_words(X, fake, is_real)
         of_rows = (X, fake, lam) if y is None else (X, fake, lam, y)
         parts = zip(*(rows.split(sizes) for rows in of_rows), strict=True)
         losses = [self._step(1, partial(net.discriminator_loss, *part)) for part in parts]
