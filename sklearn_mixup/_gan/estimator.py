@@ -357,9 +357,9 @@ class MixupGAN(NetEstimator):
         Raises
         ------
         ValueError
-            If a parameter, X or y is not as said above, if a class has one row or a column more
-            than 1,000 different words, if the modules do not fit the rows or each other, or if a
-            loss becomes NaN or infinite.
+            If a parameter, X or y is not as said above, if a column has more than 1,000 different
+            words, if the modules do not fit the rows or each other, or if a loss becomes NaN or
+            infinite. A class of a single row is only warned of.
         TypeError
             If there is a y, and a module whose ``forward`` takes rows alone.
         KeyboardInterrupt
@@ -500,7 +500,8 @@ class MixupGAN(NetEstimator):
         Parameters
         ----------
         real, fake : Tensor of shape (batch_size, ...)
-            Rows of data, and as many that the generator made.
+            Rows of data, and as many that the generator made. Of a table both have the words of one
+            of the two, where ``alpha > 0``.
         lam : Tensor of shape (batch_size,), in [0, 1]
             Weight of the row of data in each mixture; of no use with ``alpha=0``.
         y : Tensor of shape (batch_size, n_classes), default=None
