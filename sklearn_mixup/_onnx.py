@@ -287,7 +287,7 @@ class _Said(nn.Module):
         for i, part in enumerate(self.parts):
             rows = X if self.features[i] is None else X[:, self.features[i]]
             output = first_output(part, part(rows.to(self.dtypes[i])))
-            said = torch.as_tensor(self.nonlinearities[i](output))
+            said = self.nonlinearities[i](output)
             if self.scales[i] is not None:
                 scale, mean = self.scales[i]
                 said = said.double() * scale + mean

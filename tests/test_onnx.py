@@ -35,7 +35,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 # torch has an exporter that reads the code of a module from 2.5 on, with onnxscript.
 reads_code = pytest.mark.skipif(
     find_spec("onnxscript") is None
-    or "dynamo" not in inspect.signature(torch.onnx.export).parameters,
+    or "dynamic_shapes" not in inspect.signature(torch.onnx.export).parameters,
     reason="needs torch's newer exporter",
 )
 NET = MixupClassifier(max_epochs=2, device="cpu", random_state=0, module__hidden_sizes=(9,))

@@ -146,7 +146,8 @@ def _read_predictor(reader: Reader, written: Any) -> TreePredictor:
 
 
 def _is_loss(value: Any) -> bool:
-    return type(value).__module__ == _loss.__name__ and bool(_LOSS.match(type(value).__name__))
+    name = type(value).__name__  # Its module is another in scikit-learn 1.6.
+    return bool(_LOSS.match(name)) and getattr(_loss, name, None) is type(value)
 
 
 def _write_loss(writer: Writer, value: Any, path: str) -> list[Any]:
