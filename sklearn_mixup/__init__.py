@@ -5,7 +5,7 @@ from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._fused.jobs import fit_fused
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
 from sklearn_mixup._gan.estimator import MixupGAN
-from sklearn_mixup._onnx import to_onnx
+from sklearn_mixup._onnx.convert import to_onnx
 from sklearn_mixup._regressor import MixupRegressor
 from sklearn_mixup._sampler.estimator import VicinalSampler
 from sklearn_mixup._saving.file import load, save

@@ -87,7 +87,9 @@ LAYOUT = (
     ("_fused/members", "_fused/average"),
     ("_fused/search", "_fused/bagging"),
     ("_bagging",),
-    ("_onnx",),
+    ("_onnx/graph",),
+    ("_onnx/nets",),
+    ("_onnx/ensembles",),
     ("_tabular/bins", "_tabular/encode", "_tabular/rows", "_tabular/select"),
     ("_tabular/committee",),
     ("_tabular/others",),
@@ -95,6 +97,7 @@ LAYOUT = (
     ("_tabular/estimator", "_tabular/regressor"),
     ("_sampler/partners", "_sampler/strategy"),
     ("_sampler/estimator",),
+    ("_onnx/convert",),
     ("_probe/rows",),
     ("_probe/between", "_probe/input_gradient"),
     ("_probe/gradient_norm",),
@@ -126,6 +129,8 @@ DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
 EXTRAS = {"_engine/kernel": {"numba"}}
 # Private modules and names of others that we lean on, and why.
 PRIVATE = {
+    "skl2onnx._parse": "how a search is read as its best estimator",
+    "skl2onnx._supported_operators": "the name that an estimator has in a graph",
     "sklearn._loss._loss": "losses of boosted trees, which a file of a model names",
     "sklearn.ensemble._hist_gradient_boosting": "the nodes of boosted trees, which a file holds",
     "sklearn.tree._tree": "the nodes of trees, which a file holds",

@@ -11,7 +11,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.ensemble import BaggingClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    HistGradientBoostingRegressor,
+    VotingClassifier,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
@@ -60,6 +64,8 @@ OWNERS = {
     "a mean of losses": PassthroughScoring("train_loss"),
     "an estimator": StandardScaler().set_output(transform="default"),
     "a bagging ensemble": BaggingClassifier(),
+    "boosted trees": HistGradientBoostingRegressor(max_iter=1).fit([[0.0]], [0.0]),
+    "a vote": VotingClassifier([]),
     "a grid search": GridSearchCV(None, {}),
     "a classifier before scikit-learn 1.7": (
         ClassifierMixin if "_estimator_type" in vars(ClassifierMixin) else None
@@ -115,6 +121,8 @@ TOUCHED = {
         "_parameter_constraints",
         "_validate_params",
     ],
+    "boosted trees": ["_baseline_prediction", "_loss", "_predictors", "_preprocessor"],
+    "a vote": ["_weights_not_none"],
     "a grid search": [
         "_format_results",
         "_get_routed_params_for_fit",

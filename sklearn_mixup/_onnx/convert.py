@@ -1,0 +1,226 @@
+"""Fitted estimators as ONNX graphs: nets by torch, scikit-learn's own by skl2onnx."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.model_selection import RandomizedSearchCV
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
+from sklearn_mixup._net.checks import is_dict
+from sklearn_mixup._net.tables import columns_of, is_frame, is_missing, take
+from sklearn_mixup._onnx.ensembles import CONVERTERS, convert_bag, convert_search
+from sklearn_mixup._onnx.graph import OPSET, leave_out
+from sklearn_mixup._onnx.nets import BAGS, NETS, convert_nets, tell_types
+
+__all__ = ["to_onnx"]
+
+_SEARCHES = (FusedGridSearchCV, FusedRandomizedSearchCV, RandomizedSearchCV)
+# What skl2onnx has no converter of.
+_OURS = {
+    **dict.fromkeys(NETS, convert_nets),
+    **dict.fromkeys(BAGS, convert_bag),
+    **dict.fromkeys(_SEARCHES, convert_search),
+}
+# Rows of X_sample that a graph is tried on, and how far its answers may be from the model's, in
+# probabilities or in units of the largest number.
+_MOST_TRIED, _MOST_APART = 100, 1e-3
+
+
+def to_onnx(model: Any, X_sample: Any) -> Any:
+    """Turn a fitted estimator, alone or in a Pipeline or an ensemble, into an ONNX model.
+
+    Needs the extra ``onnx``: ``pip install "sklearn_mixup[onnx]"``.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted classifier, regressor or search of this package, or one of scikit-learn's that
+        skl2onnx converts and that holds such: a Pipeline of transformers and one of them, a search,
+        a vote, a stack, a bag, a calibrated classifier.
+    X_sample : array-like of shape (n_samples, n_features) or (n_samples, ...), or DataFrame
+        Rows as `model` takes them. They tell what goes into the graph: one input for an array, one
+        for each column of a DataFrame, and which columns hold words. Some tens are best: if
+        onnxruntime is installed, the graph is tried on them.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its input is ``"X"``, float32, with any number of rows; of a DataFrame a column of shape
+        (n_samples, 1) by its name, float32 or words. Its outputs are those of skl2onnx: ``"label"``
+        and ``"probabilities"`` of a classifier, ``"variable"`` of a regressor, shape (n_samples,
+        n_outputs). They differ from those of `model` by rounding. Of a NaN that `model`
+        refuses the graph makes NaNs.
+
+    Raises
+    ------
+    ImportError
+        If the extra is not installed.
+    NotFittedError
+        If `model` is not fitted.
+    TypeError
+        If `model` does not predict.
+    ValueError
+        If a part cannot be converted: a transformer that skl2onnx does not know, a module that
+        torch cannot export, a method of a subclass; if X is a dict of inputs; or if the graph says
+        something else of `X_sample` than `model` does.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_mixup import MixupClassifier, to_onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = make_pipeline(StandardScaler(), MixupClassifier(random_state=0)).fit(X, y)
+    >>> graph = to_onnx(clf, X[:100])  # doctest: +SKIP
+    >>> import onnxruntime  # doctest: +SKIP
+    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())  # doctest: +SKIP
+    >>> labels, proba = session.run(None, {"X": X.astype("float32")})  # doctest: +SKIP
+    """
+    skl2onnx = _import_skl2onnx()
+    check_is_fitted(model)
+    if not hasattr(model, "predict"):
+        raise TypeError(
+            f"`model` must be a fitted classifier or regressor; got {type(model).__name__}, which "
+            "has no predict."
+        )
+    while hasattr(model, "best_estimator_"):
+        model = model.best_estimator_
+    feed = _list_inputs(model, X_sample)
+    _register(skl2onnx, model)
+    try:
+        graph = skl2onnx.convert_sklearn(
+            model,
+            initial_types=[(name, _type_of(values)) for name, values in feed.items()],
+            options={id(model): {"zipmap": False}} if is_classifier(model) else None,
+            target_opset=OPSET,
+            custom_conversion_functions=CONVERTERS,
+            custom_shape_calculators=dict.fromkeys(CONVERTERS, tell_types),
+        )
+    except (RuntimeError, NotImplementedError) as error:  # of several kinds, all of these
+        told = " ".join(str(error).split())
+        raise ValueError(
+            f"Every step of `model` must be one that skl2onnx converts; it says: {told} Put "
+            "another in its place, or transform the rows before the graph."
+        ) from error
+    leave_out(graph)
+    _try_out(graph, model, X_sample, feed)
+    return graph
+
+
+def _import_skl2onnx() -> Any:
+    """Import what the extra brings."""
+    try:
+        import onnx  # noqa: F401
+        import skl2onnx
+    except ImportError as error:
+        raise ImportError(
+            "to_onnx needs onnx and skl2onnx, which are not installed. Install them, as by "
+            'pip install "sklearn_mixup[onnx]".'
+        ) from error
+    return skl2onnx
+
+
+def _register(skl2onnx: Any, model: Any) -> None:
+    """Tell skl2onnx how the estimators of this package are converted that a model holds."""
+    for kind in {type(part) for part in (model, *model.get_params().values())}:
+        for own, converter in _OURS.items():
+            if isinstance(kind, type) and issubclass(kind, own):
+                has_scores = hasattr(kind, "decision_function")
+                options = {"zipmap": [True, False, "columns"], "raw_scores": [True, False]}
+                skl2onnx.update_registered_converter(
+                    kind,
+                    f"SklearnMixup{kind.__module__}{kind.__qualname__}",
+                    tell_types,
+                    converter,
+                    options=options if has_scores else None,
+                    parser=_parse_search if own in _SEARCHES else None,
+                )
+
+
+def _parse_search(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+    """Let skl2onnx read a search as its best estimator."""
+    from skl2onnx._parse import parse_sklearn
+
+    best = model.best_estimator_
+    if is_classifier(best):
+        scope.add_options(id(best), {"zipmap": False})
+    return parse_sklearn(scope, best, inputs, custom_parsers=custom_parsers)
+
+
+# -- inputs ---------------------------------------------------------------------------------------
+
+
+def _list_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
+    """List the inputs of the graph by name, as they are of some rows: float32 or words."""
+    if is_dict(X):
+        raise ValueError(
+            "A graph is made for rows in one array or table; got X_sample as a dict of inputs. "
+            "Export the module itself, by torch.onnx.export(net.module_, ...)."
+        )
+    if is_frame(X):
+        return {str(name): _read(column)[:, None] for name, column in columns_of(X)}
+    if isinstance(X, Tensor):
+        X = X.detach().cpu().numpy()
+    return {"X": _read(np.asarray(X))}
+
+
+def _read(values: np.ndarray) -> np.ndarray:
+    """Read numbers as float32, and words as strings, of which a gap is the empty one."""
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float32)
+    gaps = np.reshape([is_missing(value) for value in values.ravel()], values.shape)
+    if not any(isinstance(value, str) for value in values[~gaps]):
+        try:
+            return np.where(gaps, np.nan, values).astype(np.float32)
+        except (TypeError, ValueError):
+            pass
+    return np.where(gaps, "", values.astype(str)).astype(object)
+
+
+def _type_of(values: np.ndarray) -> Any:
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    kind = StringTensorType if values.dtype == object else FloatTensorType
+    return kind([None, *values.shape[1:]])
+
+
+# -- a trial --------------------------------------------------------------------------------------
+
+
+def _try_out(graph: Any, model: Any, X: Any, feed: dict[str, np.ndarray]) -> None:
+    """See that a graph says of some rows what the model does, if there is a runtime."""
+    if find_spec("onnxruntime") is None:
+        return
+    import onnxruntime
+
+    n_rows = min(_MOST_TRIED, *(len(values) for values in feed.values()))
+    if not n_rows:
+        return
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    found = session.run(None, {name: values[:n_rows] for name, values in feed.items()})
+    has_proba = hasattr(model, "predict_proba")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows = take(X, np.arange(n_rows))
+        expected = np.asarray(model.predict_proba(rows) if has_proba else model.predict(rows))
+    if is_classifier(model) and not has_proba:
+        apart = (found[0] != expected).astype(float)
+    else:
+        scale = 1 if has_proba else np.abs(expected).max()
+        apart = np.abs(found[-1].reshape(expected.shape) - expected) / (scale or 1)
+    if not (apart <= _MOST_APART).all():
+        row = int(apart.reshape(n_rows, -1).max(axis=1).argmax())
+        raise ValueError(
+            "The graph must say what `model` says of X_sample; of row "
+            f"{row} it says {found[-1][row].tolist()}, and the model {expected[row].tolist()}. "
+            "Either a step of `model` does what skl2onnx does not know, or numbers are too large "
+            "for float32 to tell apart: subtract what they have in common, such as a first date."
+        )
