@@ -58,12 +58,13 @@ class Head:
         self.n_numbers = n_numbers
         widths = [stop - start for start, stop in blocks]
         self.n_logits, widest = sum(widths), max(widths, default=0)
-        # Blocks of any width are one tensor, filled up by a column that is no word.
-        padded = torch.full((len(blocks), widest), self.n_logits)
+        # Blocks of any width are one tensor, filled up by a column that is no word. Rows come last:
+        # what is picked then lies in one piece, and a softmax is over many rows at once.
+        padded = torch.full((widest, len(blocks)), self.n_logits)
         for i, (start, stop) in enumerate(blocks):
-            padded[i, : stop - start] = torch.arange(start - n_numbers, stop - n_numbers)
-        self.padded = padded.to(device)
-        self.places = torch.nonzero((padded < self.n_logits).flatten()).flatten().to(device)
+            padded[: stop - start, i] = torch.arange(start - n_numbers, stop - n_numbers)
+        self.size, self.padded = padded.shape, padded.flatten().to(device)
+        self.places = padded.flatten().argsort(stable=True)[: self.n_logits].to(device)
         # A number that is always there has the column beyond all as its gate: a one.
         places = [gate - n_numbers if gate >= 0 else self.n_logits for gate in gates]
         self.gates = torch.tensor(places, dtype=torch.long, device=device)
@@ -73,10 +74,14 @@ class Head:
         if not self.n_logits:
             return output
         numbers, logits = output.split([self.n_numbers, self.n_logits], dim=1)
-        noisy = nn.functional.pad((logits + noise) / self.temperature, (0, 1), value=-torch.inf)
-        soft = noisy[:, self.padded].softmax(-1)
-        hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
-        drawn = (hard + (soft - soft.detach())).flatten(1)[:, self.places]
+        noisy = ((logits + noise) / self.temperature).T
+        noisy = nn.functional.pad(noisy, (0, 0, 0, 1), value=-torch.inf)
+        noisy = noisy.index_select(0, self.padded).unflatten(0, self.size)
+        drawn = torch.zeros_like(noisy).scatter_(0, noisy.max(0, keepdim=True).indices, 1.0)
+        if torch.is_grad_enabled():
+            soft = noisy.softmax(0)
+            drawn = drawn + (soft - soft.detach())
+        drawn = drawn.flatten(0, 1).index_select(0, self.places).T
         return torch.cat([numbers * self._gates_of(drawn), drawn], dim=1)
 
     def share_words(self, real: Tensor, fake: Tensor, is_real: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +108,7 @@ class Head:
 
     def _gates_of(self, words: Tensor) -> Tensor:
         """Tell for each number whether there is one, by the words of the rows: 1 or 0."""
-        return nn.functional.pad(words, (0, 1), value=1.0)[:, self.gates]
+        return nn.functional.pad(words, (0, 1), value=1.0).index_select(1, self.gates)
 
 
 def draw_noise(head: Head | None, z: Tensor, rng: torch.Generator) -> Tensor:
