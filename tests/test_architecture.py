@@ -97,6 +97,7 @@ LAYOUT = (
     ("_tabular/estimator", "_tabular/regressor"),
     ("_sampler/partners", "_sampler/strategy"),
     ("_sampler/estimator",),
+    ("_onnx/committee", "_onnx/gan"),
     ("_onnx/convert",),
     ("_probe/rows",),
     ("_probe/between", "_probe/input_gradient"),
@@ -129,6 +130,7 @@ DEPENDENCIES = {"joblib", "numpy", "scipy", "sklearn", "skorch", "torch"}
 EXTRAS = {"_engine/kernel": {"numba"}}
 # Private modules and names of others that we lean on, and why.
 PRIVATE = {
+    "skrub._clean_null_strings": "the words that a committee takes for gaps",
     "skl2onnx._parse": "how a search is read as its best estimator",
     "skl2onnx._supported_operators": "the name that an estimator has in a graph",
     "sklearn._loss._loss": "losses of boosted trees, which a file of a model names",

@@ -7,17 +7,21 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin, is_classifier
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
+from sklearn_mixup._gan.estimator import MixupGAN
 from sklearn_mixup._net.checks import is_dict
 from sklearn_mixup._net.tables import columns_of, is_frame, is_missing, take
+from sklearn_mixup._onnx.committee import convert_committee, find_words
 from sklearn_mixup._onnx.ensembles import CONVERTERS, convert_bag, convert_search
-from sklearn_mixup._onnx.graph import OPSET, leave_out
+from sklearn_mixup._onnx.gan import convert_gan
+from sklearn_mixup._onnx.graph import OPSET, find_last, leave_out
 from sklearn_mixup._onnx.nets import BAGS, NETS, convert_nets, tell_types
+from sklearn_mixup._tabular.base import TabularMixup
 
 __all__ = ["to_onnx"]
 
@@ -27,13 +31,14 @@ _OURS = {
     **dict.fromkeys(NETS, convert_nets),
     **dict.fromkeys(BAGS, convert_bag),
     **dict.fromkeys(_SEARCHES, convert_search),
+    TabularMixup: convert_committee,
 }
 # Rows of X_sample that a graph is tried on, and how far its answers may be from the model's, in
 # probabilities or in units of the largest number.
 _MOST_TRIED, _MOST_APART = 100, 1e-3
 
 
-def to_onnx(model: Any, X_sample: Any) -> Any:
+def to_onnx(model: Any, X_sample: Any = None) -> Any:
     """Turn a fitted estimator, alone or in a Pipeline or an ensemble, into an ONNX model.
 
     Needs the extra ``onnx``: ``pip install "sklearn_mixup[onnx]"``.
@@ -41,22 +46,29 @@ def to_onnx(model: Any, X_sample: Any) -> Any:
     Parameters
     ----------
     model : estimator
-        A fitted classifier, regressor or search of this package, or one of scikit-learn's that
-        skl2onnx converts and that holds such: a Pipeline of transformers and one of them, a search,
-        a vote, a stack, a bag, a calibrated classifier.
+        A fitted classifier, regressor, committee, search or GAN of this package, or one of
+        scikit-learn's that skl2onnx converts and that holds such: a Pipeline of transformers and
+        one of them, a search, a vote, a stack, a bag, a calibrated classifier.
     X_sample : array-like of shape (n_samples, n_features) or (n_samples, ...), or DataFrame
-        Rows as `model` takes them. They tell what goes into the graph: one input for an array, one
-        for each column of a DataFrame, and which columns hold words. Some tens are best: if
-        onnxruntime is installed, the graph is tried on them.
+        Rows as `model` takes them; a `MixupGAN` needs none. They tell what goes into the graph: one
+        input for an array, one for each column of a DataFrame, and which columns hold words. Some
+        tens are best: if onnxruntime is installed, the graph is tried on them.
 
     Returns
     -------
     onnx.ModelProto
         Its input is ``"X"``, float32, with any number of rows; of a DataFrame a column of shape
-        (n_samples, 1) by its name, float32 or words. Its outputs are those of skl2onnx: ``"label"``
-        and ``"probabilities"`` of a classifier, ``"variable"`` of a regressor, shape (n_samples,
-        n_outputs). They differ from those of `model` by rounding. Of a NaN that `model`
-        refuses the graph makes NaNs.
+        (n_samples, 1) by its name, float32 or words. A committee takes float64 for float32, a gap
+        among words as an empty one, and any other value of a column of words as ``str(value)``. Its
+        outputs are those of skl2onnx: ``"label"`` and ``"probabilities"`` of a classifier,
+        ``"variable"`` of a regressor, shape (n_samples, n_outputs). They differ from those of
+        `model` by rounding. Of a NaN that `model` refuses the graph makes NaNs.
+
+        Of a `MixupGAN` the inputs are ``"noise"``, float32 of shape (n_samples, n_noise), which are
+        to be standard normal numbers, and with classes ``"y"``, the label of each row to make. Its
+        outputs are the columns of the table by their names, shape (n_samples, 1), in their own
+        units: float64, int64, bool or words; dates as NumPy counts them, as int64. A gap is NaN,
+        NaT, or an empty word. Of an array of floats the output is ``"X"``, as ``sample`` gives it.
 
     Raises
     ------
@@ -65,7 +77,7 @@ def to_onnx(model: Any, X_sample: Any) -> Any:
     NotFittedError
         If `model` is not fitted.
     TypeError
-        If `model` does not predict.
+        If `model` neither predicts nor is a GAN.
     ValueError
         If a part cannot be converted: a transformer that skl2onnx does not know, a module that
         torch cannot export, a method of a subclass; if X is a dict of inputs; or if the graph says
@@ -86,13 +98,19 @@ def to_onnx(model: Any, X_sample: Any) -> Any:
     """
     skl2onnx = _import_skl2onnx()
     check_is_fitted(model)
-    if not hasattr(model, "predict"):
-        raise TypeError(
-            f"`model` must be a fitted classifier or regressor; got {type(model).__name__}, which "
-            "has no predict."
-        )
     while hasattr(model, "best_estimator_"):
         model = model.best_estimator_
+    if isinstance(model, MixupGAN):
+        return convert_gan(model)
+    if not hasattr(model, "predict"):
+        is_gan = isinstance(find_last(model), MixupGAN)
+        advice = "Pass the GAN alone, model[-1]: it takes noise." if is_gan else ""
+        raise TypeError(
+            "`model` must be a fitted classifier, regressor or MixupGAN; got "
+            f"{type(model).__name__}, which has no predict. {advice}".rstrip()
+        )
+    if X_sample is None:
+        raise TypeError("`X_sample` must hold some rows as `model` takes them; got None.")
     feed = _list_inputs(model, X_sample)
     _register(skl2onnx, model)
     try:
@@ -133,14 +151,14 @@ def _register(skl2onnx: Any, model: Any) -> None:
     for kind in {type(part) for part in (model, *model.get_params().values())}:
         for own, converter in _OURS.items():
             if isinstance(kind, type) and issubclass(kind, own):
-                has_scores = hasattr(kind, "decision_function")
+                is_maybe = own in _SEARCHES or issubclass(kind, ClassifierMixin)
                 options = {"zipmap": [True, False, "columns"], "raw_scores": [True, False]}
                 skl2onnx.update_registered_converter(
                     kind,
                     f"SklearnMixup{kind.__module__}{kind.__qualname__}",
                     tell_types,
                     converter,
-                    options=options if has_scores else None,
+                    options=options if is_maybe else None,
                     parser=_parse_search if own in _SEARCHES else None,
                 )
 
@@ -165,31 +183,39 @@ def _list_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
             "A graph is made for rows in one array or table; got X_sample as a dict of inputs. "
             "Export the module itself, by torch.onnx.export(net.module_, ...)."
         )
+    # A committee computes what its trees look at in double precision.
+    dtype = np.float64 if isinstance(model, TabularMixup) else np.float32
     if is_frame(X):
-        return {str(name): _read(column)[:, None] for name, column in columns_of(X)}
+        is_word = find_words(model)
+        return {
+            str(name): _read(column, dtype, None if is_word is None else is_word[i])[:, None]
+            for i, (name, column) in enumerate(columns_of(X))
+        }
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
-    return {"X": _read(np.asarray(X))}
+    return {"X": _read(np.asarray(X), dtype)}
 
 
-def _read(values: np.ndarray) -> np.ndarray:
-    """Read numbers as float32, and words as strings, of which a gap is the empty one."""
-    if values.dtype.kind in "fiub":
-        return values.astype(np.float32)
+def _read(values: np.ndarray, dtype: Any, is_word: Any = None) -> np.ndarray:
+    """Read numbers as floats, and words as strings, of which a gap is the empty one."""
+    if values.dtype.kind in "fiub" and not is_word:
+        return values.astype(dtype)
     gaps = np.reshape([is_missing(value) for value in values.ravel()], values.shape)
-    if not any(isinstance(value, str) for value in values[~gaps]):
+    if is_word is None:
+        is_word = any(isinstance(value, str) for value in values[~gaps])
+    if not is_word:
         try:
-            return np.where(gaps, np.nan, values).astype(np.float32)
+            return np.where(gaps, np.nan, values).astype(dtype)
         except (TypeError, ValueError):
             pass
     return np.where(gaps, "", values.astype(str)).astype(object)
 
 
 def _type_of(values: np.ndarray) -> Any:
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, StringTensorType
 
-    kind = StringTensorType if values.dtype == object else FloatTensorType
-    return kind([None, *values.shape[1:]])
+    kinds = {"O": StringTensorType, "d": DoubleTensorType, "f": FloatTensorType}
+    return kinds[values.dtype.char]([None, *values.shape[1:]])
 
 
 # -- a trial --------------------------------------------------------------------------------------

@@ -61,12 +61,12 @@ class Parts:
         self.container.initializers.append(helper.make_tensor(name, kind, values.shape, flat))
         return name
 
-    def join(self, tensors: Sequence[Any] | None = None) -> str:
-        """Put variables beside each other, as float32; None are all inputs."""
+    def join(self, tensors: Sequence[Any] | None = None, kind: str = "FLOAT") -> str:
+        """Put variables beside each other, as floats of a kind; None are all inputs."""
         from onnx import TensorProto
 
         names = [
-            self.node("Cast", tensor.full_name, to=TensorProto.FLOAT)
+            self.node("Cast", tensor.full_name, to=getattr(TensorProto, kind))
             for tensor in (self.inputs if tensors is None else tensors)
         ]
         return names[0] if len(names) == 1 else self.node("Concat", *names, axis=1)
@@ -130,6 +130,7 @@ class Parts:
         """
         model = export(module, like)
         graph = model.graph
+        _hold_constants(graph)
         # Names are unique among all graphs.
         names = {
             "": _LEFT_OUT,
@@ -152,6 +153,16 @@ class Parts:
         for known in model.opset_import:
             self.container.node_domain_version_pair_sets.add((known.domain, known.version))
         return [names[own.name] for own in graph.output]
+
+
+def _hold_constants(graph: Any) -> None:
+    """Hold constants as such: skl2onnx does not know when a node without an input is ready."""
+    for node in [node for node in graph.node if node.op_type == "Constant"]:
+        if node.attribute[0].name == "value":
+            tensor = node.attribute[0].t
+            tensor.name = node.output[0]
+            graph.initializer.append(tensor)
+            graph.node.remove(node)
 
 
 def _stand_in() -> Any:
@@ -274,17 +285,18 @@ class Curve:
         self.ends, self.values = (
             torch.as_tensor(np.array(own)).to(dtype) for own in (ends, values)
         )
+        self.zero, self.one = torch.zeros((), dtype=dtype), torch.ones((), dtype=dtype)
+        self.last = torch.tensor(self.n_steps)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Read the curve at each of some places."""
         ends, values = self.ends, self.values
         x = torch.minimum(torch.maximum(x.to(ends.dtype), ends[0]), ends[-1])
-        at = torch.zeros_like(x, dtype=torch.long)
-        last = torch.full_like(at, self.n_steps)
+        at = (x < ends[0]).long()  # zeros, as many as there are rows
         for power in reversed(range(self.n_steps.bit_length())):
-            probe = torch.minimum(at + 2**power, last)
+            probe = torch.minimum(at + 2**power, self.last)
             at = torch.where(ends[probe] <= x, probe, at)
-        after = torch.minimum(at + 1, last)
-        span, one = ends[after] - ends[at], torch.ones_like(x)
-        share = torch.where(span > 0, (x - ends[at]) / torch.where(span > 0, span, one), 0 * one)
-        return values[at] + share * (values[after] - values[at])
+        after = torch.minimum(at + 1, self.last)
+        span = ends[after] - ends[at]
+        share = (x - ends[at]) / torch.where(span > 0, span, self.one)
+        return values[at] + torch.where(span > 0, share, self.zero) * (values[after] - values[at])

@@ -17,7 +17,7 @@ _MOST_CODES = 100
 # What scaled numbers are bounded by, as skrub.tabular_pipeline has it for nets.
 _BOUND = 5
 # The square of a number beyond that, in units of what is typical of its column, is infinite.
-_HUGE = 1e50
+HUGE = 1e50
 # What pandas calls columns of Python's own numbers.
 _NUMBERS = {"integer", "floating", "mixed-integer-float", "boolean", "decimal"}
 
@@ -176,7 +176,7 @@ class TableEncoder:
     def _bound(self, numbers: np.ndarray) -> np.ndarray:
         """Bring numbers to the size of one, and what is too large for squares to what is not."""
         with np.errstate(over="ignore"):
-            return np.clip(numbers[:, self.usable] / self.typical[self.usable], -_HUGE, _HUGE)
+            return np.clip(numbers[:, self.usable] / self.typical[self.usable], -HUGE, HUGE)
 
 
 def _is_numeric(X: Any) -> bool:

@@ -7,7 +7,7 @@ from scipy.optimize import minimize_scalar, nnls
 from scipy.special import log_softmax
 
 # A probability of 0 in float32 is no certainty.
-_TINY = 1e-12
+TINY = 1e-12
 # What is held of candidates beforehand is worth so many rows.
 N_PRIOR = 10.0
 # Shares below that are not worth their time.
@@ -26,7 +26,7 @@ _SPREAD = 0.3
 def log_loss(probabilities: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> float:
     """Compute the weighted mean of -log p of the class that each row has."""
     own = np.take_along_axis(probabilities, codes[:, None], axis=1)[:, 0]
-    return float(-weight @ np.log(np.clip(own, _TINY, None)) / weight.sum())
+    return float(-weight @ np.log(np.clip(own, TINY, None)) / weight.sum())
 
 
 def weigh(
@@ -68,7 +68,7 @@ def weigh(
        JRSS B 1977, Section 4.3.
     """
     prior = np.asarray(prior)
-    own = np.clip(np.asarray(probabilities)[:, np.arange(len(codes)), codes], _TINY, None)
+    own = np.clip(np.asarray(probabilities)[:, np.arange(len(codes)), codes], TINY, None)
     # So many rows of the same weight tell as much.
     counts = weight * weight.sum() / (weight**2).sum()
     shares = prior
@@ -83,7 +83,7 @@ def weigh(
 
 def heat(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Divide the logits of probabilities by a temperature: above 1 they are less sure."""
-    return np.exp(log_softmax(np.log(np.clip(probabilities, _TINY, None)) / temperature, axis=1))
+    return np.exp(log_softmax(np.log(np.clip(probabilities, TINY, None)) / temperature, axis=1))
 
 
 def find_temperature(probabilities: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> float:
