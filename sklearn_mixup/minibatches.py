@@ -78,16 +78,26 @@ def hash_rows(rows: Tensor) -> Tensor:
     return torch.cat(sums)
 
 
-def content_order(*parts: Tensor) -> Tensor:
+def content_order(X: Tensor, y: Tensor) -> Tensor:
     """Order rows by a hash of what they hold, whatever the order in which they are stored.
 
     A shuffle that starts from it gives a table and the same table sorted otherwise the same
-    minibatches, and a row that counts twice those of a row that stands there twice.
+    minibatches, and a row that counts twice those of a row that stands there twice. Targets that
+    are numbers tell rows of equal inputs apart by their size: in another unit they are rounded
+    otherwise, which a hash would make another order of.
     """
-    key = torch.zeros(len(parts[0]), dtype=torch.int64, device=parts[0].device)
-    for part in parts:
-        key = key * 1_000_003 + hash_rows(part)
-    return key.argsort(stable=True)
+    key = hash_rows(X)
+    if not y.is_floating_point():
+        return (key * 1_000_003 + hash_rows(y)).argsort(stable=True)
+    order = key.argsort(stable=True)
+    key = key[order]
+    places = torch.cat([key.new_ones(1), key.diff(), key.new_ones(1)]).eq(0)
+    tied = places[1:] | places[:-1]
+    rows = order[tied]
+    columns = y[rows].flatten(1) if y.ndim > 1 else y[rows].unsqueeze(1)
+    by_size = np.lexsort([*columns.T.cpu().double().numpy(), key[tied].cpu().numpy()])
+    order[tied] = rows[torch.as_tensor(by_size, device=rows.device)]
+    return order
 
 
 def cut_rows(cut: Callable[[Tensor], Sequence[Tensor]], rows: Rows) -> Sequence[Rows]:

@@ -246,6 +246,20 @@ def test_content_order_keeps_equal_rows_together_and_tells_labels_apart():
     assert y[content_order(torch.zeros(4, 2), y)].diff().abs().sum() == 1
 
 
+@pytest.mark.parametrize("n_columns", [1, 3])
+def test_content_order_does_not_depend_on_the_last_bits_of_numbers(n_columns):
+    rng = torch.Generator().manual_seed(0)
+    X = torch.randint(3, (200, 3), generator=rng).float()  # many rows have the same inputs
+    y = torch.randint(5, (200, n_columns), generator=rng).float() + 0.1
+    y = y.squeeze(1) if n_columns == 1 else y
+    order = content_order(X, y)
+    assert torch.equal(order, content_order(X, (y * 1.1).double() / 1.1))
+    assert order.sort().values.tolist() == [*range(200)]
+    shuffled = torch.randperm(200, generator=rng)
+    for part in (X, y):
+        assert torch.equal(part[order], part[shuffled][content_order(X[shuffled], y[shuffled])])
+
+
 def test_content_order_tells_rows_of_small_whole_numbers_apart():
     # Their floating-point bits end in zeros, which makes sums of them likelier to meet.
     X = torch.cartesian_prod(*[torch.arange(6.0)] * 6)
