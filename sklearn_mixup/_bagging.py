@@ -87,7 +87,7 @@ class FusedBaggingClassifier(FusedBagging, BaggingClassifier):
 
     Notes
     -----
-    Networks with ``early_stopping=True`` validate on the rows that were not drawn for them, with
+    Networks with `early_stopping` validate on the rows that were not drawn for them, with
     `bootstrap` or a `max_samples` that leaves some, and on a share of their own rows otherwise. The
     former have had a say in when a network was best, so `oob_score_` is a little too high then.
 
@@ -290,7 +290,8 @@ class FusedBaggingRegressor(FusedBagging, BaggingRegressor):
     n_outputs_ : int
         Columns of y.
     oob_score_ : float
-        R^2 on each row, of the networks that were not trained on it.
+        R^2 on each row, of the networks that were not trained on it. A little too high where these
+        stop early, see :class:`FusedBaggingClassifier`; exact with ``early_stopping=False``.
     oob_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Their mean predictions; NaN for a row that all networks know.
 

@@ -74,9 +74,10 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         Whether the rows of a minibatch share one ``lam``, as in the paper.
     erm_epochs : int, default=0
         Epochs at the start of training that do not mix.
-    early_stopping : bool, default=False
+    early_stopping : bool or "auto", default=False
         Whether ``fit`` sets rows aside to validate on: after each epoch it computes the loss on
-        them, and it ends with the weights of the epoch in which that was lowest.
+        them, and it ends with the weights of the epoch in which that was lowest. "auto" does so if
+        X is no torch Dataset, has 100 rows at least, and `train_split` is None.
     validation_fraction : float in (0, 1), default=0.1
         Share of the rows that `early_stopping` sets aside, of each label alike and one row of each
         at least. They are drawn by `random_state`.
@@ -265,7 +266,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         n_neighbors: int = 5,
         lam_per: str = "minibatch",
         erm_epochs: int = 0,
-        early_stopping: bool = False,
+        early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 10,
         class_weight: Any = None,

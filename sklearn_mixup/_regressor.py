@@ -53,8 +53,14 @@ class MixupRegressor(VicinalNet, NeuralNetRegressor):
         ``exp(-||y_i - y_j||**2 / (2 * bandwidth**2))``, in standard deviations of y if `scale_y`.
     vicinity, mix_at, erm_weight, n_neighbors
         As of :class:`MixupClassifier`.
-    early_stopping, validation_fraction, n_iter_no_change
-        As of :class:`MixupClassifier`; the rows set aside are any.
+    early_stopping : bool or "auto", default="auto"
+        Whether ``fit`` sets rows aside to validate on: after each epoch it computes the loss on
+        them, and it ends with the weights of the epoch in which that was lowest. "auto" does so if
+        X is no torch Dataset, has 100 rows at least, and `train_split` is None.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows that `early_stopping` sets aside, drawn by `random_state`.
+    n_iter_no_change : int or inf, default=10
+        As of :class:`MixupClassifier`.
     scale_y : bool, default=True
         Whether each column of y is standardised before training, by its mean and its standard
         deviation over the rows as they weigh, and predictions are scaled back. Losses are those of
@@ -67,7 +73,7 @@ default="squared_error"
     quantile : float in (0, 1), default=0.5
         Which quantile ``criterion="quantile"`` is to predict.
     max_epochs : int, default=32
-        Epochs of a fit.
+        Epochs of a fit; `early_stopping` may end it before.
     random_state, optimizer, lr, batch_size
         As of :class:`MixupClassifier`.
     iterator_train, iterator_valid, dataset, train_split, callbacks
@@ -178,7 +184,7 @@ default="squared_error"
         bandwidth: float = 0.5,
         lam_per: str = "minibatch",
         erm_epochs: int = 0,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: float = 10,
         scale_y: bool = True,

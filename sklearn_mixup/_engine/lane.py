@@ -31,6 +31,7 @@ from sklearn_mixup._net.validation import (
     Watch,
     check_validation,
     hold_out,
+    sets_rows_aside,
     split_rows,
 )
 from sklearn_mixup._streams import Stream
@@ -130,7 +131,7 @@ class Lane:
             if validation is not None:
                 self.held_out = shared.hold_out(net, validation)
                 self.watch = Watch(validation.n_iter_no_change, validation.n_averaged)
-            elif net.early_stopping:
+            elif sets_rows_aside(net, X):
                 rows, others = split_rows(net, y, len(y))
                 resident = put_whole(net, self.dataset)
                 assert resident is not None

@@ -17,7 +17,7 @@ from sklearn_mixup._fused.draws import Draws
 from sklearn_mixup._fused.replay import Prepared, Recorder, final_step, replace_net
 from sklearn_mixup._net.checks import check_sample_weight, is_dict
 from sklearn_mixup._net.tables import take, take_columns
-from sklearn_mixup._net.validation import Validation
+from sklearn_mixup._net.validation import Validation, sets_rows_aside
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def make_members(
         if own.sample_weight is not None:
             params = {**params, "sample_weight": own.sample_weight}
         held = None
-        if net.early_stopping and not draws.all_rows:
+        if not draws.all_rows and sets_rows_aside(net, given.X):
             held = _left_out(net, given, rows)
         if held is not None:
             others = take_columns(held.X, features) if draws.takes_columns else held.X

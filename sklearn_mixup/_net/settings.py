@@ -72,7 +72,7 @@ def check_settings(net: Any) -> None:
     _check_parts(net)
     check_names(net, net._params_to_validate & vars(net).keys())
     settings = vars(net)
-    if settings.get("early_stopping") and settings["train_split"]:
+    if settings.get("early_stopping") not in (None, False, "auto") and settings["train_split"]:
         raise ValueError(
             "Rows to validate on are set aside by `early_stopping` or by `train_split`, not by "
             f"both; got early_stopping=True and train_split={settings['train_split']!r}. Leave one "

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from sklearn.model_selection import train_test_split
 from skorch.dataset import get_len, unpack_data
+from skorch.utils import is_dataset
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, Subset
 
@@ -24,6 +25,8 @@ from sklearn_mixup.minibatches import Minibatches, Rows, map_tensors
 
 # Numbers that a layer puts out for the rows that are looked at together, about.
 _NUMBERS_AT_ONCE = 2**22
+# A tenth of fewer rows is too few to tell which epoch is best, so "auto" sets none aside.
+FEWEST_ROWS = 100
 
 
 class Validation(NamedTuple):
@@ -203,6 +206,15 @@ def validated(net: Any, validation: Validation | None) -> Iterator[None]:
         yield
     finally:
         vars(net).pop("_validation_", None)
+
+
+def sets_rows_aside(net: Any, X: Any) -> bool:
+    """Whether `early_stopping` parts rows into those to train on and those to look at."""
+    if net.early_stopping != "auto":
+        return bool(net.early_stopping)
+    # Processes that train together might not agree on the epoch to stop at.
+    leaves = net.train_split or is_dataset(X) or net._processes[1] > 1
+    return not leaves and get_len(X) >= FEWEST_ROWS
 
 
 def split_rows(net: Any, labels: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:

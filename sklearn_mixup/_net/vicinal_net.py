@@ -49,7 +49,7 @@ from sklearn_mixup._net.targets import (
     weighted_loss,
     weighted_number_loss,
 )
-from sklearn_mixup._net.validation import LoneWatch
+from sklearn_mixup._net.validation import LoneWatch, sets_rows_aside
 from sklearn_mixup._net.vicinity import mixes_inside
 from sklearn_mixup._net.weights import WeightedTraining, weigh
 from sklearn_mixup.callbacks import LRDecay, QuietLog, StepLosses
@@ -92,7 +92,7 @@ class VicinalNet(NetEstimator):
         "lam_per": [StrOptions({"minibatch", "sample"})],
         "erm_epochs": [Interval(Integral, 0, None, closed="left")],
         "hidden_sizes": [Interval(Integral, 1, None, closed="left"), "array-like", None],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "random_state": ["random_state"],
@@ -168,7 +168,7 @@ class VicinalNet(NetEstimator):
         watch = None
         if (validation := vars(self).get("_validation_")) is not None:
             watch = LoneWatch(validation, targets, validation.n_iter_no_change)
-        elif ends and self.early_stopping:
+        elif ends and sets_rows_aside(self, X):
             watch = LoneWatch(None, targets, self.n_iter_no_change)
         with self._train(
             restart=restart,

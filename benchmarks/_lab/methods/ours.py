@@ -54,7 +54,9 @@ def net(
         return make_pipeline(make_preprocessor(table, "standardised"), estimator)
 
     def tell(budget: Budget) -> dict[str, Any]:
-        names = ("module", "optimizer", "lr", "batch_size", "alpha", "max_epochs")
+        names = ["module", "optimizer", "lr", "batch_size", "alpha", "max_epochs"]
+        if kind == "Regressor":  # Nets for labels train on all rows.
+            names.append("early_stopping")
         told = describe_defaults(*names, of=Net) | budget.epochs() | params
         return told | ({"n_estimators": budget.n_estimators} if is_ensemble else {})
 
