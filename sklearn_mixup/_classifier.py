@@ -18,7 +18,7 @@ from sklearn_mixup._net.checks import check_outputs
 from sklearn_mixup._net.labels import Labels
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parameters import store
-from sklearn_mixup._net.prediction import in_double
+from sklearn_mixup._net.prediction import in_double, softmax
 from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits
 from sklearn_mixup._net.vicinal_net import VicinalNet
 from sklearn_mixup.minibatches import Minibatches
@@ -416,7 +416,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
                     in_double, torch.sigmoid
                 )  # The last few numbers have another kernel.
             if isinstance(criterion, nn.CrossEntropyLoss):  # which accelerate is not told of
-                return partial(torch.softmax, dim=-1)
+                return softmax
         return super()._get_predict_nonlinearity()
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -86,6 +86,19 @@ def test_probabilities_hang_on_the_row_alone(n_features, hidden, n_classes, mult
         assert_rows_apart(clf.decision_function, X, tolerance)
 
 
+@pytest.mark.parametrize("n_classes", [2, 15, 16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_softmax_is_torch_s_to_a_rounding_and_in_its_order(n_classes, dtype):
+    outputs = 9 * torch.randn(
+        500, n_classes, dtype=dtype, generator=torch.Generator().manual_seed(0)
+    )
+    found = prediction.softmax(outputs)
+    assert found.dtype == dtype
+    assert found.is_contiguous()
+    exact = outputs.double().softmax(1)
+    assert ((found - exact).abs() <= 64 * torch.finfo(dtype).eps * exact).all()
+
+
 def test_the_discriminator_s_logit_of_a_row_hangs_on_the_row_alone():
     X = table(500, 5)
     sizes = {"generator__hidden_sizes": (10,), "discriminator__hidden_sizes": (10,)}

@@ -432,6 +432,14 @@ def test_loaded_net_goes_on_with_the_same_bits(optimizer):
     assert len(other.history) == 4
 
 
+def test_net_that_is_trimmed_for_prediction_predicts_with_the_same_bits(iris):
+    X, y = iris
+    for labels in (y, np.eye(3, dtype=int)[y]):
+        clf = net().fit(X, labels)
+        clf.trim_for_prediction()
+        np.testing.assert_array_equal(save_and_load(clf).predict_proba(X), clf.predict_proba(X))
+
+
 def test_loaded_net_is_cloned_and_fitted_anew():
     model = net().fit(X, Y)
     other = clone(save_and_load(model)).fit(X, Y)

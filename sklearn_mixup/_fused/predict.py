@@ -17,13 +17,12 @@ from sklearn_mixup._engine.stack import describe, fingerprint, has_hooks, is_pla
 from sklearn_mixup._fused.replay import final_step, replace_net
 from sklearn_mixup._net.checks import first_output
 from sklearn_mixup._net.precision import find_half
+from sklearn_mixup._net.prediction import MANY_CLASSES
 
 # What a net is asked about besides its module.
 _READ = ("criterion", "predict_nonlinearity", "batch_size", "device", "compile", "precision")
 # Threads that predict by modules one by one take turns: each sets their mode, and sets it back.
 _MODES = threading.Lock()
-# So many numbers in a row keep the vector unit of a core busy.
-_MANY_CLASSES = 16
 
 
 class Stacks:
@@ -115,7 +114,7 @@ def probabilities(net: Any, outputs: Tensor) -> Tensor:
     is_softmax = net.predict_nonlinearity == "auto" and isinstance(
         net.criterion_, nn.CrossEntropyLoss
     )
-    if outputs.is_cpu and is_softmax and outputs.shape[2] < _MANY_CLASSES:
+    if outputs.is_cpu and is_softmax and outputs.shape[2] < MANY_CLASSES:
         # torch is up to ten times faster here with the few classes along the first axis; in double
         # precision, or the place of a row would show in the last bit.
         return outputs.movedim(2, 0).double().contiguous().softmax(0).movedim(0, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn_mixup._bagging import FusedBaggingClassifier, FusedBaggingRegressor
 from sklearn_mixup._classifier import MixupClassifier
 from sklearn_mixup._net.checks import first_output
 from sklearn_mixup._net.losses import unwrap
-from sklearn_mixup._net.prediction import in_double
+from sklearn_mixup._net.prediction import in_double, softmax
 from sklearn_mixup._net.settings import is_foreign
 from sklearn_mixup._onnx.graph import Parts
 from sklearn_mixup._regressor import MixupRegressor
@@ -179,5 +180,7 @@ def _same(output: Tensor) -> Tensor:
 
 def _plain(nonlinearity: Any) -> Callable[[Tensor], Any]:
     """Take a function as it is that is computed in double precision to hide places."""
+    if nonlinearity is softmax:
+        return partial(torch.softmax, dim=-1)
     is_hidden = getattr(nonlinearity, "func", None) is in_double
     return nonlinearity.args[0] if is_hidden else nonlinearity

@@ -138,7 +138,7 @@ _FUNCTIONS = {
     "sklearn.feature_selection": "chi2 f_classif f_regression mutual_info_classif "
     "mutual_info_regression r_regression",
     "sklearn_mixup._gan.estimator": "_set_lr",
-    "sklearn_mixup._net.forward": "in_double",
+    "sklearn_mixup._net.prediction": "in_double softmax",
     "sklearn_mixup.augmentation": "crop_and_flip",
     "sklearn_mixup.pairs": "different_class near_target nearest same_class",
     "sklearn_mixup.vicinities": "cutmix mix_inputs mixup",
