@@ -241,8 +241,10 @@ def test_quantiles_have_their_share_of_the_rows_below_them():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(2000, 1))
     y = X[:, 0] + rng.exponential(size=2000)
+    # A learning rate that has fallen to zero leaves a share of 0.20 +- 0.01, an early stop +- 0.04.
+    common = {"criterion": "quantile", "early_stopping": False, "random_state": 0}
     nets = [
-        MixupRegressor(alpha=alpha, criterion="quantile", quantile=q, random_state=0)
+        MixupRegressor(alpha=alpha, quantile=q, **common)
         for alpha in (0, float("inf"))
         for q in (0.2, 0.9)
     ]
