@@ -190,7 +190,7 @@ def test_latent_width_is_that_of_the_training(X):
     gan.set_params(latent_dim=5)
     np.testing.assert_array_equal(gan.sample(3, random_state=0), before)
     assert gan.fit(X).sample(3).shape == (3, 2)
-    assert gan.generator_.hidden[0].in_features == 5
+    assert len(gan.generator_.normals) == 5
 
 
 # -- scores and names -----------------------------------------------------------------------------

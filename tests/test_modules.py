@@ -52,7 +52,7 @@ def test_mlp_drops_hidden_units_while_training_only():
 @pytest.mark.parametrize("row_shape", [(3,), (1, 4, 4), (2, 5)])
 @pytest.mark.parametrize("hidden_sizes", [(), (7,), (6, 5)])
 def test_generator_is_an_mlp_whose_output_has_the_shape_of_a_row(row_shape, hidden_sizes):
-    generator = Generator(4, row_shape, hidden_sizes)
+    generator = Generator(4, row_shape, hidden_sizes, n_cuts=0)
     z = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
     rows = generator(z)
     assert rows.shape == (9, *row_shape)
@@ -111,7 +111,7 @@ def test_networks_of_the_gan_have_three_hidden_layers_of_128_by_default():
 def test_weights_of_the_generator_have_the_spread_of_their_gain(gain):
     torch.manual_seed(0)
     widths = (300, 200, 400)
-    generator = Generator(50, (5,), widths, gain=gain)
+    generator = Generator(50, (5,), widths, gain=gain, n_cuts=0)
     for layer, n_inputs in zip(generator.hidden, (50, *widths), strict=False):
         assert layer.weight.std().item() == pytest.approx(gain / math.sqrt(n_inputs), rel=0.02)
     assert generator.output.weight.abs().max() < 1 / math.sqrt(400)  # torch's own
@@ -121,13 +121,52 @@ def test_samples_differ_from_the_start_as_latent_vectors_do():
     def spread(**params):
         torch.manual_seed(0)
         z = torch.randn(500, 8)
-        hidden = Generator(8, (5,), **params).hidden
+        hidden = Generator(8, (5,), n_cuts=0, **params).hidden
         for layer in hidden:
             z = torch.relu(layer(z))
         return z.std(dim=0).square().mean().sqrt().item()
 
     assert 0.4 < spread() < 1.2  # He: the mean square is kept from layer to layer
     assert spread(gain=math.sqrt(1 / 3)) < 0.06
+
+
+def test_the_latent_vector_and_the_cuts_have_half_of_the_first_layer_each():
+    torch.manual_seed(0)
+    first = Generator(40, (5,), (2000,), n_classes=10, n_cuts=200).hidden[0].weight
+    for weights in first.split([50, 200], dim=1):  # He's gain: the variances of both add up to 2
+        assert weights.square().sum(dim=1).mean().item() == pytest.approx(1, rel=0.02)
+
+
+def test_rows_jump_across_the_cuts_and_nowhere_else():
+    torch.manual_seed(0)
+    generator = Generator(3, (2,), n_cuts=5)
+    normals, offsets = generator.normals / 100, generator.offsets / 100
+    assert_close(normals.norm(dim=0), torch.ones(5))
+    on_cut = -offsets * normals  # the point of each that is nearest to the origin
+
+    def moves(by):
+        steps = [on_cut.T + sign * by / 2 * normals.T for sign in (-1, 1)]
+        return (generator(steps[1]) - generator(steps[0])).norm(dim=1)
+
+    def smooth_moves(by):
+        z = on_cut.T + 0.1 * normals.T
+        return (generator(z + by * normals.T) - generator(z)).norm(dim=1)
+
+    assert (moves(0.02) > 10 * smooth_moves(0.02)).all()
+
+
+def test_cuts_stay_where_they_are_and_are_saved():
+    generator = Generator(3, (2,), (4,), n_cuts=5)
+    assert {name for name, _ in generator.named_parameters()}.isdisjoint({"normals", "offsets"})
+    other, z = Generator(3, (2,), (4,), n_cuts=5), torch.ones(2, 3)
+    other.load_state_dict(generator.state_dict())
+    assert_close(other(z), generator(z))
+
+
+@pytest.mark.parametrize("n_cuts", [-1, 2.0, True, None])
+def test_cuts_that_are_no_number_of_them_are_named(n_cuts):
+    with pytest.raises(ValueError, match=f"`n_cuts` must be a whole number >= 0; got {n_cuts}"):
+        Generator(2, (5,), n_cuts=n_cuts)
 
 
 @pytest.mark.parametrize("gain", [0, -1.0, math.inf, math.nan])

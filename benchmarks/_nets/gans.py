@@ -19,9 +19,10 @@ class GANRecipe:
 
     `batch_size` counts rows, `lr` and `betas` are Adam's, for both networks; `decays` tells whether
     the learning rate falls to zero along a cosine; `average` is the decay of the average of the
-    generator's weights, `gain` that of its initial ones, torch's own if not said otherwise.
-    `encode` tells whether columns are standardised. `joined` pairs rows of the joined real and
-    generated minibatch, with lam uniform on (0, alpha), as the demo of the paper's authors does.
+    generator's weights, `gain` that of its initial ones, torch's own if not said otherwise;
+    `n_cuts` counts the planes of the latent space across which it may jump. `encode` tells whether
+    columns are standardised. `joined` pairs rows of the joined real and generated minibatch, with
+    lam uniform on (0, alpha), as the demo of the paper's authors does.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -35,6 +36,7 @@ class GANRecipe:
     joined: bool = False
     latent_dim: int = 2
     gain: float = math.sqrt(1 / 3)
+    n_cuts: int = 0
     encode: bool = False
     max_iter: int = 20_000
 
@@ -42,7 +44,8 @@ class GANRecipe:
         """Parameters for ``MixupGAN``."""
         names = ("batch_size", "n_discriminator_steps", "lr", "latent_dim", "average", "saturating")
         params = {name: getattr(self, name) for name in (*names, "max_iter")}
-        params |= {"generator__gain": self.gain, "encode": self.encode}
+        params |= {"generator__gain": self.gain, "generator__n_cuts": self.n_cuts}
+        params["encode"] = self.encode
         for network in ("generator", "discriminator"):
             params[f"{network}__hidden_sizes"] = self.hidden_sizes
             params[f"optimizer_{network}__betas"] = self.betas
@@ -61,14 +64,19 @@ GAN_STEADY = GANRecipe(
     (128, 128, 128), 512, 1, 1e-3, (0.0, 0.99), decays=True, average=0.999, max_iter=15_000
 )
 
-# The defaults of MixupGAN: half the rows, about half the iterations, He's initial weights.
-GAN_DEFAULT = replace(GAN_STEADY, batch_size=256, max_iter=8_000, gain=math.sqrt(2), encode=True)
+# The defaults of MixupGAN: half the rows, about half the iterations, He's initial weights, and a
+# generator that can jump.
+GAN_DEFAULT = replace(
+    GAN_STEADY, batch_size=256, max_iter=8_000, gain=math.sqrt(2), n_cuts=128, encode=True
+)
 
 GAN_RECIPES: Mapping[str, GANRecipe] = {
     "paper": GAN_PAPER,
+    # The defaults with a generator that cannot jump.
+    "no cuts": replace(GAN_DEFAULT, n_cuts=0),
     "default": GAN_DEFAULT,
     "steady": GAN_STEADY,
-    # The same but for one choice: what does it do?
+    # "steady" but for one choice: what does it do?
     "saturating": replace(GAN_STEADY, saturating=True),
     "joined": replace(GAN_STEADY, joined=True),
     "constant lr": replace(GAN_STEADY, decays=False),

@@ -45,6 +45,7 @@ SETTINGS: Mapping[str, Any] = {
     **runs.SETTINGS,
     "generator__hidden_sizes": (128, 128),
     "generator__gain": math.sqrt(1 / 3),
+    "generator__n_cuts": 0,
     "discriminator__hidden_sizes": (128, 128),
 }
 

@@ -25,7 +25,8 @@ _N_ROWS = 10_000
 def _fit_bare_loop(X: np.ndarray, recipe: GANRecipe, device: str) -> None:
     """Train as one would by hand: draw, mix and step, minibatch by minibatch."""
     rows, size = torch.as_tensor(X, device=device), recipe.batch_size
-    generator = Generator(recipe.latent_dim, X.shape[1:], recipe.hidden_sizes).to(device)
+    widths = recipe.hidden_sizes
+    generator = Generator(recipe.latent_dim, X.shape[1:], widths, n_cuts=recipe.n_cuts).to(device)
     discriminator = Discriminator(X.shape[1], recipe.hidden_sizes).to(device)
     averaged = copy.deepcopy(generator)
     optimizers = [

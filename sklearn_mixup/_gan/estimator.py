@@ -203,7 +203,7 @@ class MixupGAN(NetEstimator):
 
     The defaults are ours. ``MixupGAN(**MixupGAN.PAPER)`` is trained as the GANs of the paper's
     Figure 5 are: 3 x 512 units, 120,000 minibatches of 128 of which the generator has every sixth,
-    Adam as it is in torch, a constant learning rate, no average, rows as they are.
+    Adam as it is in torch, a constant learning rate, no average, no cuts, rows as they are.
 
     References
     ----------
@@ -235,6 +235,7 @@ class MixupGAN(NetEstimator):
         {
             "generator__hidden_sizes": (512, 512, 512),
             "generator__gain": math.sqrt(1 / 3),
+            "generator__n_cuts": 0,
             "discriminator__hidden_sizes": (512, 512, 512),
             "optimizer_generator__betas": (0.9, 0.999),
             "optimizer_discriminator__betas": (0.9, 0.999),

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from torch import nn
 
 
-def check_counts(**counts: Any) -> None:
-    """Raise ValueError for what is not a whole number >= 1."""
+def check_counts(least: int = 1, /, **counts: Any) -> None:
+    """Raise ValueError for what is not a whole number >= `least`."""
     for name, number in counts.items():
-        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
-            raise ValueError(f"`{name}` must be a whole number >= 1; got {number!r}.")
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < least:
+            raise ValueError(f"`{name}` must be a whole number >= {least}; got {number!r}.")
 
 
 def check_sizes(name: str, sizes: Any) -> tuple[int, ...]:

@@ -181,8 +181,9 @@ def test_recipes_are_those_that_the_estimator_has_by_name():
     assert GAN_PAPER.params() == toys.MixupGAN.PAPER
     defaults = toys.MixupGAN().get_params(deep=False)
     told = GAN_DEFAULT.params()
-    gain = inspect.signature(defaults["generator"]).parameters["gain"].default
-    assert told.pop("generator__gain") == gain
+    own = inspect.signature(defaults["generator"]).parameters
+    for name in ("gain", "n_cuts"):
+        assert told.pop(f"generator__{name}") == own[name].default
     for network in ("generator", "discriminator"):
         sizes = inspect.signature(defaults[network]).parameters["hidden_sizes"].default
         assert told.pop(f"{network}__hidden_sizes") == sizes
