@@ -287,6 +287,17 @@ def test_loaded_committee_predicts_with_the_same_bits(make):
     np.testing.assert_array_equal(other.setting_weights_, model.setting_weights_)
 
 
+def test_loaded_committee_reads_columns_of_all_kinds_with_the_same_bits():
+    pytest.importorskip("skrub")
+    zones = pd.date_range("2024-01-01", periods=len(TABLE), freq="D", tz="Europe/Zurich")
+    mostly_one = np.r_[np.zeros(len(TABLE) - 9), np.arange(9)]
+    table = TABLE.assign(seen=zones, mostly_one=mostly_one, spans=zones - zones[0])
+    model = TabularMixupClassifier(n_estimators=2, max_epochs=1, others=(), random_state=0)
+    model.fit(table, Y)
+    assert model._encoder.scaler.minmax_cols_.any()
+    assert_same(model, save_and_load(model), table)
+
+
 @pytest.mark.parametrize("table", [X, TABLE, PICTURES], ids=["an array", "a table", "pictures"])
 @pytest.mark.parametrize("has_classes", [False, True])
 def test_loaded_gan_draws_and_judges_the_same(table, has_classes):

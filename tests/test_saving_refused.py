@@ -571,6 +571,13 @@ def test_place_whose_time_is_in_a_file_is_refused(zone):
         load(_with_json(content, change))
 
 
+@pytest.mark.parametrize("written", [["ns", "/etc/passwd"], ["weeks", "UTC"], ["ns", 3], ["ns"]])
+def test_kind_of_dates_that_there_is_not_is_refused(written):
+    content = _with_json(GOOD, lambda model: model.update(model={"zone": written}))
+    with pytest.raises(RefusedFileError):
+        load(content)
+
+
 def test_numbers_that_collide_as_keys_are_refused():
     pairs = [[k * (2**61 - 1), None] for k in range(5000)]
     content = _with_json(GOOD, lambda model: model.update(model={"pairs": pairs}))

@@ -95,9 +95,7 @@ def _write_column(writer: Writer, column: Any, path: str) -> list[Any]:
         categories = writer.write(dtype.categories, path)
         return ["categories", [categories, dtype.ordered], writer.write(np.asarray(codes), path)]
     if isinstance(dtype, pd.DatetimeTZDtype):
-        zone = getattr(dtype.tz, "key", None) or getattr(dtype.tz, "zone", None) or str(dtype.tz)
-        if not _ZONE.match(zone):
-            raise refuse(path, column, f"has the times of {zone}, which the file has no place for")
+        _, zone = _write_zone(writer, dtype, path)
         plain = pd.DatetimeIndex(column).tz_convert("UTC").tz_localize(None).to_numpy()
         return ["zone", zone, writer.write(plain, path)]
     gap = pd.isna(column)
@@ -152,10 +150,26 @@ def _read_column(reader: Reader, written: Any) -> Any:
             raise RefusedFileError("A column in it has categories that are not there.")
         return pd.Categorical.from_codes(plain, categories=categories, ordered=ordered)
     if kind == "zone":
-        if not _ZONE.match(check_type(about, str)):
-            raise RefusedFileError("A place in it is none that has a time.")
-        return pd.DatetimeIndex(plain).tz_localize("UTC").tz_convert(about)
+        zone = _read_zone(reader, ["ns", about]).tz
+        return pd.DatetimeIndex(plain).tz_localize("UTC").tz_convert(zone)
     raise RefusedFileError("A column in it is of no known kind.")
+
+
+def _write_zone(writer: Writer, value: Any, path: str) -> list[str]:
+    """Write the unit and the place of dates."""
+    zone = getattr(value.tz, "key", None) or getattr(value.tz, "zone", None) or str(value.tz)
+    if not _ZONE.match(zone):
+        raise refuse(path, value, f"has the times of {zone}, which the file has no place for")
+    return [str(value.unit), zone]
+
+
+def _read_zone(reader: Reader, written: Any) -> Any:
+    import pandas as pd
+
+    unit, zone = (check_type(part, str) for part in written)
+    if not _ZONE.match(zone):
+        raise RefusedFileError("A place in it is none that has a time.")
+    return pd.DatetimeTZDtype(unit, zone)
 
 
 def _write_moment(writer: Writer, value: Any, path: str) -> Any:
@@ -255,6 +269,7 @@ KINDS = (
         lambda writer, value, path: "NaT" if str(value) == "NaT" else "NA",
         _read_gap,
     ),
+    Kind("zone", _is_pandas("DatetimeTZDtype"), _write_zone, _read_zone),
     Kind("timestamp", _is_pandas("Timestamp"), _write_moment, _read_moment),
     Kind("frame", _is_pandas("DataFrame"), _write_frame, _read_frame, shared=True),
     Kind("series", _is_pandas("Series"), _write_series, _read_series, shared=True),

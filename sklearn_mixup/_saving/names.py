@@ -91,6 +91,8 @@ _CLASSES = {
     "LeaveOneOut RandomizedSearchCV RepeatedKFold RepeatedStratifiedKFold ShuffleSplit "
     "StratifiedGroupKFold StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit "
     "TunedThresholdClassifierCV",
+    "sklearn.model_selection._search_successive_halving": "HalvingGridSearchCV "
+    "HalvingRandomSearchCV",
     "sklearn.multiclass": "OneVsOneClassifier OneVsRestClassifier",
     "sklearn.multioutput": "ClassifierChain MultiOutputClassifier MultiOutputRegressor "
     "RegressorChain",
@@ -118,6 +120,7 @@ _CLASSES = {
     "skrub._datetime_encoder": "_CircularEncoder _SplineEncoder",
     "skrub._drop_uninformative": "DropUninformative",
     "skrub._duration_to_float": "DurationToFloat",
+    "skrub._squashing_scaler": "_MinMaxScaler",
     "skrub._table_vectorizer": "PassThrough ShortReprDict",
     "skrub._to_float": "ToFloat",
     "skrub._to_float32": "ToFloat32",
