@@ -118,7 +118,8 @@ def test_a_table_of_words_gaps_and_numbers_is_taken_column_by_column():
 def test_pictures_are_said_the_same_of(module, shape):
     X = np.random.default_rng(0).normal(size=(12, *shape)).astype(np.float32)
     model = MixupClassifier(module, max_epochs=1, device="cpu", random_state=0)
-    assert_says_the_same(model.fit(X, np.arange(12) % 3), X)
+    # The exporter of torch 2.4 reshapes to a row at least.
+    assert_says_the_same(model.fit(X, np.arange(12) % 3), X, few=(1,))
 
 
 def test_a_graph_is_made_in_the_mode_of_prediction(iris):
