@@ -55,6 +55,7 @@ EXPECTED_WARNINGS = "|".join([
     "The number of unique classes is greater than 50%",
     "The least populated class in y has only",
     "The trained weights are gone",
+    "'onnxscript",  # an old one warns of itself where torch imports it
     "X does not have valid feature names|X has feature names",
 ])  # fmt: skip
 REFUSED = object()
@@ -79,8 +80,12 @@ def assert_in_our_words(error):
 
 def content_of(thing):
     """Give all that can be read from an input, as bytes or text."""
-    if isinstance(thing, pl.DataFrame | pl.Series):  # which pickle what they found out as well
+    # Frames pickle what they found out as well.
+    if isinstance(thing, pl.DataFrame | pl.Series):
         return repr(thing.to_arrow().to_pylist())
+    if isinstance(thing, pd.DataFrame | pd.Series):
+        frame = pd.DataFrame(thing)
+        return repr((frame.to_dict("tight"), [*frame.dtypes]))
     return pickle.dumps(thing)
 
 
