@@ -14,7 +14,7 @@ from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from torch import Tensor, nn
 
-# The last that torch 2.4 writes and skl2onnx 1.17 reads, and the first of torch's newer exporter.
+# The last that torch 2.4 writes, and the first of torch's newer exporter.
 OPSET = {"": 18, "ai.onnx.ml": 3}
 # An argument that is left out has no name, which skl2onnx cannot put in order.
 _LEFT_OUT = "left_out"
