@@ -45,7 +45,7 @@ def read_classes(kept: Any, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def find_class(classes: np.ndarray, label: Any) -> int:
     """Find the code of a class by its name."""
-    is_label = [name == label for name in classes.tolist()]
+    is_label = [] if np.ndim(label) else [name == label for name in classes.tolist()]
     if not any(is_label):
         raise ValueError(
             f"`y` must be a class of the data; got {label!r}. They are {list_some(classes)}."
