@@ -580,6 +580,8 @@ def test_a_number_of_samples_that_is_none_is_refused(n_samples):
     ("y", "label", "message"),
     [
         (LABELS, 3, r"`y` must be a class of the data; got 3. They are 0, 1, 2\."),
+        (LABELS, np.array([0, 1]), r"must be a class of the data; got array\(\[0, 1\]\)"),
+        (LABELS, pd.Series([0, 1]), r"must be a class of the data; got 0 +0\n1 +1"),
         (np.arange(14) // 2, "a", r"got 'a'. They are 0, 1, 2, 3, 4 and 2 more\."),
         (None, 0, "got 0, and the sampler was fitted without y"),
         (NUMBERS, 0.5, "got 0.5, and the sampler was fitted to a y of numbers"),
@@ -700,3 +702,6 @@ def test_targets_are_labels_or_numbers_as_said():
         VicinalSampler(target_type="numbers").fit(X, list("abc") * 100)
     with pytest.raises(ValueError, match="NaN"):
         VicinalSampler(target_type="numbers").fit(X, [np.nan] * 300)
+    for unmixed in (list(map(str, prices)), [*map(decimal.Decimal, range(300))], prices > 50):
+        with pytest.raises(ValueError, match="it must hold numbers; got .*(0|False)"):
+            VicinalSampler(target_type="numbers").fit(X, unmixed)

@@ -21,7 +21,14 @@ from sklearn_mixup._net.classes import (
     read_classes,
     read_target,
 )
-from sklearn_mixup._net.columns import is_polars, mix_rows, read_columns, read_table, take_anew
+from sklearn_mixup._net.columns import (
+    is_polars,
+    mix_rows,
+    read_column,
+    read_columns,
+    read_table,
+    take_anew,
+)
 from sklearn_mixup._net.tables import is_frame
 from sklearn_mixup._sampler.partners import encode, find_nearest
 from sklearn_mixup._sampler.strategy import count_missing
@@ -316,8 +323,8 @@ class VicinalSampler(BaseEstimator):
         """Make the targets of drawn rows: labels are whole, numbers mixed."""
         if self._codes is not None:
             return take_anew(self._y, rows)
-        frame = self._y.to_frame() if hasattr(self._y, "to_frame") else self._y.reshape(-1, 1)
-        mixed = mix_rows(frame, read_columns(frame), rows, partner, weight)
+        table = _as_table(self._y)
+        mixed = mix_rows(table, read_columns(table), rows, partner, weight)
         if is_frame(mixed):
             return mixed.to_series() if is_polars(mixed) else mixed.iloc[:, 0]
         return mixed.ravel()
@@ -364,5 +371,15 @@ def _check_target(
         target_type = "numbers" if has_fractions(values) else "labels"
     if target_type == "numbers":
         check_array(values, ensure_2d=False, dtype=np.float64, input_name="y")
+        if read_column(_as_table(kept), 0, "y") is None:
+            raise ValueError(
+                'With target_type="numbers" y is mixed, so it must hold numbers; got '
+                f"{values[0]!r}. Make it floats, as by np.asarray(y, dtype=float)."
+            )
         return kept, None, None
     return kept, *read_classes(kept, values)
+
+
+def _as_table(y: Any) -> Any:
+    """Make a table of one column of a target."""
+    return y.to_frame() if hasattr(y, "to_frame") else y.reshape(-1, 1)
