@@ -182,6 +182,14 @@ def test_a_part_that_has_no_image_in_a_graph_is_named(iris):
         to_onnx(clone(NET).fit(X, y), {"X": X})
 
 
+def test_labels_that_are_neither_words_nor_whole_numbers_are_refused(iris):
+    X, y = iris
+    days = np.array(["2020-01-01", "2020-01-02", "2020-01-03"], "datetime64[D]")
+    for labels in (days, np.arange(3, dtype=np.uint64) + np.uint64(2**63)):
+        with pytest.raises(ValueError, match=r"words or whole numbers below 2\*\*63"):
+            to_onnx(clone(NET).fit(X, labels[y]), X)
+
+
 def test_a_module_that_hangs_on_its_rows_is_refused(iris, monkeypatch):
     class Undecided(MLP):
         def forward(self, X):

@@ -42,6 +42,13 @@ def labels_of(model: Any) -> tuple[np.ndarray, bool]:
         )
     classes = np.asarray(found)
     is_words = classes.dtype.kind in "OU"
+    if not is_words and (
+        classes.dtype.kind not in "biuf" or (classes.astype(np.int64) != classes).any()
+    ):
+        raise ValueError(
+            "The labels of a graph are words or whole numbers below 2**63; got "
+            f"{classes[:5].tolist()}. Make such labels before the fit, as by LabelEncoder."
+        )
     is_multilabel = targets is not None and targets.is_multilabel
     return classes.astype(object if is_words else np.int64), is_multilabel
 
