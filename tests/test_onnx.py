@@ -144,6 +144,15 @@ def test_labels_that_are_no_words_are_whole_numbers(iris):
         assert_says_the_same(clone(NET).fit(X, labels[y]), X)
 
 
+def test_columns_keep_their_names_whatever_they_are(iris):
+    X, y = iris
+    table = pd.DataFrame(X, columns=["sepal length (cm)", "1", "å", "label "])
+    columns = make_column_transformer((StandardScaler(), ["1", "label "]), remainder="passthrough")
+    feed = {name: table[[name]].to_numpy(np.float32) for name in table}
+    for model in (clone(NET), make_pipeline(columns, NET)):
+        assert_says_the_same(model.fit(table, y), table, feed)
+
+
 def test_columns_of_digits_are_words_and_gaps_in_numbers_are_taken():
     X = pd.DataFrame({"digits": ["1", "2", "3"] * 20, "number": [1, None, 2.5] * 20}, dtype=object)
     columns = make_column_transformer(

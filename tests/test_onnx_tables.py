@@ -185,5 +185,7 @@ def test_what_a_gan_cannot_put_into_a_graph_is_refused():
     huge = np.arange(60, dtype=np.uint64) + np.uint64(2**63)
     with pytest.raises(ValueError, match="below 2\\*\\*63"):
         to_onnx(fit_gan(pd.DataFrame({"huge": huge, "other": np.arange(60)})))
+    with pytest.raises(ValueError, match="beside noise; got noise for two things"):
+        to_onnx(fit_gan(pd.DataFrame(X, columns=["noise", "other"])))
     with pytest.raises(TypeError, match="X_sample"):
         to_onnx(TabularMixupRegressor(others=(), settings=[{}], **FEW).fit(X, X[:, 0]))

@@ -15,11 +15,11 @@ from torch import Tensor
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
 from sklearn_mixup._gan.estimator import MixupGAN
 from sklearn_mixup._net.checks import is_dict
-from sklearn_mixup._net.tables import columns_of, is_frame, is_missing, take
+from sklearn_mixup._net.tables import columns_of, is_frame, is_missing, names_of, take
 from sklearn_mixup._onnx.committee import convert_committee, find_words
 from sklearn_mixup._onnx.ensembles import CONVERTERS, convert_bag, convert_search
 from sklearn_mixup._onnx.gan import convert_gan
-from sklearn_mixup._onnx.graph import OPSET, find_last, leave_out
+from sklearn_mixup._onnx.graph import OPSET, check_names, find_last, leave_out, name_inputs
 from sklearn_mixup._onnx.nets import BAGS, NETS, convert_nets, tell_types
 from sklearn_mixup._tabular.base import TabularMixup
 
@@ -80,8 +80,8 @@ def to_onnx(model: Any, X_sample: Any = None) -> Any:
         If `model` neither predicts nor is a GAN.
     ValueError
         If a part cannot be converted: a transformer that skl2onnx does not know, a module that
-        torch cannot export, a method of a subclass; if X is a dict of inputs; or if the graph says
-        something else of `X_sample` than `model` does.
+        torch cannot export, a method of a subclass; if X is a dict of inputs; if a column is called
+        as an output; or if the graph says something else of `X_sample` than `model` does.
 
     Examples
     --------
@@ -129,6 +129,7 @@ def to_onnx(model: Any, X_sample: Any = None) -> Any:
             "another in its place, or transform the rows before the graph."
         ) from error
     leave_out(graph)
+    name_inputs(graph, [*feed])
     _try_out(graph, model, X_sample, feed)
     return graph
 
@@ -187,6 +188,8 @@ def _list_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
     dtype = np.float64 if isinstance(model, TabularMixup) else np.float32
     if is_frame(X):
         is_word = find_words(model)
+        outputs = ("label", "probabilities") if is_classifier(model) else ("variable",)
+        check_names(map(str, names_of(X)), outputs)
         return {
             str(name): _read(column, dtype, None if is_word is None else is_word[i])[:, None]
             for i, (name, column) in enumerate(columns_of(X))

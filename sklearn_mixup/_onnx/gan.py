@@ -13,7 +13,7 @@ from sklearn_mixup._gan.classes import apply, has_classes
 from sklearn_mixup._gan.encode import TableCodec
 from sklearn_mixup._net.columns import read_keys
 from sklearn_mixup._net.losses import unwrap
-from sklearn_mixup._onnx.graph import OPSET, Curve, export
+from sklearn_mixup._onnx.graph import OPSET, Curve, check_names, export
 
 # What NumPy has for no date.
 _NO_DATE = np.iinfo(np.int64).min
@@ -27,6 +27,7 @@ def convert_gan(gan: Any) -> Any:
 
     sampler = _Sampler(gan)
     like = [torch.zeros(2, sampler.n_noise)]
+    check_names(sampler.names, ("noise", "y")[: 1 + has_classes(gan)])
     if has_classes(gan):
         like.append(torch.zeros(2, dtype=torch.long))
     model = export(sampler, like)
@@ -54,8 +55,9 @@ def convert_gan(gan: Any) -> Any:
         else:
             kind = TensorProto.STRING
             values: Any = [word.encode() for word in words]
-            graph.initializer.append(helper.make_tensor(f"{name}/", kind, [len(words)], values))
-            graph.node.append(helper.make_node("Gather", [f"{name}/", within], [name]))
+            all_words = helper.make_tensor(f"{_WITHIN}of/{name}", kind, [len(words)], values)
+            graph.initializer.append(all_words)
+            graph.node.append(helper.make_node("Gather", [all_words.name, within], [name]))
         graph.output.append(helper.make_tensor_value_info(name, kind, shape))
     nodes = [*first, *graph.node]
     del graph.node[:]

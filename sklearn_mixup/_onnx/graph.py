@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import io
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,26 @@ def leave_out(model: Any) -> None:
     model.graph.initializer.extend(kept)
     for node in model.graph.node:
         node.input[:] = ["" if name == _LEFT_OUT else name for name in node.input]
+
+
+def name_inputs(model: Any, names: Sequence[str]) -> None:
+    """Name the inputs of a graph as they are to be called; skl2onnx makes names of C of these."""
+    from onnx import helper
+
+    for own, name in zip(model.graph.input, names, strict=True):
+        if own.name != name:
+            model.graph.node.insert(0, helper.make_node("Identity", [name], [own.name]))
+            own.name = name
+
+
+def check_names(columns: Iterable[str], others: Sequence[str]) -> None:
+    """Check that each column can have a name of its own in a graph, beside other names there."""
+    counts = Counter([*columns, *others])
+    if twice := [name for name, n_times in counts.items() if n_times > 1]:
+        raise ValueError(
+            f"Columns of a graph must have names of their own, beside {', '.join(others)}; got "
+            f"{', '.join(twice)} for two things. Rename columns before the fit."
+        )
 
 
 def find_last(estimator: Any) -> Any:
