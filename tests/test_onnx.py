@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
+from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -197,6 +199,24 @@ def test_labels_that_are_neither_words_nor_whole_numbers_are_refused(iris):
     for labels in (days, np.arange(3, dtype=np.uint64) + np.uint64(2**63)):
         with pytest.raises(ValueError, match=r"words or whole numbers below 2\*\*63"):
             to_onnx(clone(NET).fit(X, labels[y]), X)
+
+
+@pytest.mark.parametrize("has_runtime", [True, False])
+def test_rows_that_the_model_refuses_make_no_graph(has_runtime, iris, monkeypatch):
+    X, y = iris
+    table = pd.DataFrame(X, columns=list("abcd"))
+    named = table.rename(columns={"d": "label"})
+    if not has_runtime:
+        monkeypatch.setattr("sklearn_mixup._onnx.convert.find_spec", lambda name: None)
+    for model, rows, told in [
+        (clone(NET).fit(X, y), X[:, :3], "3 features"),
+        (clone(NET).fit(X, y), X[:0], "0 sample"),
+        (clone(NET).fit(table, y), table[list("bacd")], "same order"),
+        (make_pipeline(TruncatedSVD(2), NET).fit(X, y), csr_array(X), "Sparse data was passed"),
+        (clone(NET).fit(named, y), named, "got label for two things"),
+    ]:
+        with pytest.raises((ValueError, TypeError), match=told):
+            to_onnx(model, rows)
 
 
 def test_a_module_that_hangs_on_its_rows_is_refused(iris, monkeypatch):

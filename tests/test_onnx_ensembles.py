@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
@@ -18,8 +19,13 @@ from sklearn.ensemble import (
     VotingRegressor,
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.model_selection import (
+    GridSearchCV,
+    RandomizedSearchCV,
+    TunedThresholdClassifierCV,
+)
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -29,7 +35,8 @@ from sklearn_mixup import (
     FusedGridSearchCV,
     to_onnx,
 )
-from tests.onnx_graphs import NET, REG, assert_says_the_same
+from sklearn_mixup._onnx.ensembles import CONVERTERS
+from tests.onnx_graphs import NET, REG, assert_says_the_same, run
 
 pytest.importorskip("skl2onnx")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -172,6 +179,24 @@ def test_what_a_graph_says_otherwise_is_refused(iris):
     far = X * [1, 1, 1, 1e-6] + [0, 0, 0, 1e4]
     with pytest.raises(ValueError, match="too large for float32"):
         to_onnx(make_pipeline(StandardScaler(), NET).fit(far, y), far)
+
+
+def test_labels_by_a_threshold_are_refused_which_the_graph_would_not_tell(iris, monkeypatch):
+    X, y = iris
+    tuned = TunedThresholdClassifierCV(NET, scoring="recall", cv=2).fit(X, y == 2)
+    with pytest.raises(ValueError, match="threshold of TunedThresholdClassifierCV is not known"):
+        to_onnx(tuned, X)
+    monkeypatch.delitem(CONVERTERS, TunedThresholdClassifierCV)  # skl2onnx forgets the threshold
+    with pytest.raises(ValueError, match="it says 0, and the model True"):
+        to_onnx(tuned, X)
+
+
+def test_labels_without_probabilities_or_of_several_kinds_are_tried(iris):
+    X, y = iris
+    pairs = OneVsOneClassifier(NET).fit(X, y)
+    assert_array_equal(run(pairs, X, few=())[0].ravel(), pairs.predict(X))
+    several = MultiOutputClassifier(NET).fit(X, np.stack([y, y > 0], axis=1))
+    assert_array_equal(run(several, X, few=())[0], several.predict(X))
 
 
 def test_what_is_not_converted_is_named(iris):

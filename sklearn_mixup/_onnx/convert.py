@@ -15,7 +15,7 @@ from torch import Tensor
 from sklearn_mixup._fused.search import FusedGridSearchCV, FusedRandomizedSearchCV
 from sklearn_mixup._gan.estimator import MixupGAN
 from sklearn_mixup._net.checks import is_dict
-from sklearn_mixup._net.tables import columns_of, is_frame, is_missing, names_of, take
+from sklearn_mixup._net.tables import check_dense, columns_of, is_frame, is_missing, names_of, take
 from sklearn_mixup._onnx.committee import convert_committee, find_words
 from sklearn_mixup._onnx.ensembles import CONVERTERS, convert_bag, convert_search
 from sklearn_mixup._onnx.gan import convert_gan
@@ -79,9 +79,10 @@ def to_onnx(model: Any, X_sample: Any = None) -> Any:
     TypeError
         If `model` neither predicts nor is a GAN.
     ValueError
-        If a part cannot be converted: a transformer that skl2onnx does not know, a module that
-        torch cannot export, a method of a subclass; if X is a dict of inputs; if a column is called
-        as an output; or if the graph says something else of `X_sample` than `model` does.
+        If `model` refuses `X_sample`; if a part cannot be converted: a transformer that skl2onnx
+        does not know, a module that torch cannot export, a method of a subclass, labels that are
+        neither words nor whole numbers; if X is a dict of inputs; if a column is called as an
+        output; or if the graph says something else of `X_sample` than `model` does.
 
     Examples
     --------
@@ -111,6 +112,12 @@ def to_onnx(model: Any, X_sample: Any = None) -> Any:
         )
     if X_sample is None:
         raise TypeError("`X_sample` must hold some rows as `model` takes them; got None.")
+    if is_dict(X_sample):
+        raise ValueError(
+            "A graph is made for rows in one array or table; got X_sample as a dict of inputs. "
+            "Export the module itself, by torch.onnx.export(net.module_, ...)."
+        )
+    told = _ask(model, X_sample)
     feed = _list_inputs(model, X_sample)
     _register(skl2onnx, model)
     try:
@@ -130,7 +137,7 @@ def to_onnx(model: Any, X_sample: Any = None) -> Any:
         ) from error
     leave_out(graph)
     name_inputs(graph, [*feed])
-    _try_out(graph, model, X_sample, feed)
+    _try_out(graph, model, feed, *told)
     return graph
 
 
@@ -179,11 +186,7 @@ def _parse_search(scope: Any, model: Any, inputs: Any, custom_parsers: Any = Non
 
 def _list_inputs(model: Any, X: Any) -> dict[str, np.ndarray]:
     """List the inputs of the graph by name, as they are of some rows: float32 or words."""
-    if is_dict(X):
-        raise ValueError(
-            "A graph is made for rows in one array or table; got X_sample as a dict of inputs. "
-            "Export the module itself, by torch.onnx.export(net.module_, ...)."
-        )
+    check_dense(X, "X_sample")
     # A committee computes what its trees look at in double precision.
     dtype = np.float64 if isinstance(model, TabularMixup) else np.float32
     if is_frame(X):
@@ -224,32 +227,52 @@ def _type_of(values: np.ndarray) -> Any:
 # -- a trial --------------------------------------------------------------------------------------
 
 
-def _try_out(graph: Any, model: Any, X: Any, feed: dict[str, np.ndarray]) -> None:
+def _ask(model: Any, X: Any) -> tuple[np.ndarray, Any]:
+    """Ask a model what it says of some rows, and what is wrong with them."""
+    n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+    rows = take(X, np.arange(min(n_rows, _MOST_TRIED)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        proba = model.predict_proba(rows) if hasattr(model, "predict_proba") else None
+        return np.asarray(model.predict(rows)), proba
+
+
+def _try_out(
+    graph: Any, model: Any, feed: dict[str, np.ndarray], predicted: np.ndarray, proba: Any
+) -> None:
     """See that a graph says of some rows what the model does, if there is a runtime."""
     if find_spec("onnxruntime") is None:
         return
     import onnxruntime
 
-    n_rows = min(_MOST_TRIED, *(len(values) for values in feed.values()))
-    if not n_rows:
-        return
     session = onnxruntime.InferenceSession(graph.SerializeToString())
+    n_rows = len(predicted)
     found = session.run(None, {name: values[:n_rows] for name, values in feed.items()})
-    has_proba = hasattr(model, "predict_proba")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        rows = take(X, np.arange(n_rows))
-        expected = np.asarray(model.predict_proba(rows) if has_proba else model.predict(rows))
-    if is_classifier(model) and not has_proba:
-        apart = (found[0] != expected).astype(float)
-    else:
-        scale = 1 if has_proba else np.abs(expected).max()
-        apart = np.abs(found[-1].reshape(expected.shape) - expected) / (scale or 1)
+    label = found[0].reshape(predicted.shape)
+    if not is_classifier(model):
+        _compare(label, predicted, np.abs(label - predicted) / (np.abs(predicted).max() or 1))
+        return
+    is_other = label != predicted
+    if isinstance(proba, np.ndarray):  # of several outputs there is a list
+        said = found[-1].reshape(proba.shape)
+        _compare(said, proba, np.abs(said - proba))
+        # Of labels that are about as likely either may be told.
+        if predicted.ndim > 1:
+            is_other &= np.abs(proba - 0.5) > _MOST_APART
+        else:
+            second, likeliest = np.sort(proba, axis=1)[:, -2:].T
+            is_other &= likeliest - second > _MOST_APART
+    _compare(label, predicted, is_other)
+
+
+def _compare(said: np.ndarray, expected: np.ndarray, apart: np.ndarray) -> None:
+    """Refuse a graph that says of some row something else than the model does."""
     if not (apart <= _MOST_APART).all():
-        row = int(apart.reshape(n_rows, -1).max(axis=1).argmax())
+        row = int(apart.reshape(len(apart), -1).max(axis=1).argmax())
         raise ValueError(
             "The graph must say what `model` says of X_sample; of row "
-            f"{row} it says {found[-1][row].tolist()}, and the model {expected[row].tolist()}. "
-            "Either a step of `model` does what skl2onnx does not know, or numbers are too large "
-            "for float32 to tell apart: subtract what they have in common, such as a first date."
+            f"{row} it says {said[row].tolist()}, and the model {expected[row].tolist()}. "
+            "Either a step of `model` does what skl2onnx does not know, or it computes in lower "
+            "precision than float32, or numbers are too large for float32 to tell apart: subtract "
+            "what they have in common, such as a first date."
         )

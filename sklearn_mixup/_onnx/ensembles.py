@@ -23,6 +23,7 @@ from sklearn.ensemble import (
     VotingClassifier,
     VotingRegressor,
 )
+from sklearn.model_selection import TunedThresholdClassifierCV
 from torch import Tensor, nn
 
 from sklearn_mixup._fused.replay import final_step
@@ -209,6 +210,14 @@ class _Calibrated(nn.Module):
         return torch.softmax(self.calibrators[0].beta_ * scores, dim=1)
 
 
+def _refuse_threshold(scope: Any, operator: Any, container: Any) -> None:
+    """Refuse a model that decides by a threshold, which skl2onnx forgets."""
+    raise NotImplementedError(
+        f"The threshold of {type(operator.raw_operator).__name__} is not known. Convert its "
+        "`estimator_`, and compare the probabilities of that with its `best_threshold_`."
+    )
+
+
 def _convert_boosting(scope: Any, operator: Any, container: Any) -> None:
     """Add the trees of HistGradientBoosting; skl2onnx rounds some thresholds beyond a number."""
     model, parts = operator.raw_operator, Parts(scope, operator, container)
@@ -275,6 +284,7 @@ CONVERTERS = {
     HistGradientBoostingRegressor: _convert_boosting,
     StackingClassifier: _convert_stacking,
     StackingRegressor: _convert_stacking,
+    TunedThresholdClassifierCV: _refuse_threshold,
     VotingClassifier: _convert_voting,
     VotingRegressor: _convert_voting,
 }
