@@ -703,5 +703,5 @@ def test_targets_are_labels_or_numbers_as_said():
     with pytest.raises(ValueError, match="NaN"):
         VicinalSampler(target_type="numbers").fit(X, [np.nan] * 300)
     for unmixed in (list(map(str, prices)), [*map(decimal.Decimal, range(300))], prices > 50):
-        with pytest.raises(ValueError, match="it must hold numbers; got .*(0|False)"):
+        with pytest.raises(ValueError, match=r"it must hold numbers; got .*(0|False)"):
             VicinalSampler(target_type="numbers").fit(X, unmixed)
