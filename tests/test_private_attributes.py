@@ -145,7 +145,7 @@ TOUCHED = {
         "_parameters",
     ],
     "an optimizer": ["_optimizer_step_post_hooks", "_optimizer_step_pre_hooks"],
-    "a parameter": ["_backward_hooks", "_post_accumulate_grad_hooks"],
+    "a parameter": ["_backward_hooks", "_post_accumulate_grad_hooks", "_version"],
     "a scaler of losses": ["_growth_tracker", "_scale"],
     "a compiled module": ["_orig_mod"],
     "torch": ["_foreach_copy_", "_fused_adam_", "_fused_adamw_"],

@@ -22,6 +22,7 @@ from sklearn_mixup._net.vicinity import (
     find_vicinity,
     mixes_inside,
     needs_place,
+    only_reading,
     pair_key,
     read_targets,
 )
@@ -190,7 +191,8 @@ def _mix_inputs(nets: Sequence[Any], X: Rows, mixing: Mixing) -> tuple[Rows, Ten
     for members in _group([net.vicinity for net in nets]):
         net = nets[members[0]]
         mix = find_vicinity(net)
-        found, own = mix(X, mixing.partner, lam=mixing.lam, place=mixing.place)
+        with only_reading("vicinity", mix, X, mixing.partner, mixing.lam, mixing.place):
+            found, own = mix(X, mixing.partner, lam=mixing.lam, place=mixing.place)
         if callable(net.vicinity):
             check_mixed(net.vicinity, X, found, own, mixing.lam)
         if len(members) == len(nets):
@@ -253,7 +255,9 @@ def _pair_blocks(
             continue
         cut = partial(_cut_minibatches, start=start, stop=stop, size=size)
         X_cut, y_cut, uniform_cut = map_tensors(cut, (X, y, uniform))
-        partner = check_partner(pairs, pairs(X_cut, y_cut, uniform_cut), uniform_cut)
+        with only_reading("pairs", pairs, X_cut, y_cut, uniform_cut):
+            chosen = pairs(X_cut, y_cut, uniform_cut)
+        partner = check_partner(pairs, chosen, uniform_cut)
         firsts = torch.arange(start, stop, size, device=partner.device).unsqueeze(1)
         found.append((partner.unflatten(0, (n_blocks, -1)) + firsts).flatten(1))
     return torch.cat(found, 1)

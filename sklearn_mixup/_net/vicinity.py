@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -125,6 +126,19 @@ def check_rows(net: Any, X: Any) -> None:
                 f"the nearest are looked for, {in_minibatch}; got {net.n_neighbors}. Use fewer, or "
                 "a larger `batch_size`."
             )
+
+
+@contextmanager
+def only_reading(name: str, function: Any, *given: Any) -> Iterator[None]:
+    """Raise an error if a function of one's own writes into tensors that others read after it."""
+    tensors = [tensor for part in given if part is not None for tensor in list_tensors(part)]
+    before = [tensor._version for tensor in tensors]
+    yield
+    if [tensor._version for tensor in tensors] != before:
+        raise ValueError(
+            f"`{name}` must not write into what it is given; {name_of(function)} does, as by mul_ "
+            "or by X[...] = ... . Return new tensors, or begin with X = X.clone()."
+        )
 
 
 def check_mixed(function: Any, X: Any, mixed: Any, lam: Any, like: Tensor) -> None:
