@@ -130,9 +130,9 @@ def to_onnx(model: Any, X_sample: Any = None) -> Any:
             custom_shape_calculators=dict.fromkeys(CONVERTERS, tell_types),
         )
     except (RuntimeError, NotImplementedError) as error:  # of several kinds, all of these
-        told = " ".join(str(error).split())
+        said = " ".join(str(error).split())
         raise ValueError(
-            f"Every step of `model` must be one that skl2onnx converts; it says: {told} Put "
+            f"Every step of `model` must be one that skl2onnx converts; it says: {said} Put "
             "another in its place, or transform the rows before the graph."
         ) from error
     leave_out(graph)
