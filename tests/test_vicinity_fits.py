@@ -221,6 +221,27 @@ def test_mixing_at_input_alone_is_mixing_the_inputs(table):
     assert_same_weights(one.module_, other.module_)
 
 
+def test_codes_that_a_layer_embeds_need_not_be_floats():
+    class Embedded(nn.Module):
+        def __init__(self, n_classes):
+            super().__init__()
+            self.embed, self.output = nn.Embedding(5, 4), nn.Linear(4, n_classes)
+
+        def forward(self, X):
+            return self.output(self.embed(X.long()).mean(1))
+
+    X, y = np.arange(60).reshape(30, 2) % 5, np.arange(30) % 3
+    params = {"module": Embedded, "hidden_sizes": None, "iterator_train__shuffle": False}
+    nets = [
+        make_net(mix_at=["embed"], **params).fit(codes, y)
+        for codes in (X.astype(np.float32), torch.tensor(X), {"X": X})
+    ]
+    for net in nets[1:]:
+        assert_same_weights(nets[0].module_, net.module_)
+    with pytest.raises(TypeError, match="Only floating inputs can be mixed"):
+        make_net(mix_at=["embed", "input"], **params).fit(torch.tensor(X), y)
+
+
 def test_one_layer_of_several_mixes_in_each_minibatch(table):
     """Of 300 minibatches the three places get 100 each, +- 8: five standard errors are 41."""
     X, y = table

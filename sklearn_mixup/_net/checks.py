@@ -272,7 +272,8 @@ def explain_batch_norm(batch_size: Any) -> Iterator[None]:
 
 def check_inputs(net: Any, X: Any, *, reset: bool) -> Any:
     """Check inputs: arrays as scikit-learn does, tensors where they are, dicts of either."""
-    mixes = net.alpha != 0
+    # Where layers alone are mixed, what they are given may be codes.
+    mixes = net.alpha != 0 and "input" in net.mix_at
     if is_dict(X):
         if not X:
             raise ValueError("X must hold at least one input; got an empty dict.")
