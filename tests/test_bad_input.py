@@ -164,6 +164,15 @@ def test_sparse_x_is_refused(kind, iris, assert_rejected):
     assert_rejected("(?i)sparse", getattr(sparse, kind)(iris[0]))
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+@pytest.mark.parametrize("kind", ["to_sparse", "to_sparse_csr"])
+def test_a_sparse_tensor_is_refused(kind, iris):
+    X = getattr(torch.tensor(iris[0]), kind)()
+    for ask in (lambda X: quick().fit(X, iris[1]), quick().fit(*iris).predict):
+        with pytest.raises(TypeError, match=r"X\.to_dense\(\)"):
+            ask(X)
+
+
 def test_complex_x_is_refused(iris, assert_rejected):
     assert_rejected("(?i)complex", iris[0] + 1j)
     assert_rejected("(?i)complex", torch.tensor(iris[0] + 1j))

@@ -124,6 +124,8 @@ def find_ready(net: Any, X: Any) -> Tensor | None:
         return None
     if type(X) is np.ndarray and X.flags.carray:
         X = torch.from_numpy(X)
+    elif type(X) is Tensor and X.layout is not torch.strided:
+        return None
     rows = net._to_device(X)
     # A sum is finite if all numbers are; if some are not, or very large, that is looked into.
     return rows if math.isfinite(rows.sum()) else None

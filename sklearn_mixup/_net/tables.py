@@ -79,12 +79,13 @@ def is_missing(value: Any) -> bool:
 
 
 def check_dense(X: Any, name: str) -> None:
-    """Raise TypeError for a sparse array."""
-    if issparse(X):
+    """Raise TypeError for a sparse array or tensor."""
+    if issparse(X) or (isinstance(X, Tensor) and X.layout is not torch.strided):
+        way = "to_dense" if isinstance(X, Tensor) else "toarray"
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required. Make it dense where "
             "it is made, as by OneHotEncoder(sparse_output=False), or put TruncatedSVD before the "
-            f"net; of sparse data itself {name}.toarray() is dense."
+            f"net; of sparse data itself {name}.{way}() is dense."
         )
 
 
