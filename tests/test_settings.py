@@ -396,6 +396,16 @@ def test_what_is_the_same_or_no_part_of_the_module_leaves_the_weights(params, ir
     assert_nothing_changed(quick().fit(*iris), iris[0], **params)
 
 
+def test_a_trained_net_is_moved_to_the_device_that_is_set(iris):
+    clf = quick().fit(*iris)
+    before = clf.predict_proba(iris[0])
+    with pytest.raises(ValueError, match="`device` must be a device"):
+        clf.set_params(device="cuda:99")
+    np.testing.assert_array_equal(clf.predict_proba(iris[0]), before)
+    clf.set_params(device="cpu").partial_fit(*iris)
+    assert all(part.is_meta for part in clf.set_params(device="meta").module_.parameters())
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [((8,), [8]), (np.array([8]), (8,)), (np.int64(8), 8)],

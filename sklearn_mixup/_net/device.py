@@ -45,6 +45,19 @@ def check_device(device: Any) -> None:
         ) from error
 
 
+def move(net: Any, device: Any) -> None:
+    """Put the parts of a net on the device that it computes on."""
+    optimizers = []
+    for prefix in getattr(net, "cuda_dependent_attributes_", ()):
+        part = getattr(net, prefix, None)
+        if isinstance(part, nn.Module):
+            part.to(device)
+        elif isinstance(part, torch.optim.Optimizer):
+            optimizers.append(part)
+    for optimizer in optimizers:
+        optimizer.load_state_dict(optimizer.state_dict())  # to where its parameters are
+
+
 def autocast_dtype(kind: str) -> torch.dtype | None:
     """Tell the precision of torch.autocast on a kind of device; None outside of it."""
     is_on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)

@@ -123,7 +123,8 @@ class NetEstimator(NeuralNet):
     def set_params(self, **params: Any) -> Any:
         """Set parameters of the net and its parts, which are checked in ``fit``.
 
-        Of a net that is initialized, parts are made anew whose parameters get another value.
+        Of a net that is initialized, parts are made anew whose parameters get another value, and
+        all are moved to another `device`.
 
         Warns
         -----

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from skorch import NeuralNet
 from torch import nn
 
-from sklearn_mixup._net.device import check_device
+from sklearn_mixup._net.device import check_device, move, resolve_device
 from sklearn_mixup._net.precision import check_precision
 from sklearn_mixup._net.settings import check_names, check_settings, is_set_to
 
@@ -26,13 +26,20 @@ def store(net: Any, params: dict[str, Any], kwargs: dict[str, Any]) -> None:
 def set_trained(net: Any, params: dict[str, Any]) -> None:
     """Set parameters of a net that is initialized; parts are made anew that get other values.
 
+    They are moved to the device, if that is set.
+
     Warns
     -----
     UserWarning
         If that is a network that was trained: its weights are gone.
     """
+    device = resolve_device(params.get("device"))
+    if device is not None:
+        check_device(device)
     is_trained = net._is_loaded_ or len(net.history or ()) > 0
     remade = _set_parts(net, params)
+    if device is not None:
+        move(net, device)
     if is_trained and remade:
         warnings.warn(
             "The trained weights are gone: the network was made anew, since "

@@ -13,7 +13,7 @@ from skorch import NeuralNet
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from sklearn_mixup._net.device import check_device, resolve_device
+from sklearn_mixup._net.device import check_device, move, resolve_device
 from sklearn_mixup._saving.arrays import NAMES
 from sklearn_mixup._saving.graph import Kind, Reader, Writer, check_type, refuse
 from sklearn_mixup._saving.numbers import find_order, restore_order
@@ -144,21 +144,8 @@ def _read_net(reader: Reader, written: Any) -> NeuralNet:
     made = make_without_constructor(cls)
     vars(made).update(state)
     if device is not None and torch.device(device).type != "cpu":
-        _move(made, device)
+        move(made, device)
     return made
-
-
-def _move(net: NeuralNet, device: Any) -> None:
-    """Put the parts of a net on the device that it computes on."""
-    optimizers = []
-    for prefix in getattr(net, "cuda_dependent_attributes_", ()):
-        part = getattr(net, prefix, None)
-        if isinstance(part, nn.Module):
-            part.to(device)
-        elif isinstance(part, torch.optim.Optimizer):
-            optimizers.append(part)
-    for optimizer in optimizers:
-        optimizer.load_state_dict(optimizer.state_dict())  # to where its parameters are
 
 
 KINDS = (
