@@ -92,8 +92,8 @@ class VicinalSampler(BaseEstimator):
     draws ``w`` uniformly.
 
     Numbers stay whole in columns where all are, in floats too, and dates whole days, hours, minutes
-    or seconds. Numbers that are codes would be mixed: make categories of them, as by
-    ``astype("category")``.
+    or seconds, of UTC if they have a time zone. Numbers that are codes would be mixed: make
+    categories of them, as by ``astype("category")``.
 
     Near is by the Euclidean distance of standardised numbers and dates, where two words are 1
     apart and a gap is at the mean. It takes the memory and time of
