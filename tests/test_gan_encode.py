@@ -35,6 +35,7 @@ PANDAS = {
     "whole": np.arange(N) * 3 - 100,
     "large": 2**62 + 2**54 * np.arange(N),
     "unsigned": np.arange(N, dtype=np.uint64) + np.uint64(2**64 - 300),
+    "of all sizes": np.append(np.arange(N - 1, dtype=np.uint64) << 56, np.uint64(2**64 - 1)),
     "small": (np.arange(N) % 100).astype(np.int8),
     "few": np.array([0, 1, 1, 5] * (N // 4)),
     "constant": np.full(N, 7),
@@ -265,6 +266,16 @@ def test_a_span_beyond_floats_is_named():
     with pytest.raises(ValueError, match=r"column 'x' of X\. Rescale"):
         TableCodec(X)
     roundtrip(X / 4)
+
+
+def test_a_whole_number_that_is_a_gap_in_disguise_is_named():
+    """Counted from it, all others are one float."""
+    X = pd.DataFrame({"x": [np.iinfo(np.int64).min, *range(50)]})
+    with pytest.raises(
+        ValueError, match=r"-9223372036854775808 to 49 .* whose 51 values .* be 2\."
+    ):
+        TableCodec(X)
+    roundtrip(X.clip(lower=-(2**52)))
 
 
 # -- the head -------------------------------------------------------------------------------------

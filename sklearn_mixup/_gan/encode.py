@@ -157,6 +157,13 @@ class _Numbers:
                 f"Numbers of a column must span no more than a float holds; got {self.least} to "
                 f"{self.most} in column {name!r} of X. Rescale it."
             )
+        n_values = len(np.unique(values))
+        if 2 * len(distinct) < n_values:  # Floats count far from zero in steps of thousands.
+            raise ValueError(
+                f"Whole numbers of a column must be near enough to be told apart as floats; got "
+                f"{self.least} to {self.most} in column {name!r} of X, whose {n_values} values would"
+                f" be {len(distinct)}. Make a gap of a number that stands for one."
+            )
         is_few = len(distinct) <= max(min(_FEW_NUMBERS, len(values) // 10), 1)
         self.few = distinct if is_few else distinct[:0]
         self.has_number = not is_few
@@ -237,7 +244,10 @@ class _Numbers:
             return np.clip(numbers, self.least, self.most)
         # Arrays wrap around, where single numbers would warn.
         ends = np.array([self.least, self.most]).view(np.uint64)
-        steps = np.minimum(numbers.astype(np.uint64), np.diff(ends))
+        span = np.diff(ends)
+        # As a float the span may be 2**64, which no whole number of 64 bits is.
+        is_last = numbers >= span.astype(np.float64)
+        steps = np.where(is_last, span, np.where(is_last, 0, numbers).astype(np.uint64))
         values = (ends[:1] + steps).view(self.least.dtype)
         return values.view(self.dtype) if np.dtype(self.dtype).kind in "mM" else values
 
