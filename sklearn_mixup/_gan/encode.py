@@ -161,8 +161,8 @@ class _Numbers:
         if 2 * len(distinct) < n_values:  # Floats count far from zero in steps of thousands.
             raise ValueError(
                 f"Whole numbers of a column must be near enough to be told apart as floats; got "
-                f"{self.least} to {self.most} in column {name!r} of X, whose {n_values} values would"
-                f" be {len(distinct)}. Make a gap of a number that stands for one."
+                f"{self.least} to {self.most} in column {name!r} of X, of which {n_values} would "
+                f"be {len(distinct)}. Make a gap of a number that stands for one."
             )
         is_few = len(distinct) <= max(min(_FEW_NUMBERS, len(values) // 10), 1)
         self.few = distinct if is_few else distinct[:0]
