@@ -522,6 +522,14 @@ def test_failed_save_leaves_the_last_file(tmp_path):
     assert os.listdir(tmp_path) == ["model.mixup"]
 
 
+def test_what_another_save_left_behind_is_not_in_the_way(tmp_path):
+    # In a container each process has the same number.
+    left = tmp_path / f"model.mixup.{os.getpid()}.tmp"
+    left.write_bytes(b"cut short")
+    sklearn_mixup.save(net(), tmp_path / "model.mixup")
+    assert sorted(os.listdir(tmp_path)) == ["model.mixup", left.name]
+
+
 def test_file_is_json_and_safetensors_stored_as_they_are(tmp_path):
     safetensors = pytest.importorskip("safetensors.numpy")
     model = net().fit(X, Y)

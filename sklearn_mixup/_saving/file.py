@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import uuid
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -76,7 +77,7 @@ def save(model: Any, path: str | os.PathLike[str] | IO[bytes]) -> None:
         write_archive(path, written, arrays)
         return
     target = Path(path)
-    scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    scratch = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         with scratch.open("xb") as file:
             write_archive(file, written, arrays)
