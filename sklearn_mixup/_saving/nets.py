@@ -116,6 +116,8 @@ def _read_optimizer(reader: Reader, written: Any) -> torch.optim.Optimizer:
     check_type(state["defaults"], dict)
     made = make_without_constructor(cls)
     made.__setstate__({name: state[name] for name in ("defaults", "state", "param_groups")})
+    if issubclass(cls, torch.optim.LBFGS):  # The one that holds more than these.
+        made._params, made._numel_cache = groups[0]["params"], None
     return made
 
 
