@@ -18,7 +18,12 @@ from scipy.stats import loguniform
 from sklearn import set_config
 from sklearn.base import RegressorMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.compose import (
+    ColumnTransformer,
+    TransformedTargetRegressor,
+    make_column_selector,
+    make_column_transformer,
+)
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     HistGradientBoostingClassifier,
@@ -32,7 +37,13 @@ from sklearn.feature_selection import SelectKBest, VarianceThreshold, f_classif
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import balanced_accuracy_score, make_scorer
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    PredefinedSplit,
+    RandomizedSearchCV,
+    StratifiedKFold,
+    check_cv,
+)
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
@@ -473,6 +484,24 @@ def test_search_keeps_its_results():
     for key, values in search.cv_results_.items():
         np.testing.assert_array_equal(np.asarray(other.cv_results_[key]), np.asarray(values))
     assert other.fit(X, Y).best_score_ == search.best_score_
+
+
+@pytest.mark.parametrize(
+    "cv", [[(np.arange(30), np.arange(30, 60))], PredefinedSplit(np.repeat([0, 1], 30))]
+)
+def test_search_keeps_its_splits(cv):
+    model = GridSearchCV(net(), {"alpha": [0.1, 1.0]}, cv=cv).fit(X, Y)
+    other = save_and_load(model)
+    assert_same(model, other, X)
+    np.testing.assert_equal([*check_cv(other.cv).split(X, Y)], [*check_cv(cv).split(X, Y)])
+
+
+def test_columns_that_are_chosen_by_their_kind_are_kept():
+    numbers = make_column_transformer(
+        (SimpleImputer(), make_column_selector(dtype_include=np.number))
+    )
+    model = make_pipeline(numbers, net()).fit(TABLE, Y)
+    assert_same(model, save_and_load(model), TABLE)
 
 
 def test_estimator_that_is_not_fitted_is_saved_too():

@@ -87,12 +87,14 @@ _CLASSES = {
     "LogisticRegressionCV PoissonRegressor QuantileRegressor Ridge RidgeCV RidgeClassifier "
     "RidgeClassifierCV TheilSenRegressor TweedieRegressor",
     "sklearn.metrics._scorer": "_CurveScorer _MultimetricScorer _PassthroughScorer _Scorer",
-    "sklearn.model_selection": "FixedThresholdClassifier GridSearchCV GroupKFold KFold "
-    "LeaveOneOut RandomizedSearchCV RepeatedKFold RepeatedStratifiedKFold ShuffleSplit "
+    "sklearn.model_selection": "FixedThresholdClassifier GridSearchCV GroupKFold "
+    "GroupShuffleSplit KFold LeaveOneGroupOut LeaveOneOut LeavePGroupsOut LeavePOut "
+    "PredefinedSplit RandomizedSearchCV RepeatedKFold RepeatedStratifiedKFold ShuffleSplit "
     "StratifiedGroupKFold StratifiedKFold StratifiedShuffleSplit TimeSeriesSplit "
     "TunedThresholdClassifierCV",
     "sklearn.model_selection._search_successive_halving": "HalvingGridSearchCV "
     "HalvingRandomSearchCV",
+    "sklearn.model_selection._split": "_CVIterableWrapper",
     "sklearn.multiclass": "OneVsOneClassifier OneVsRestClassifier",
     "sklearn.multioutput": "ClassifierChain MultiOutputClassifier MultiOutputRegressor "
     "RegressorChain",
@@ -130,8 +132,8 @@ _CLASSES = {
 # These a model may name, as settings; none of them is made.
 _NAMED = {
     "builtins": "bool bytes complex dict float int list object set str tuple",
-    "numpy": "bool_ float16 float32 float64 int16 int32 int64 int8 object_ str_ uint16 uint32 "
-    "uint64 uint8",
+    "numpy": "bool_ float16 float32 float64 floating int16 int32 int64 int8 integer number object_ "
+    "str_ uint16 uint32 uint64 uint8",
     "sklearn_mixup.minibatches": "Minibatches",
     "skorch.dataset": "Dataset",
     "torch.utils.data": "DataLoader",
