@@ -282,6 +282,8 @@ def test_weights_count_when_a_setting_is_chosen():
         (None, [1.0, 9.0], 1),
         (None, [9.0, 1.0], 0),
         (np.repeat([1.0, 9.0], 1000), [1.0, 1.0], 1),
+        (np.repeat([1e300, 9e300], 1000), [1.0, 1.0], 1),
+        (np.full(2000, 1e-300), [1.0, 9.0], 1),
     ):
         rows = Rows(np.zeros((2000, 1)), codes, weight, np.array(class_weight))
         clf = clone(SMALL)

@@ -139,9 +139,10 @@ def test_weights_count_when_a_setting_is_chosen():
     y = np.random.default_rng(0).normal(size=(2000, 1))
     half = np.arange(2000)[:, None] < 1000
     found = np.stack([np.where(half, y, 0), np.where(half, 0, y)])
-    for weight, chosen in ((np.repeat([1.0, 9.0], 1000), 1), (np.repeat([9.0, 1.0], 1000), 0)):
+    for weights, chosen in (([1.0, 9.0], 1), ([9.0, 1.0], 0), ([9e300, 1e300], 0)):
         reg = regressor()
         reg._keep(Numbers("continuous", np.zeros(1), np.ones(1)))
+        weight = np.repeat(weights, 1000)
         reg._choose([[None]], [None], found, Rows(np.zeros((2000, 1)), y, weight, None))
         assert reg.setting_weights_[chosen] > 0.85
 

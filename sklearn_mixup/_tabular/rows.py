@@ -50,9 +50,11 @@ class Rows:
 
     @property
     def full_weight(self) -> np.ndarray:
-        """The weight of each row, that of its class included."""
+        """The weight of each row, that of its class included; the largest is in [1/2, 1)."""
         own = np.ones(len(self)) if self.class_weight is None else self.class_weight[self.y]
-        return own if self.weight is None else own * self.weight
+        full = own if self.weight is None else own * self.weight
+        # Their scale means nothing, but their squares might be infinite or 0.
+        return np.ldexp(full, -np.frexp(full.max(initial=0))[1])
 
     @property
     def weigh_nothing(self) -> bool:
