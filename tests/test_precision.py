@@ -503,6 +503,16 @@ def test_a_training_within_torchs_autocast_is_left_to_it(pictures):
     assert np.abs(found - expected).mean() < 0.01
 
 
+def test_a_training_within_torchs_autocast_steps_from_its_own_weights(iris):
+    model = MixupClassifier(max_epochs=8, random_state=0, device="cpu")
+    expected = clone(model).fit(*iris).predict_proba(iris[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        for _ in range(2):  # No weights that torch has kept are those of this fit.
+            found = model.fit(*iris).predict_proba(iris[0])
+            assert np.abs(found - expected).mean() < 0.01
+        assert torch.is_autocast_cache_enabled()
+
+
 @each_half
 def test_numbers_are_predicted_in_half_too(half, iris):
     X, y = iris[0][:, :3], iris[0][:, 3]

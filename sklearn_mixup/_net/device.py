@@ -65,6 +65,18 @@ def autocast_dtype(kind: str) -> torch.dtype | None:
 
 
 @contextmanager
+def uncached_autocast() -> Iterator[None]:
+    """Let torch.autocast round weights anew in each step: what it has kept are those before it."""
+    is_cached = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()
+        torch.set_autocast_cache_enabled(is_cached)
+
+
+@contextmanager
 def isolated_rng(seed: int, device: Any) -> Iterator[None]:
     """Seed the global generators of Python, NumPy and torch; leave them as they were found."""
     with kept_rng(device) as seed_all:

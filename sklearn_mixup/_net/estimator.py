@@ -25,7 +25,12 @@ from torch.nn.parameter import is_lazy
 from torch.utils.data import DataLoader
 
 from sklearn_mixup._doc_link import linked
-from sklearn_mixup._net.device import count_flops, isolated_rng, resolve_device
+from sklearn_mixup._net.device import (
+    count_flops,
+    isolated_rng,
+    resolve_device,
+    uncached_autocast,
+)
 from sklearn_mixup._net.epoch import is_in_mode, run_epoch, run_epochs, zero_grad
 from sklearn_mixup._net.forward import apply_in_order
 from sklearn_mixup._net.iterators import make_iterator
@@ -201,7 +206,7 @@ class NetEstimator(NeuralNet):
         """Hold what training needs while it lasts; a fit that fails leaves an unfitted net."""
         try:
             training = begin(self, restart=restart, n_epochs=n_epochs, **needed)
-            with isolated_rng(training.seed, self._place):
+            with isolated_rng(training.seed, self._place), uncached_autocast():
                 make_ready(self)
                 yield
                 if training.interrupt is not None:  # skorch ended the training without a word.
