@@ -75,6 +75,7 @@ from sklearn_mixup import (
     TabularMixupRegressor,
     VicinalSampler,
 )
+from sklearn_mixup._net.checks import default_dtype
 from sklearn_mixup._saving import names
 from sklearn_mixup.augmentation import crop_and_flip
 from sklearn_mixup.modules import LeNet, PreActResNet18, WideResNet
@@ -698,6 +699,14 @@ def test_net_of_a_device_that_is_not_here_is_put_on_another():
     assert other.get_params()["device"] == "cpu"
     with pytest.raises(ValueError, match="`device` must be a device"):
         sklearn_mixup.load(file, device="cuda:7")
+
+
+def test_a_default_device_of_torch_is_none_of_a_file_s():
+    model = net(device="cpu").fit(X, Y)
+    with torch.device("meta"):
+        assert default_dtype() == np.float32  # which fit asks for
+        other = save_and_load(model)
+    assert_same(model, other, X)
 
 
 @pytest.mark.cuda

@@ -27,7 +27,7 @@ _OF_NUMBERS = "MixupRegressor and TabularMixupRegressor predict numbers."
 
 def default_dtype() -> np.dtype:
     """Give NumPy's name of the dtype that torch makes modules of."""
-    return torch.empty(0).numpy().dtype
+    return torch.empty(0, device="cpu").numpy().dtype
 
 
 def is_dict(X: Any) -> bool:

@@ -74,7 +74,7 @@ def as_bytes(tensor: torch.Tensor) -> memoryview:
     """See a contiguous tensor as its bytes."""
     flat = tensor.reshape(-1)
     if flat.stride() != (1,):  # a single number, whatever its stride
-        flat = torch.empty(len(flat), dtype=flat.dtype).copy_(flat)
+        flat = torch.empty(len(flat), dtype=flat.dtype, device="cpu").copy_(flat)
     return flat.view(torch.uint8).numpy().data
 
 
@@ -119,7 +119,7 @@ def _check_entries(entries: dict[str, Any], n_data: int) -> list[tuple[str, tupl
 
 def _read_content(file: IO[bytes], n_bytes: int) -> torch.Tensor:
     """Read bytes into memory that is aligned as torch aligns it."""
-    content = torch.empty(n_bytes, dtype=torch.uint8)
+    content = torch.empty(n_bytes, dtype=torch.uint8, device="cpu")
     view = content.numpy().data
     for start in itertools.count(0, _CHUNK):
         if start >= n_bytes:
