@@ -26,6 +26,7 @@ def bare(**params):
         "iter_per_epoch": 3,
         "batch_size": 16,
         "average": 0.0,
+        "rejection": 0.0,
         "random_state": 0,
     }
     return MixupGAN(**{**defaults, **params})

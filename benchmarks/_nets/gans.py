@@ -21,8 +21,9 @@ class GANRecipe:
     the learning rate falls to zero along a cosine; `average` is the decay of the average of the
     generator's weights, `gain` that of its initial ones, torch's own if not said otherwise;
     `n_cuts` counts the planes of the latent space across which it may jump. `encode` tells whether
-    columns are standardised. `joined` pairs rows of the joined real and generated minibatch, with
-    lam uniform on (0, alpha), as the demo of the paper's authors does.
+    columns are standardised; `rejection` is the share of the iterations in which a judge of samples
+    is trained. `joined` pairs rows of the joined real and generated minibatch, with lam uniform on
+    (0, alpha), as the demo of the paper's authors does.
     """
 
     hidden_sizes: tuple[int, ...]
@@ -38,12 +39,13 @@ class GANRecipe:
     gain: float = math.sqrt(1 / 3)
     n_cuts: int = 0
     encode: bool = False
+    rejection: float = 0.0
     max_iter: int = 20_000
 
     def params(self) -> dict[str, Any]:
         """Parameters for ``MixupGAN``."""
         names = ("batch_size", "n_discriminator_steps", "lr", "latent_dim", "average", "saturating")
-        params = {name: getattr(self, name) for name in (*names, "max_iter")}
+        params = {name: getattr(self, name) for name in (*names, "rejection", "max_iter")}
         params |= {"generator__gain": self.gain, "generator__n_cuts": self.n_cuts}
         params["encode"] = self.encode
         for network in ("generator", "discriminator"):
@@ -64,16 +66,23 @@ GAN_STEADY = GANRecipe(
     (128, 128, 128), 512, 1, 1e-3, (0.0, 0.99), decays=True, average=0.999, max_iter=15_000
 )
 
-# The defaults of MixupGAN: half the rows, about half the iterations, He's initial weights, and a
-# generator that can jump.
+# The defaults of MixupGAN: half the rows, about half the iterations, He's initial weights, a
+# generator that can jump, and samples that are judged.
 GAN_DEFAULT = replace(
-    GAN_STEADY, batch_size=256, max_iter=8_000, gain=math.sqrt(2), n_cuts=128, encode=True
+    GAN_STEADY,
+    batch_size=256,
+    max_iter=8_000,
+    gain=math.sqrt(2),
+    n_cuts=128,
+    encode=True,
+    rejection=0.25,
 )
 
 GAN_RECIPES: Mapping[str, GANRecipe] = {
     "paper": GAN_PAPER,
-    # The defaults with a generator that cannot jump.
-    "no cuts": replace(GAN_DEFAULT, n_cuts=0),
+    # The defaults with a generator that cannot jump, and with samples as it makes them.
+    "no cuts": replace(GAN_DEFAULT, n_cuts=0, rejection=0.0),
+    "no rejection": replace(GAN_DEFAULT, rejection=0.0),
     "default": GAN_DEFAULT,
     "steady": GAN_STEADY,
     # "steady" but for one choice: what does it do?

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from sklearn_mixup._gan.classes import has_classes
 from sklearn_mixup._net.losses import unwrap
@@ -42,6 +43,13 @@ def _count_latent(gan: Any, row_shape: tuple[int, ...] | None) -> int:
     return min(max(n_features, 2), 64)
 
 
+def draw_latent(gan: Any, n_rows: int, rng: torch.Generator) -> Tensor:
+    """Draw latent vectors, standard normal, shape (n_rows, latent_dim)."""
+    dtype = gan._training_.dtype if gan._training_ is not None else gan._module_dtype()
+    size = (n_rows, gan._latent_dim_)
+    return torch.randn(size, generator=rng, device=rng.device, dtype=dtype)
+
+
 def follow_generator(gan: Any, *, anew: bool) -> None:
     """Make the averaged generator, or do without it, as `average` has it."""
     known = "averaged_generator_" in vars(gan)
@@ -63,9 +71,13 @@ def go_on_averaging(gan: Any, *, anew: bool) -> None:
 def make_optimizers(gan: Any) -> None:
     """Make an optimizer for each module."""
     for part in PARTS:
-        name = "optimizer_" + part
-        parameters = getattr(gan, part + "_").named_parameters()
-        args, kwargs = gan.get_params_for_optimizer(name, parameters)
-        if getattr(gan, name) in (torch.optim.Adam, torch.optim.AdamW):
-            kwargs.setdefault("betas", BETAS)
-        setattr(gan, name + "_", getattr(gan, name)(*args, **kwargs))
+        setattr(gan, f"optimizer_{part}_", make_optimizer(gan, part, getattr(gan, part + "_")))
+
+
+def make_optimizer(gan: Any, part: str, module: nn.Module) -> torch.optim.Optimizer:
+    """Make the optimizer of a part, for such a module."""
+    name = "optimizer_" + part
+    args, kwargs = gan.get_params_for_optimizer(name, module.named_parameters())
+    if getattr(gan, name) in (torch.optim.Adam, torch.optim.AdamW):
+        kwargs.setdefault("betas", BETAS)
+    return getattr(gan, name)(*args, **kwargs)

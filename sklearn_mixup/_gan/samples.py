@@ -25,6 +25,8 @@ from sklearn_mixup._gan.classes import (
 from sklearn_mixup._gan.encode import TableCodec
 from sklearn_mixup._gan.energy import energy_distance
 from sklearn_mixup._gan.head import draw_noise, make_head, make_rows
+from sklearn_mixup._gan.parts import draw_latent
+from sklearn_mixup._gan.rejection import redraw_rejected
 from sklearn_mixup._gan.rows import read_rows
 from sklearn_mixup._gan.scale import Scaling
 from sklearn_mixup._net.device import isolated_rng
@@ -48,13 +50,6 @@ def draw_samples(gan: Any, n_samples: Any, random_state: Any, y: Any, return_y: 
     return (samples, name_classes(gan, codes)) if return_y else samples
 
 
-def draw_latent(gan: Any, n_rows: int, rng: torch.Generator) -> Tensor:
-    """Draw latent vectors, standard normal, shape (n_rows, latent_dim)."""
-    dtype = gan._training_.dtype if gan._training_ is not None else gan._module_dtype()
-    size = (n_rows, gan._latent_dim_)
-    return torch.randn(size, generator=rng, device=rng.device, dtype=dtype)
-
-
 def _generate(
     gan: Any, n_samples: int, random_state: Any, y: Any = None
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -65,20 +60,27 @@ def _generate(
     device = torch.device(gan.device if gan.device is not None else "cpu")
     rng = torch.Generator(device).manual_seed(seed)
     z, head = draw_latent(gan, n_samples, rng), make_head(gan, device)
-    told = z, draw_noise(head, z, rng), tell_classes(gan, codes, z.dtype, device)
+    y = tell_classes(gan, codes, z.dtype, device)
     generator = getattr(gan, "averaged_generator_", gan.generator_)
     mode = generator.training  # It may be in the middle of a step.
     generator.eval()
-    n_rows = count_rows(gan.batch_size, z)
-    parts = zip(
-        *(repeat(None) if part is None else part.split(n_rows) for part in told), strict=False
-    )
+
+    def make(z: Tensor, y: Tensor | None) -> Tensor:
+        told, n_rows = (z, draw_noise(head, z, rng), y), count_rows(gan.batch_size, z)
+        parts = zip(
+            *(repeat(None) if part is None else part.split(n_rows) for part in told), strict=False
+        )
+        return torch.cat([make_rows(generator, head, *part) for part in parts])
+
+    def draw(places: Tensor) -> Tensor:
+        return make(draw_latent(gan, len(places), rng), None if y is None else y[places])
+
     try:
         with torch.no_grad(), isolated_rng(seed, device):
-            rows = [make_rows(generator, head, *part) for part in parts]
+            rows = redraw_rejected(gan, make(z, y), y, draw, rng)
     finally:
         generator.train(mode)
-    return torch.cat(rows).cpu().numpy(), codes
+    return rows.cpu().numpy(), codes
 
 
 def _codec_of(gan: Any, rows: np.ndarray) -> TableCodec | Scaling | None:

@@ -1,0 +1,192 @@
+"""Samples that would be rare among the data, found and drawn anew: rejection sampling [1]_.
+
+The logit of a discriminator that has learned to tell data from the samples of a fixed generator is
+the logarithm of the ratio of their densities. A sample is kept with a probability in proportion to
+that ratio; what is kept has the distribution of the data, as far as the discriminator is right.
+
+References
+----------
+.. [1] Azadi et al., "Discriminator Rejection Sampling", ICLR 2019.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import Dataset, Subset
+
+from sklearn_mixup._gan.classes import apply, tell_classes
+from sklearn_mixup._gan.head import draw_noise, make_rows
+from sklearn_mixup._gan.parts import draw_latent, make_optimizer
+from sklearn_mixup._net.losses import unwrap
+
+# Rows that are set aside to see what was learned: a tenth, where that is enough to see anything.
+_SHARE, _FEWEST, _MOST = 0.1, 10, 2_000
+_N_CHECKS = 10
+# Logits outside the range of all but two of a hundred rows of data: none below it is kept, and all
+# above it are as surely as the highest in it.
+_RANGE = (0.01, 0.99)
+# A sample that was drawn anew so often stays: all rejectors end.
+_N_ROUNDS = 50
+
+
+def forget_rejection(gan: Any) -> None:
+    """Let samples be as the generator makes them."""
+    if "rejector_" in vars(gan):
+        del gan.rejector_, gan._kept_logits_
+
+
+def set_aside(gan: Any, trained: Any, validated: Any, codes: np.ndarray | None) -> tuple[Any, Any]:
+    """Part rows into those to train on and those to judge a rejector by; None if there is none.
+
+    Those that `train_split` sets aside serve for both. Each class keeps a row to train on.
+    """
+    training = gan._training_
+    if gan.rejection == 0 or training.n_epochs is None:  # No end, at which it would be trained.
+        return trained, None
+    if validated is not None:
+        return trained, validated if len(validated) >= _FEWEST else None
+    n_held = min(int(_SHARE * len(trained)), _MOST)
+    if n_held < _FEWEST:
+        return trained, None
+    if training.fresh or not hasattr(gan, "_split_seed_"):
+        gan._split_seed_ = training.seed
+    rows = np.random.RandomState(gan._split_seed_).permutation(len(trained))
+    if codes is not None:
+        first = np.unique(codes[rows], return_index=True)[1]
+        rows = np.concatenate([np.delete(rows, first), rows[first]])
+    held, others = (np.sort(part).tolist() for part in (rows[:n_held], rows[n_held:]))
+    return Subset(trained, others), Subset(trained, held)
+
+
+def learn_rejection(gan: Any) -> None:
+    """Let a copy of the discriminator learn to tell data from samples of the trained generator.
+
+    It is the one of several times of its training that tells best rows that were set aside. There
+    is none if that is no better than to know nothing, by two standard errors.
+    """
+    training = gan._training_
+    n_steps = round(gan.rejection * training.n_iter)
+    rejector = copy.deepcopy(unwrap(gan.discriminator_))
+    learns = any(parameter.requires_grad for parameter in rejector.parameters())
+    if training.set_aside is None or not n_steps or not learns:
+        return
+    if gan.verbose:
+        print(f"Learning which samples to reject, in {n_steps} steps.")
+    held = _gather(_minibatches(gan, training.set_aside), len(training.set_aside))
+    held_pair = _pair_with_samples(gan, *held)
+    minibatches = _minibatches(gan, training.dataset)
+    optimizer = make_optimizer(gan, "discriminator", rejector)
+    decay = CosineAnnealingLR(optimizer, n_steps)
+    lowest = torch.full((), torch.inf, device=gan.device)
+    best = copy.deepcopy(rejector.state_dict())
+    n_between = max(n_steps // _N_CHECKS, 1)
+    for step in range(1, n_steps + 1):
+        rejector.train()
+        X, (_, codes, *_) = next(minibatches)
+        pair = _pair_with_samples(gan, X, codes)
+
+        def compute_loss(pair: Any = pair) -> float:
+            optimizer.zero_grad()
+            total: Any = sum(losses.mean() for losses in _losses(rejector, *pair))
+            total.backward()
+            return total
+
+        optimizer.step(compute_loss)
+        decay.step()
+        if step % n_between == 0 or step == n_steps:
+            loss: Any = sum(losses.mean() for losses in _losses_at_rest(rejector, *held_pair))
+            for name, value in rejector.state_dict().items():
+                best[name] = torch.where(loss < lowest, value, best[name])
+            lowest = torch.fmin(loss, lowest)
+    rejector.load_state_dict(best)
+    gains = [math.log(2) - losses.double() for losses in _losses_at_rest(rejector, *held_pair)]
+    error = math.sqrt(sum(float(gain.var()) for gain in gains) / len(training.set_aside))
+    if not sum(float(gain.mean()) for gain in gains) > 2 * error:
+        return
+    X, _, y = held_pair
+    with torch.no_grad():
+        logits = apply(rejector, X, y).flatten().float().cpu().numpy()
+    with gan._current_init_context("module"):
+        gan.rejector_ = rejector
+    gan._kept_logits_ = tuple(np.quantile(logits, _RANGE).tolist())
+
+
+def redraw_rejected(
+    gan: Any, rows: Tensor, y: Tensor | None, draw: Callable[[Tensor], Tensor], rng: torch.Generator
+) -> Tensor:
+    """Draw samples anew, each in its place, until all are kept.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (n_rows, ...)
+        Samples.
+    y : Tensor of shape (n_rows, n_classes) or None
+        Their classes.
+    draw : callable
+        ``draw(places)`` makes others for some places, shape (len(places), ...).
+    rng : torch.Generator
+        What chance is drawn from.
+    """
+    if "rejector_" not in vars(gan) or not gan.rejection:
+        return rows
+    rejector, (lowest, highest) = gan.rejector_.eval(), gan._kept_logits_
+    places = torch.arange(len(rows), device=rows.device)
+    for _ in range(_N_ROUNDS):
+        told = None if y is None else y[places]
+        logits = apply(rejector, rows[places], told).flatten()
+        chance = torch.rand(len(places), generator=rng, device=rows.device)
+        places = places[(logits < lowest) | (chance.log() > logits - highest)]
+        if not len(places):
+            break
+        rows[places] = draw(places)
+    return rows
+
+
+def _minibatches(gan: Any, dataset: Dataset) -> Iterator[Any]:
+    """Yield minibatches of a data set without an end."""
+    iterator = gan.get_iterator(dataset, training=True)
+    while True:
+        yield from iterator
+
+
+def _gather(minibatches: Iterator[Any], n_rows: int) -> tuple[Tensor, Tensor]:
+    """Join minibatches to at least so many rows and the codes of their classes."""
+    Xs, all_codes, n = [], [], 0
+    while n < n_rows:
+        X, (_, codes, *_) = next(minibatches)
+        Xs.append(X)
+        all_codes.append(codes)
+        n += len(X)
+    return torch.cat(Xs), torch.cat(all_codes)
+
+
+@torch.no_grad()
+def _pair_with_samples(gan: Any, X: Tensor, codes: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Set as many samples of the same classes beside rows of data."""
+    training, generator = gan._training_, getattr(gan, "averaged_generator_", gan.generator_).eval()
+    head, rng = training.steps.head, training.vicinal_rng
+    z = draw_latent(gan, len(X), rng)
+    y = tell_classes(gan, codes, X.dtype, X.device)
+    return X, make_rows(generator, head, z, draw_noise(head, z, rng), y).to(X.dtype), y
+
+
+def _losses(rejector: nn.Module, X: Tensor, fake: Tensor, y: Tensor | None) -> list[Tensor]:
+    """Compute the cross-entropy of each row of data, and of each sample."""
+    return [
+        softplus(-apply(rejector, X, y).flatten()),
+        softplus(apply(rejector, fake, y).flatten()),
+    ]
+
+
+@torch.no_grad()
+def _losses_at_rest(rejector: nn.Module, *pair: Any) -> list[Tensor]:
+    return _losses(rejector.eval(), *pair)
