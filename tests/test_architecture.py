@@ -71,7 +71,7 @@ LAYOUT = (
         "_engine/stack_optimizer",
         "_engine/step",
     ),
-    ("_engine/compiled", "_net/weights"),
+    ("_engine/compiled", "_gan/rejection", "_net/weights"),
     ("_engine/road", "_net/iterators"),
     ("_net/forward",),
     ("_net/estimator", "_gan/minibatches", "_gan/samples", "_gan/steps"),

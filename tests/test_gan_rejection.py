@@ -4,6 +4,7 @@ import copy
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -158,7 +159,25 @@ def test_a_class_of_one_row_is_trained_on():
         assert (torch.cat(labels) == 0).any()
 
 
-@pytest.mark.parametrize("rejection", [-0.1, "auto", None])
+@pytest.mark.parametrize("rejection", ["auto", 0.5])
+def test_rows_of_a_table_are_judged_if_that_is_asked_for(rejection):
+    words = pd.DataFrame({"number": np.arange(200.0) % 7, "word": ["a", "b"] * 100})
+    points = normal(200, 0.0, 1.0)
+    params = {"discriminator__hidden_sizes": (4,), "generator__hidden_sizes": (4,), "max_iter": 4}
+    seen = []
+
+    class Watched(MixupGAN):
+        def get_split_datasets(self, X, y=None, **fit_params):
+            datasets = super().get_split_datasets(X, y, **fit_params)
+            seen.append(self._training_.set_aside is not None)
+            return datasets
+
+    for rows in (words, points):
+        Watched(**params, rejection=rejection, random_state=0).fit(rows).sample(3)
+    assert seen == [rejection != "auto", True]
+
+
+@pytest.mark.parametrize("rejection", [-0.1, "always", None])
 def test_a_share_that_is_none_is_refused(rejection):
     with pytest.raises(ValueError, match="'rejection' parameter"):
         untrained(rejection=rejection).fit(normal(100, 0.0, 1.0))

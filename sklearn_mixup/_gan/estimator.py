@@ -122,7 +122,7 @@ class MixupGAN(NetEstimator):
     average : float in [0, 1), default=0.999
         Samples come from a moving average of the generator's weights, with this decay an iteration:
         0.999 averages over about the last 1,000. 0 samples from the weights as they are.
-    rejection : float >= 0, default=0.25
+    rejection : float >= 0 or "auto", default="auto"
         Steps, as a share of `max_iter`, that a copy of the discriminator takes at the end of
         ``fit``, without mixing, to tell data from samples of the trained generator. ``sample`` then
         draws anew what is rarer among the data than among samples, with the probability that the
@@ -130,7 +130,8 @@ class MixupGAN(NetEstimator):
         [4]_. A tenth of the rows, at most 2,000, is set aside to see whether it can tell anything,
         or those that `train_split` sets aside; with less than ten of these, and if it cannot,
         nothing is rejected. Nor is it after ``partial_fit``. With 0 samples are as the generator
-        makes them, and no row is set aside.
+        makes them, and no row is set aside. "auto" is 0.25 for points in space, which are rows of
+        floats without gaps, else 0.
     iter_per_epoch : int, default=100
         Generator iterations of an epoch: a row of the history, for callbacks to act on.
     random_state : int, RandomState instance or None, default=None
@@ -279,7 +280,7 @@ class MixupGAN(NetEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left"), Options(Integral, {-1})],
         "saturating": ["boolean"],
         "average": [Interval(Real, 0, 1, closed="left")],
-        "rejection": [Interval(Real, 0, None, closed="left")],
+        "rejection": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "iter_per_epoch": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "lr": [Interval(Real, 0, None, closed="left")],
@@ -307,7 +308,7 @@ class MixupGAN(NetEstimator):
         batch_size: int = 256,
         saturating: bool = False,
         average: float = 0.999,
-        rejection: float = 0.25,
+        rejection: float | str = "auto",
         iter_per_epoch: int = 100,
         random_state: Any = None,
         criterion: Any = nn.BCEWithLogitsLoss,

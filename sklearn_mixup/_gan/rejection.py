@@ -24,6 +24,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import Dataset, Subset
 
 from sklearn_mixup._gan.classes import apply, tell_classes
+from sklearn_mixup._gan.encode import TableCodec
 from sklearn_mixup._gan.head import draw_noise, make_rows
 from sklearn_mixup._gan.parts import draw_latent, make_optimizer
 from sklearn_mixup._net.losses import unwrap
@@ -31,6 +32,8 @@ from sklearn_mixup._net.losses import unwrap
 # Rows that are set aside to see what was learned: a tenth, where that is enough to see anything.
 _SHARE, _FEWEST, _MOST = 0.1, 10, 2_000
 _N_CHECKS = 10
+# Steps, as a share of the iterations.
+_DEFAULT = 0.25
 # Logits outside the range of all but two of a hundred rows of data: none below it is kept, and all
 # above it are as surely as the highest in it.
 _RANGE = (0.01, 0.99)
@@ -50,7 +53,7 @@ def set_aside(gan: Any, trained: Any, validated: Any, codes: np.ndarray | None) 
     Those that `train_split` sets aside serve for both. Each class keeps a row to train on.
     """
     training = gan._training_
-    if gan.rejection == 0 or training.n_epochs is None:  # No end, at which it would be trained.
+    if not _count_steps(gan) or training.n_epochs is None:  # No end, at which it would be trained.
         return trained, None
     if validated is not None:
         return trained, validated if len(validated) >= _FEWEST else None
@@ -73,11 +76,10 @@ def learn_rejection(gan: Any) -> None:
     It is the one of several times of its training that tells best rows that were set aside. There
     is none if that is no better than to know nothing, by two standard errors.
     """
-    training = gan._training_
-    n_steps = round(gan.rejection * training.n_iter)
+    training, n_steps = gan._training_, _count_steps(gan)
     rejector = copy.deepcopy(unwrap(gan.discriminator_))
     learns = any(parameter.requires_grad for parameter in rejector.parameters())
-    if training.set_aside is None or not n_steps or not learns:
+    if training.set_aside is None or not learns:
         return
     if gan.verbose:
         print(f"Learning which samples to reject, in {n_steps} steps.")
@@ -149,6 +151,17 @@ def redraw_rejected(
             break
         rows[places] = draw(places)
     return rows
+
+
+def _count_steps(gan: Any) -> int:
+    """Count the steps in which a rejector is trained; by default none where rows are no points."""
+    share = gan.rejection
+    if share == "auto":
+        is_points = len(gan._row_shape_) == 1 and not isinstance(
+            getattr(gan, "_codec_", None), TableCodec
+        )
+        share = _DEFAULT if is_points else 0.0
+    return round(share * gan._training_.n_iter)
 
 
 def _minibatches(gan: Any, dataset: Dataset) -> Iterator[Any]:
