@@ -39,7 +39,7 @@ class GANRecipe:
     gain: float = math.sqrt(1 / 3)
     n_cuts: int = 0
     encode: bool = False
-    rejection: float = 0.0
+    rejection: float | str = 0.0
     max_iter: int = 20_000
 
     def params(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ GAN_DEFAULT = replace(
     gain=math.sqrt(2),
     n_cuts=128,
     encode=True,
-    rejection=0.25,
+    rejection="auto",
 )
 
 GAN_RECIPES: Mapping[str, GANRecipe] = {

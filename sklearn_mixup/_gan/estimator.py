@@ -632,7 +632,7 @@ class MixupGAN(NetEstimator):
         y: Any = None,
         return_y: bool = False,
     ) -> Any:
-        """Draw rows from the generator.
+        """Draw rows from the generator; those that the rejector does not keep are drawn anew.
 
         Parameters
         ----------

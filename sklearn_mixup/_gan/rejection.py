@@ -88,7 +88,7 @@ def learn_rejection(gan: Any) -> None:
     minibatches = _minibatches(gan, training.dataset)
     optimizer = make_optimizer(gan, "discriminator", rejector)
     decay = CosineAnnealingLR(optimizer, n_steps)
-    lowest = torch.full((), torch.inf, device=gan.device)
+    lowest = torch.full((), torch.inf, device=training.vicinal_rng.device)
     best = copy.deepcopy(rejector.state_dict())
     n_between = max(n_steps // _N_CHECKS, 1)
     for step in range(1, n_steps + 1):
