@@ -101,6 +101,37 @@ def test_a_rejector_that_keeps_nothing_ends(shifted):
     assert gan.sample(3, random_state=0).shape == (3, 2)
 
 
+def test_samples_are_judged_in_minibatches(shifted):
+    gan, sizes = copy.deepcopy(shifted), []
+    gan.rejector_.register_forward_pre_hook(lambda module, args: sizes.append(len(args[0])))
+    gan.sample(1000, random_state=0)
+    assert 0 < max(sizes) <= gan.batch_size
+
+
+def test_an_interrupted_rejector_leaves_the_gan_as_it_was_trained():
+    class Pressed(nn.Linear):
+        n_before, n_seen = 10**9, 0
+
+        def forward(self, rows):
+            Pressed.n_seen += 1
+            if Pressed.n_seen > Pressed.n_before:
+                raise KeyboardInterrupt
+            return super().forward(rows)
+
+    params = {"discriminator": Pressed(2, 1), "discriminator__hidden_sizes": None, "max_iter": 10}
+    params = {**untrained().get_params(deep=False), "latent_dim": 2, **params}
+    del params["discriminator__hidden_sizes"]
+    X = normal(200, 0.5, 0.6)
+    MixupGAN(**{**params, "rejection": 0.0}).fit(X)
+    # A few more than those: the rejector has begun.
+    Pressed.n_before, Pressed.n_seen = Pressed.n_seen + 5, 0
+    gan = MixupGAN(**params)
+    with pytest.raises(KeyboardInterrupt):
+        gan.fit(X)
+    assert (gan.n_iter_, gan.sample(3).shape) == (10, (3, 2))
+    assert not hasattr(gan, "rejector_")
+
+
 def test_a_copy_and_a_file_draw_the_same_samples(shifted, tmp_path):
     save(shifted, tmp_path / "gan.mixup")
     expected = shifted.sample(50, random_state=0)

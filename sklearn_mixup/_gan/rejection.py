@@ -28,6 +28,7 @@ from sklearn_mixup._gan.encode import TableCodec
 from sklearn_mixup._gan.head import draw_noise, make_rows
 from sklearn_mixup._gan.parts import draw_latent, make_optimizer
 from sklearn_mixup._net.losses import unwrap
+from sklearn_mixup._net.session import count_rows
 
 # Rows that are set aside to see what was learned: a tenth, where that is enough to see anything.
 _SHARE, _FEWEST, _MOST = 0.1, 10, 2_000
@@ -143,8 +144,13 @@ def redraw_rejected(
     rejector, (lowest, highest) = gan.rejector_.eval(), gan._kept_logits_
     places = torch.arange(len(rows), device=rows.device)
     for _ in range(_N_ROUNDS):
-        told = None if y is None else y[places]
-        logits = apply(rejector, rows[places], told).flatten()
+        parts = places.split(count_rows(gan.batch_size, rows))
+        logits = torch.cat(
+            [
+                apply(rejector, rows[part], None if y is None else y[part]).flatten()
+                for part in parts
+            ]
+        )
         chance = torch.rand(len(places), generator=rng, device=rows.device)
         places = places[(logits < lowest) | (chance.log() > logits - highest)]
         if not len(places):
