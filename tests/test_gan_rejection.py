@@ -66,7 +66,7 @@ def test_what_is_kept_has_the_distribution_of_the_data(shifted):
 def test_the_logit_of_the_rejector_is_the_logarithm_of_the_ratio_of_densities(shifted):
     rows = torch.tensor(normal(1000, 0.5, 0.6, seed=3))
     with torch.no_grad():
-        logits = shifted.rejector_(rows).flatten()
+        logits = shifted.rejector_(rows.to(shifted.device)).flatten().cpu()
     data, sample = torch.distributions.Normal(0.5, 0.6), torch.distributions.Normal(0.0, 1.0)
     ratio = (data.log_prob(rows) - sample.log_prob(rows)).sum(1)
     assert torch.corrcoef(torch.stack([logits, ratio]))[0, 1] > 0.95

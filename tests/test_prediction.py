@@ -228,6 +228,31 @@ def test_a_module_whose_rows_have_to_do_with_each_other_is_asked_as_it_was_train
     assert sizes[-3:] == [40, 40, 40]
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float32])
+def test_an_accelerator_is_shown_no_code_that_is_not_there(
+    dtype, device, nothing_tried, monkeypatch
+):
+    """After an index out of bounds no kernel runs on a GPU: a trial must not make one up."""
+    seen = []
+
+    class Codes(nn.Embedding):
+        def forward(self, X):
+            seen.append(X.long())
+            return super().forward(X.long()).flatten(1)
+
+    if device == "cpu" and dtype == torch.float32:
+        monkeypatch.setattr(prediction, "_is_safe_to_try", lambda part: False)
+    clf = MixupClassifier(
+        partial(Codes, 5, 3), alpha=0, classes=[0, 1], criterion=nn.MultiMarginLoss, device=device
+    ).initialize()
+    X = (torch.arange(60).reshape(30, 1, 2) * 7 % 5).to(dtype)
+    found = clf.forward(X)
+    assert len(seen) > 1
+    assert all(codes.min() >= 0 and codes.max() < 5 for codes in seen)
+    torch.testing.assert_close(found.cpu(), clf.module_.weight.cpu()[X.long()].flatten(1))
+
+
 def test_trying_out_leaves_module_hooks_and_generators_alone(nothing_tried):
     class Counting(nn.Linear):
         n_calls = 0

@@ -469,11 +469,11 @@ def test_the_default_network_has_its_gradient_written_out(iris, monkeypatch):
     calls = []
     real = step_module.mlp_backward
     monkeypatch.setattr(step_module, "mlp_backward", lambda *a: (calls.append(1), real(*a))[1])
-    net = make_net(dropout=0.2).fit(*iris)
+    net = make_net(dropout=0.2, device="cpu").fit(*iris)
     assert len(calls) == 3 * 5
     # The last gradients are there to be looked at, as after any step.
     assert all(float(p.grad.abs().sum()) > 0 for p in net.module_.parameters())
-    own().fit(*iris)
+    own(device="cpu").fit(*iris)
     assert len(calls) == 3 * 5
 
 

@@ -105,7 +105,7 @@ def pictures():
 def step_by_hand(net, X, loss):
     """Take a step of SGD from the net's first weights on ``loss(module, X)``; return the module."""
     start = net.__class__(**net.get_params()).set_params(max_epochs=0).fit(*X)
-    module = start.module_.train()
+    module = start.module_.train().cpu()
     (value := loss(module)).backward()
     with torch.no_grad():
         for param in module.parameters():
@@ -115,7 +115,7 @@ def step_by_hand(net, X, loss):
 
 def assert_same_weights(module, other):
     for one, two in zip(module.parameters(), other.parameters(), strict=True):
-        assert_near(one.detach(), two.detach())
+        assert_near(one.detach().cpu(), two.detach().cpu())
 
 
 def own_and_flipped(y, n_classes=3):
@@ -190,7 +190,7 @@ def test_erm_weight_is_regmixup_but_for_the_scale(pictures):
 
     module, value = step_by_hand(net, (X, y), loss)
     assert_same_weights(net.module_, module)
-    assert_near(net.module_.norm.running_var, module.norm.running_var)
+    assert_near(net.module_.norm.running_var.cpu(), module.norm.running_var)
     assert net.loss_ == pytest.approx(value, rel=1e-5)
 
 

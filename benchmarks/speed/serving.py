@@ -154,7 +154,7 @@ def plan_section(request: Request) -> Section:
     n_rounds = request.args.seeds or scale.n_serving_rounds
     work = {"n_rows": scale.n_served, "n_calls": scale.n_calls}
     settings = {**work, **request.versions, "defaults": describe_defaults("alpha")}
-    task = partial(time_round, **work, device=request.device)
+    task = partial(time_round, **work, device="cpu")
     tasks = list_rounds("serving", n_rounds, settings, task, in_turns=True)
     return Section({"serving": tasks}, partial(tell, n_rounds, scale.n_served))
 
@@ -164,11 +164,11 @@ def tell(n_rounds: int, n_served: int, timed: pd.DataFrame) -> list[Block]:
     return [
         Heading("Answers"),
         Note(
-            f"`predict_proba` of one row and of {n_served:,} rows of {_N_FEATURES} numbers, with "
-            "one thread, by the defaults but for the epochs. MLPClassifier has as many units, and "
-            "the ONNX graph is that of `to_onnx`. A picture of 28 x 28 goes through `LeNet`, "
-            "fitted with minibatches of 128. The module alone has its best minibatch. Calls take "
-            f"turns; times are those of the thread, medians of {n_rounds} rounds."
+            f"`predict_proba` of one row and of {n_served:,} rows of {_N_FEATURES} numbers, on a "
+            "CPU with one thread, by the defaults but for the epochs. MLPClassifier has as many "
+            "units, and the ONNX graph is that of `to_onnx`. A picture of 28 x 28 goes through "
+            "`LeNet`, fitted with minibatches of 128. The module alone has its best minibatch. "
+            f"Calls take turns; times are those of the thread, medians of {n_rounds} rounds."
         ),
         Table(times_table(timed)),
         Table(bounds_table(timed)),

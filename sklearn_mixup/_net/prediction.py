@@ -167,6 +167,7 @@ def find_cuts(module: nn.Module, rows: Rows, *, batch_size: int, limit: int | No
         *[(part.shape[1:], part.dtype, part.device) for part in parts],
         *(torch.get_num_threads(), batch_size, limit),
         bisect_left(_SIZES, 2 * len(parts[0])),  # how many sizes are needed
+        min(len(parts[0]), _FEW),
         autocast_dtype(parts[0].device.type),
     )
     known = _by_module.setdefault(module, {})
@@ -208,11 +209,36 @@ def _find_cuts(module: nn.Module, rows: Rows, batch_size: int, limit: int) -> Cu
 
 def _keeps_rows_apart(module: nn.Module, rows: Rows) -> bool:
     """Whether a row comes out about the same among other rows as among copies of itself."""
+    few = _choose_few(rows)
+    is_one = len(_parts(rows)[0]) == 1
+    if not is_one and all(torch.equal(part, part[:1].expand_as(part)) for part in _parts(few)):
+        return False  # They tell nothing.
     try:
         with torch.no_grad():
-            return _Trial(module, rows, n_rows=_FEW).is_independent(_FEW, None)
+            return _Trial(module, few).is_independent(_FEW, None)
     except Exception:  # It does not take random rows, or cannot be copied.
         return True
+
+
+def _choose_few(rows: Rows) -> Rows:
+    """Make a few rows to try a module with, random ones where these can do no harm.
+
+    A random code may be one that an embedding does not have, after which no kernel runs on a GPU
+    any more, whatever it is for. On an accelerator all rows are real, elsewhere those of integers.
+    """
+    chosen = torch.arange(_FEW) * len(_parts(rows)[0]) // _FEW
+
+    def choose(part: Tensor) -> Tensor:
+        if _is_safe_to_try(part):
+            return torch.randn(_FEW, *part.shape[1:], dtype=part.dtype)
+        return part[chosen.to(part.device)]
+
+    return map_tensors(choose, rows)
+
+
+def _is_safe_to_try(part: Tensor) -> bool:
+    """Whether a module that does not take random rows raises, and no more, and gets floats."""
+    return part.is_cpu and part.is_floating_point()
 
 
 def _flattens(module: nn.Module) -> bool:
@@ -253,7 +279,7 @@ def _judge(
     """Find out what of a verdict is not known yet."""
     try:
         with torch.no_grad():
-            trial = _Trial(module, rows)
+            trial = _Trial(module, _make_rows(module, rows))
             if not verdict.is_safe:
                 _find_smallest(verdict, trial, sizes)
             if verdict.smallest is None:
@@ -284,19 +310,23 @@ def _find_smallest(verdict: _Verdict, trial: _Trial, sizes: Sequence[int]) -> No
                 return
 
 
-class _Trial:
-    """Random rows, all of them in several places of minibatches of several sizes."""
+def _make_rows(module: nn.Module, rows: Rows) -> Rows:
+    """Make random rows, as many as can be tried in a moment."""
+    many = _SIZES[2] if count_flops(module, rows) * _SIZES[2] < _TRIAL_FLOPS else _SIZES[1]
+    return map_tensors(lambda part: torch.randn(many, *part.shape[1:]).to(part), rows)
 
-    def __init__(self, module: nn.Module, rows: Rows, n_rows: int | None = None) -> None:
+
+class _Trial:
+    """Rows, all of them in several places of minibatches of several sizes."""
+
+    def __init__(self, module: nn.Module, rows: Rows) -> None:
         self.module = copy.deepcopy(module).eval()  # Nobody is to notice.
         for part in self.module.modules():
             part._forward_hooks.clear()
             part._forward_pre_hooks.clear()
         self.n_flops = count_flops(module, rows)
-        many = _SIZES[2] if self.n_flops * _SIZES[2] < _TRIAL_FLOPS else _SIZES[1]
-        n = n_rows or many
-        self.rows = map_tensors(lambda part: torch.randn(n, *part.shape[1:]).to(part), rows)
-        self.places = torch.arange(n, device=_parts(rows)[0].device)
+        self.rows = rows
+        self.places = torch.arange(len(_parts(rows)[0]), device=_parts(rows)[0].device)
 
     def output(self, size: int, mode: Any, *, shift: int = 0) -> Tensor:
         """Apply the module to all rows, each so many places further on."""
