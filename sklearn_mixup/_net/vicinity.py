@@ -18,8 +18,6 @@ from sklearn_mixup.vicinities import VICINITIES
 
 RANDOM_PAIRS = "random"
 MIX_INPUTS = "input"
-# A place that is outside of any rows.
-_NOWHERE = torch.iinfo(torch.int64).min // 2
 # By what rows are paired: what nets of one kind only have.
 _OF_LABELS = "same_class", "different_class"
 _OF_NUMBERS = ("target",)
@@ -171,14 +169,15 @@ def check_partner(function: Any, partner: Any, like: Tensor) -> Tensor:
             "`pairs` must return the place of each row's partner in its minibatch, int64 of shape "
             f"{tuple(like.shape)}; {name_of(function)} returned {got}."
         )
-    # A GPU is not waited for: there the place is one that torch refuses to gather from.
+    # A GPU is waited for, once for many minibatches: to gather from a place that is not there would
+    # be the last that it does.
     wrong = (partner < 0) | (partner >= like.shape[1])
-    if partner.device.type == "cpu" and wrong.any():
+    if not partner.is_meta and wrong.any():
         raise ValueError(
             "`pairs` must return places of rows in their own minibatch, from 0 to "
             f"{like.shape[1] - 1}; {name_of(function)} returned {int(partner[wrong][0])}."
         )
-    return partner.masked_fill(wrong, _NOWHERE)
+    return partner
 
 
 def name_of(function: Any) -> str:
