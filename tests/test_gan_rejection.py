@@ -95,6 +95,18 @@ def test_classes_keep_what_was_asked_for():
         assert ks(rows[asked == label], fresh) < 0.12
 
 
+def test_a_quarter_of_the_samples_is_kept_where_data_are_that_samples_hardly_reach():
+    # By their ratio alone, a row in 50 would have samples drawn anew a thousand times.
+    X = normal(4000, 0.0, 1.0)
+    X[::50] += 5
+    gan, judged = untrained().fit(X), []
+    gan.rejector_.register_forward_pre_hook(lambda module, args: judged.append(len(args[0])))
+    rows = gan.sample(2000, random_state=0)
+    # The mean is 8,000 and the standard deviation 155, and of what is kept as at the fit another.
+    assert 4000 < sum(judged) < 10_000
+    assert abs(rows.mean()) < 0.15
+
+
 def test_a_rejector_that_keeps_nothing_ends(shifted):
     gan = copy.deepcopy(shifted)
     gan._kept_logits_ = (1e9, 1e9)
@@ -191,7 +203,7 @@ def test_a_class_of_one_row_is_trained_on():
 
 
 @pytest.mark.parametrize("rejection", ["auto", 0.5])
-def test_rows_of_a_table_are_judged_if_that_is_asked_for(rejection):
+def test_rows_that_are_no_points_in_the_plane_are_judged_if_that_is_asked_for(rejection):
     words = pd.DataFrame({"number": np.arange(200.0) % 7, "word": ["a", "b"] * 100})
     points = normal(200, 0.0, 1.0)
     params = {"discriminator__hidden_sizes": (4,), "generator__hidden_sizes": (4,), "max_iter": 4}
@@ -203,9 +215,9 @@ def test_rows_of_a_table_are_judged_if_that_is_asked_for(rejection):
             seen.append(self._training_.set_aside is not None)
             return datasets
 
-    for rows in (words, points):
+    for rows in (words, points[:, [0, 1, 0]], points):
         Watched(**params, rejection=rejection, random_state=0).fit(rows).sample(3)
-    assert seen == [rejection != "auto", True]
+    assert seen == [rejection != "auto", rejection != "auto", True]
 
 
 @pytest.mark.parametrize("rejection", [-0.1, "always", None])

@@ -126,12 +126,12 @@ class MixupGAN(NetEstimator):
         Steps, as a share of `max_iter`, that a copy of the discriminator takes at the end of
         ``fit``, without mixing, to tell data from samples of the trained generator. ``sample`` then
         draws anew what is rarer among the data than among samples, with the probability that the
-        distribution of the data asks for, and whatever looks less like data than 99 of 100 rows
-        [4]_. A tenth of the rows, at most 2,000, is set aside to see whether it can tell anything,
-        or those that `train_split` sets aside; with less than ten of these, and if it cannot,
-        nothing is rejected. Nor is it after ``partial_fit``. With 0 samples are as the generator
-        makes them, and no row is set aside. "auto" is 0.25 for points in space, which are rows of
-        floats without gaps, else 0.
+        distribution of the data asks for as long as a quarter is kept, and whatever looks less like
+        data than 99 of 100 rows [4]_. A tenth of the rows, at most 2,000, is set aside to see
+        whether it can tell anything, or those that `train_split` sets aside; with less than ten of
+        these, and if it cannot, nothing is rejected. Nor is it after ``partial_fit``. With 0
+        samples are as the generator makes them, and no row is set aside. "auto" is 0.25 for points
+        in the plane, which are rows of two floats without gaps, or of one, else 0.
     iter_per_epoch : int, default=100
         Generator iterations of an epoch: a row of the history, for callbacks to act on.
     random_state : int, RandomState instance or None, default=None

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import brentq
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.optim.lr_scheduler import CosineAnnealingLR
@@ -33,11 +34,13 @@ from sklearn_mixup._net.session import count_rows
 # Rows that are set aside to see what was learned: a tenth, where that is enough to see anything.
 _SHARE, _FEWEST, _MOST = 0.1, 10, 2_000
 _N_CHECKS = 10
-# Steps, as a share of the iterations.
-_DEFAULT = 0.25
-# Logits outside the range of all but two of a hundred rows of data: none below it is kept, and all
-# above it are as surely as the highest in it.
+# Steps, as a share of the iterations; by default for points in the plane alone. In more columns the
+# logit is too far from the logarithm of the ratio, and samples get worse.
+_DEFAULT, _MOST_COLUMNS = 0.25, 2
+# The range of the logits of all but two of a hundred rows of data: no sample below it is kept, and
+# all above it are. So is what is below its end, until so large a share of the samples is kept.
 _RANGE = (0.01, 0.99)
+_KEPT = 0.25
 # A sample that was drawn anew so often stays: all rejectors end.
 _N_ROUNDS = 50
 
@@ -115,12 +118,31 @@ def learn_rejection(gan: Any) -> None:
     error = math.sqrt(sum(float(gain.var()) for gain in gains) / len(training.set_aside))
     if not sum(float(gain.mean()) for gain in gains) > 2 * error:
         return
-    X, _, y = held_pair
+    X, samples, y = held_pair
     with torch.no_grad():
-        logits = apply(rejector, X, y).flatten().float().cpu().numpy()
+        logits = [apply(rejector, rows, y).flatten().double().cpu() for rows in (X, samples)]
     with gan._current_init_context("module"):
         gan.rejector_ = rejector
-    gan._kept_logits_ = tuple(np.quantile(logits, _RANGE).tolist())
+    gan._kept_logits_ = _find_range(*(part.numpy() for part in logits))
+
+
+def _find_range(of_data: np.ndarray, of_samples: np.ndarray) -> tuple[float, float]:
+    """Find the logit below which no sample is kept, and that from which all are.
+
+    A generator that misses a part of the data has rare samples there, whose ratio is a thousand
+    times that of the others: to keep these in proportion would be to keep next to none of them.
+    """
+    lowest, highest = np.quantile(of_data, _RANGE).tolist()
+    some = of_samples[of_samples >= lowest]
+
+    def compute_excess(end: float) -> float:
+        return np.exp(np.minimum(some - end, 0)).sum() / len(of_samples) - _KEPT
+
+    if compute_excess(highest) >= 0:
+        return lowest, highest
+    if compute_excess(lowest) <= 0:
+        return lowest, lowest
+    return lowest, float(brentq(compute_excess, lowest, highest))
 
 
 def redraw_rejected(
@@ -163,10 +185,9 @@ def _count_steps(gan: Any) -> int:
     """Count the steps in which a rejector is trained; by default none where rows are no points."""
     share = gan.rejection
     if share == "auto":
-        is_points = len(gan._row_shape_) == 1 and not isinstance(
-            getattr(gan, "_codec_", None), TableCodec
-        )
-        share = _DEFAULT if is_points else 0.0
+        is_table = isinstance(getattr(gan, "_codec_", None), TableCodec)
+        is_points = len(gan._row_shape_) == 1 and gan._row_shape_[0] <= _MOST_COLUMNS
+        share = _DEFAULT if is_points and not is_table else 0.0
     return round(share * gan._training_.n_iter)
 
 
