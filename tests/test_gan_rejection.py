@@ -11,8 +11,10 @@ from numpy.testing import assert_array_equal
 from scipy.stats import ks_2samp
 from skorch.dataset import ValidSplit
 from torch import nn
+from torch.utils.data import DataLoader, SequentialSampler
 
 from sklearn_mixup import MixupGAN, load, save
+from sklearn_mixup.minibatches import Minibatches
 
 
 class Latent(nn.Module):
@@ -200,6 +202,24 @@ def test_a_class_of_one_row_is_trained_on():
         with pytest.warns(UserWarning, match="class with a single row"):
             Watched(**{**params, "random_state": random_state}).fit(X, y)
         assert (torch.cat(labels) == 0).any()
+
+
+@pytest.mark.parametrize("loader", [Minibatches, DataLoader])
+def test_a_sampler_of_ones_own_draws_all_rows(loader):
+    X = normal(200, 0.5, 0.6)
+    options = {"sampler": SequentialSampler(X), "shuffle": False}
+    params = {"iterator_train": loader, "max_iter": 2}
+    params |= {f"iterator_train__{name}": value for name, value in options.items()}
+    gan = untrained(**params, rejection="auto").fit(X)
+    assert not hasattr(gan, "rejector_")
+    with pytest.raises(ValueError, match=r"iterator_train__sampler.*rejection=0"):
+        untrained(**params).fit(X)
+
+
+def test_rows_that_fill_no_minibatch_are_not_set_aside():
+    params = {"iterator_train": DataLoader, "iterator_train__drop_last": True, "max_iter": 2}
+    gan = untrained(**params, batch_size=64).fit(normal(300, 0.5, 0.6))
+    assert (gan.n_iter_, hasattr(gan, "rejector_")) == (2, False)
 
 
 @pytest.mark.parametrize("rejection", ["auto", 0.5])

@@ -131,7 +131,8 @@ class MixupGAN(NetEstimator):
         whether it can tell anything, or those that `train_split` sets aside; with less than ten of
         these, and if it cannot, nothing is rejected. Nor is it after ``partial_fit``. With 0
         samples are as the generator makes them, and no row is set aside. "auto" is 0.25 for points
-        in the plane, which are rows of two floats without gaps, or of one, else 0.
+        in the plane, which are rows of two floats without gaps, or of one, if no loader or sampler
+        of your own draws them, else 0.
     iter_per_epoch : int, default=100
         Generator iterations of an epoch: a row of the history, for callbacks to act on.
     random_state : int, RandomState instance or None, default=None

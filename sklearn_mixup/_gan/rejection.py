@@ -29,7 +29,8 @@ from sklearn_mixup._gan.encode import TableCodec
 from sklearn_mixup._gan.head import draw_noise, make_rows
 from sklearn_mixup._gan.parts import draw_latent, make_optimizer
 from sklearn_mixup._net.losses import unwrap
-from sklearn_mixup._net.session import count_rows
+from sklearn_mixup._net.session import MINIBATCHES_OPTIONS, count_rows
+from sklearn_mixup.minibatches import Minibatches
 
 # Rows that are set aside to see what was learned: a tenth, where that is enough to see anything.
 _SHARE, _FEWEST, _MOST = 0.1, 10, 2_000
@@ -55,14 +56,26 @@ def set_aside(gan: Any, trained: Any, validated: Any, codes: np.ndarray | None) 
     """Part rows into those to train on and those to judge a rejector by; None if there is none.
 
     Those that `train_split` sets aside serve for both. Each class keeps a row to train on.
+
+    Raises
+    ------
+    ValueError
+        If a sampler of one's own is to draw rows, some of which would be set aside.
     """
     training = gan._training_
     if not _count_steps(gan) or training.n_epochs is None:  # No end, at which it would be trained.
         return trained, None
+    options = gan.get_params_for("iterator_train")
+    if own := {"sampler", "batch_sampler"} & options.keys():
+        raise ValueError(
+            f"`rejection` > 0 sets rows aside, which iterator_train__{own.pop()} would draw too; "
+            f"got {gan.rejection}. Use rejection=0."
+        )
+    fewest = max(_FEWEST, gan.batch_size if options.get("drop_last") else 0)
     if validated is not None:
-        return trained, validated if len(validated) >= _FEWEST else None
+        return trained, validated if len(validated) >= fewest else None
     n_held = min(int(_SHARE * len(trained)), _MOST)
-    if n_held < _FEWEST:
+    if n_held < fewest:
         return trained, None
     if training.fresh or not hasattr(gan, "_split_seed_"):
         gan._split_seed_ = training.seed
@@ -187,7 +200,9 @@ def _count_steps(gan: Any) -> int:
     if share == "auto":
         is_table = isinstance(getattr(gan, "_codec_", None), TableCodec)
         is_points = len(gan._row_shape_) == 1 and gan._row_shape_[0] <= _MOST_COLUMNS
-        share = _DEFAULT if is_points and not is_table else 0.0
+        options = gan.get_params_for("iterator_train").keys()
+        is_usual = gan.iterator_train is Minibatches and options <= MINIBATCHES_OPTIONS
+        share = _DEFAULT if is_points and is_usual and not is_table else 0.0
     return round(share * gan._training_.n_iter)
 
 
