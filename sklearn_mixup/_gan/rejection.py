@@ -39,7 +39,7 @@ _N_CHECKS = 10
 # logit is too far from the logarithm of the ratio, and samples get worse.
 _DEFAULT, _MOST_COLUMNS = 0.25, 2
 # The range of the logits of all but two of a hundred rows of data: no sample below it is kept, and
-# all above it are. So is what is below its end, until so large a share of the samples is kept.
+# all above it are. Its end is lowered until so large a share of the samples is kept.
 _RANGE = (0.01, 0.99)
 _KEPT = 0.25
 # A sample that was drawn anew so often stays: all rejectors end.
@@ -68,7 +68,7 @@ def set_aside(gan: Any, trained: Any, validated: Any, codes: np.ndarray | None) 
     options = gan.get_params_for("iterator_train")
     if own := {"sampler", "batch_sampler"} & options.keys():
         raise ValueError(
-            f"`rejection` > 0 sets rows aside, which iterator_train__{own.pop()} would draw too; "
+            f"`rejection` > 0 sets rows aside, which iterator_train__{min(own)} would draw too; "
             f"got {gan.rejection}. Use rejection=0."
         )
     fewest = max(_FEWEST, gan.batch_size if options.get("drop_last") else 0)

@@ -230,7 +230,7 @@ def _choose_few(rows: Rows) -> Rows:
 
     def choose(part: Tensor) -> Tensor:
         if _is_safe_to_try(part):
-            return torch.randn(_FEW, *part.shape[1:], dtype=part.dtype)
+            return torch.randn(_FEW, *part.shape[1:]).to(part)
         return part[chosen.to(part.device)]
 
     return map_tensors(choose, rows)
