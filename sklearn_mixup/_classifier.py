@@ -15,13 +15,13 @@ from skorch.dataset import Dataset, unpack_data
 from torch import Tensor, nn
 
 from sklearn_mixup._net.checks import check_outputs
-from sklearn_mixup._net.labels import Labels
+from sklearn_mixup._net.labels import Labels, check_codes
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parameters import store
 from sklearn_mixup._net.prediction import in_double, softmax
 from sklearn_mixup._net.targets import UNMIXED, check_criterion, takes_logits
 from sklearn_mixup._net.vicinal_net import VicinalNet
-from sklearn_mixup.minibatches import Minibatches
+from sklearn_mixup.minibatches import Minibatches, Rows
 from sklearn_mixup.modules import MLP
 
 __all__ = ["MixupClassifier"]
@@ -387,6 +387,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""
         logits = self._first_output(y_pred, y_true)
+        if not kwargs.get("training"):  # else when a loader yields them
+            check_codes(self, y_true, mixed=False)
         targets = y_true.y if isinstance(y_true, UNMIXED) else y_true
         if isinstance(targets, Tensor):
             check_criterion(self.criterion_, targets)
@@ -395,6 +397,10 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         if takes_logits(self.criterion_):  # any other may ask for all that the module returns
             y_pred = logits
         return super().get_loss(y_pred, y_true, *args, **kwargs)
+
+    def _place_targets(self, y: Any) -> Rows:
+        check_codes(self, y, mixed=self._mixes_now())
+        return super()._place_targets(y)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Notify the callbacks, of minibatches with the labels as the user knows them."""

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GroupKFold
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
+from skorch.helper import predefined_split
 from torch import nn
 from torch.utils.data import (
     DataLoader,
@@ -303,6 +304,29 @@ def test_a_dataset_without_targets_is_fitted_if_told_the_classes(tensors):
         quick().fit(dataset, y=None)
     clf = quick(classes=["setosa", "versicolor", "virginica"]).fit(dataset, y=None)
     assert accuracy_score(clf.classes_[y], clf.predict(X)) > 0.85
+
+
+@pytest.mark.parametrize("alpha", [0, 0.2])
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_labels_of_a_dataset_that_are_no_classes_are_told(wrong, alpha, tensors):
+    X, y = tensors
+    dataset = Rows(X, torch.where(torch.arange(len(y)) == 70, wrong, y), has_targets=False)
+    told = rf"from 0 to 2; got \[{wrong}\]"
+    with pytest.raises(ValueError, match=told):
+        quick(classes=[0, 1, 2], alpha=alpha).fit(dataset)
+    with pytest.raises(ValueError, match=told):
+        quick(alpha=alpha).fit(X, y).partial_fit(dataset)
+    with pytest.raises(ValueError, match=told):
+        quick(alpha=alpha, train_split=predefined_split(dataset)).fit(X, y)
+
+
+def test_labels_of_a_dataset_that_the_criterion_ignores_are_fine_unmixed(tensors):
+    X, y = tensors
+    dataset = Rows(X, torch.where(torch.arange(len(y)) == 70, -100, y), has_targets=False)
+    clf = quick(classes=[0, 1, 2], alpha=0, train_split=predefined_split(dataset)).fit(dataset)
+    assert np.isfinite(clf.history[-1]["valid_loss"])
+    with pytest.raises(ValueError, match=r"got \[-100\]"):
+        quick(classes=[0, 1, 2]).fit(dataset)
 
 
 def test_a_dataset_is_shuffled_and_mixed_by_default(tensors):

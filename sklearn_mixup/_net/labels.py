@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from sklearn_mixup._net.checks import check_labels_repeat, check_y, default_dtype
+from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup.minibatches import peel
 
 # Whole numbers alone, or words alone, need none of scikit-learn's checks before they are compared:
@@ -224,3 +225,31 @@ def name_classes(dataset: Any, labels: Any, kind: str) -> Any:
             f"got {np.unique(labels)[:5].tolist()}. Pass X and y for other labels."
         )
     return np.arange(labels.max() + 1)
+
+
+def check_codes(net: Any, y: Any, *, mixed: bool) -> None:
+    """Raise an error for codes of classes that are not there, before a device meets one.
+
+    They are what a Dataset of one's own yields, which nobody has seen before. On a GPU one of them
+    would end all that the process does there. What lies there already is not waited for.
+
+    Parameters
+    ----------
+    net : MixupClassifier
+    y : object
+        Targets of a minibatch.
+    mixed : bool
+        Whether they are mixed: what a criterion ignores else is no class that could be.
+    """
+    n_classes = getattr(net, "n_outputs_", None)
+    is_codes = isinstance(y, Tensor) and y.is_cpu and y.ndim == 1 and not y.is_floating_point()
+    if n_classes is None or not is_codes:
+        return
+    known = (y >= 0) & (y < n_classes)
+    if not mixed:
+        known |= y == getattr(unwrap(net.criterion_), "ignore_index", -1)
+    if not known.all():
+        raise ValueError(
+            "A Dataset of your own must yield the number of each row's class, from 0 to "
+            f"{n_classes - 1}; got {y[~known].unique().tolist()}. Name all classes by `classes`."
+        )

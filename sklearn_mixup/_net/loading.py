@@ -71,11 +71,13 @@ class MappedLoader:
         self,
         loader: Any,
         place: Callable[[Any], Rows],
+        place_targets: Callable[[Any], Rows],
         transform: Callable[[Rows, Rows], tuple[Rows, Rows]],
         augment: Callable[[Rows], Rows] | None = None,
     ) -> None:
         self.loader = loader
         self.place = place
+        self.place_targets = place_targets
         self.transform = transform
         self.augment = augment
 
@@ -87,7 +89,7 @@ class MappedLoader:
         """Yield the minibatches of one epoch."""
         for batch in self.loader:
             X, y = unpack_data(batch)
-            yield self.transform(augmented(self.place(X), self.augment), self.place(y))
+            yield self.transform(augmented(self.place(X), self.augment), self.place_targets(y))
 
 
 def no_minibatch(iterator: Any) -> ValueError:

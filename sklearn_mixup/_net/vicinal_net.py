@@ -280,7 +280,11 @@ class VicinalNet(NetEstimator):
                 f"default `iterator_train`; got {type(loader).__name__}."
             )
         transform = partial(self._vicinal_rows, batch_size=None)
-        return MappedLoader(loader, self._to_device, transform, augment)
+        return MappedLoader(loader, self._to_device, self._place_targets, transform, augment)
+
+    def _place_targets(self, y: Any) -> Rows:
+        """Put targets that a loader yields on the device."""
+        return self._to_device(y)
 
     def _minibatches_of_rows(
         self,
