@@ -237,7 +237,7 @@ def _choose_few(rows: Rows) -> Rows:
 
 
 def _is_safe_to_try(part: Tensor) -> bool:
-    """Whether a module that does not take random rows raises, and no more, and gets floats."""
+    """Whether random rows are harmless: they are floats, and a CPU raises where they do not fit."""
     return part.is_cpu and part.is_floating_point()
 
 
