@@ -51,7 +51,7 @@ def time_augmentation(scale: Scale, *, device: str) -> dict[str, float]:
     live there; torchvision's transforms have PIL pictures, in a DataLoader that starts its
     processes once an epoch, as skorch does.
     """
-    shape = (4 * scale.n_pictures, 3, 32, 32)
+    shape = (scale.n_augmented, 3, 32, 32)
     X = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
     y = np.arange(len(X)) % 10
     fill = [-m / s for m, s in zip(_MEAN, _STD, strict=True)]

@@ -162,7 +162,7 @@ def mix_table(rounds: pd.DataFrame) -> pd.DataFrame:
 def plan_section(request: Request) -> Section:
     """List the rounds of fits, mixing, trainings and, if torchvision is here, augmentation."""
     scale, n_rounds = request.scale, request.args.seeds or request.scale.n_rounds
-    shape = ("n_pictures", "n_pictures_an_epoch", "width", "size", "n_turns")
+    shape = ("n_pictures", "n_pictures_an_epoch", "n_augmented", "width", "size", "n_turns")
     settings = {name: getattr(scale, name) for name in shape}
     settings |= {"batch_size": BATCH_SIZE, "alpha": _ALPHA, **_SGD, **request.versions}
     works: dict[str, Callable[..., Any]] = {"pictures": time_fits, "mixing": time_mixing}
@@ -216,7 +216,7 @@ def tell(
     if cropped is not None:
         blocks += [
             Note(
-                f"Random crops and flips of {4 * scale.n_pictures} pictures of 3 x 32 x 32, "
+                f"Random crops and flips of {scale.n_augmented} pictures of 3 x 32 x 32, "
                 f"minibatch {BATCH_SIZE}, without a network: `crop_and_flip` on pictures that lie "
                 "on the device, and torchvision's transforms of pictures one by one, in a "
                 "DataLoader with so many workers, the start of which is counted. Medians."
