@@ -188,6 +188,9 @@ def run_toy(
             results["late_high_quality_sd"] = float(np.std([c.high_quality for c in late]))
     if draws:
         results["snapshots"] = json.dumps(seen.drawn_)
+    if hasattr(gan, "rejector_"):
+        gan.rejection = 0.0  # as the generator makes them
+        results["energy_distance_of_all"] = -gan.score(held_out)
     return results
 
 

@@ -4,6 +4,7 @@ import inspect
 import json
 import pickle
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -156,6 +157,15 @@ def test_table_counts_the_runs_that_found_all_modes():
     assert row["all modes in"] == "2 of 3"
     assert row["least, %"] == "91.0"
     assert row["modes of 8"].startswith("7.7 ±")
+
+
+def test_samples_are_measured_without_rejection_too():
+    recipe = replace(GAN_DEFAULT, hidden_sizes=(16, 16), max_iter=40, rejection=3.0)
+    run = toys.run_toy("two_moons", recipe, 0.2, 0, device="cpu", draws=False)
+    assert run["energy_distance"] < 0.9 * run["energy_distance_of_all"]
+    runs = runs_of("two_moons", **{name: [value] for name, value in run.items()})
+    (told, *_) = table(runs, "two_moons")["without rejection"]
+    assert told == f"{run['energy_distance_of_all']:.4f}"
 
 
 def test_table_has_what_others_published_and_says_that_it_is_theirs():
