@@ -218,13 +218,16 @@ def near_target(X: Rows, y: Tensor, uniform: Tensor, *, bandwidth: float = 0.5) 
         raise ValueError(f"`bandwidth` must be a number > 0; got {bandwidth!r}.")
     _check_rows("y", y, uniform)
     dtype = torch.promote_types(y.dtype, torch.float32)
+    # A distance of 0 over a number that the dtype rounds to 0 would be NaN.
+    width = max(bandwidth, torch.finfo(dtype).tiny)
 
     def choose(uniform: Tensor, y: Tensor) -> Tensor:
-        scaled = _distances([y.to(dtype)]).div_(bandwidth)
+        scaled = _distances([y.to(dtype)]).div_(width)
         cumulated = scaled.square_().mul_(-0.5).exp_().cumsum(-1)
         # The row itself counts 1, so that no sum is 0.
         chosen = cumulated[..., -1:] * _below_one(uniform).unsqueeze(-1)
-        return torch.searchsorted(cumulated, chosen, right=True).squeeze(-1)
+        partner = torch.searchsorted(cumulated, chosen, right=True).squeeze(-1)
+        return partner.clamp(max=y.shape[1] - 1)  # NaN is beyond all of them.
 
     return _in_blocks(choose, y.shape[1], uniform, y)
 

@@ -322,12 +322,19 @@ def test_an_infinite_bandwidth_makes_all_rows_equally_likely():
     assert_rate(counts, np.full((5, 5), 0.2))
 
 
-@pytest.mark.parametrize("bandwidth", [1e-3, 1e-200])
-def test_a_tiny_bandwidth_leaves_rows_with_their_own_target(bandwidth):
-    y = torch.tensor([[0.0, 1.0, 0.0, 2.0, 1.0, 0.0]], dtype=torch.float64).expand(200, -1)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("bandwidth", [1e-3, 1e-200, 5e-324])
+def test_a_tiny_bandwidth_leaves_rows_with_their_own_target(bandwidth, dtype):
+    y = torch.tensor([[0.0, 1.0, 0.0, 2.0, 1.0, 0.0]], dtype=dtype).expand(200, -1)
     partner = near_target(None, y, uniforms(200, 6), bandwidth=bandwidth)
     assert torch.equal(y.gather(1, partner), y)
     assert set(partner[:, 0].tolist()) == {0, 2, 5}
+
+
+def test_targets_that_are_no_numbers_have_a_partner_in_their_minibatch():
+    y = torch.tensor([[0.0, math.nan, 1.0, math.inf]])
+    partner = near_target(None, y.expand(50, -1), uniforms(50, 4))
+    assert ((partner >= 0) & (partner < 4)).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
