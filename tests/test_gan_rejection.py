@@ -204,6 +204,15 @@ def test_a_class_of_one_row_is_trained_on():
         assert (torch.cat(labels) == 0).any()
 
 
+@pytest.mark.parametrize("rejection", [0.0, 3.0])
+def test_a_discriminator_whose_weights_a_hook_computes_is_copied(rejection):
+    judge = nn.utils.spectral_norm(nn.Linear(2, 1))
+    params = {"encode": False, "latent_dim": 2, "max_iter": 20, "lr": 0.05, "random_state": 0}
+    gan = MixupGAN(Latent, judge, rejection=rejection, **params).fit(normal(200, 2.0, 0.5))
+    assert hasattr(gan, "rejector_") == (rejection > 0)
+    assert gan.sample(3).shape == (3, 2)
+
+
 @pytest.mark.parametrize("loader", [Minibatches, DataLoader])
 def test_a_sampler_of_ones_own_draws_all_rows(loader):
     X = normal(200, 0.5, 0.6)

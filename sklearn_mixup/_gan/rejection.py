@@ -94,14 +94,17 @@ def learn_rejection(gan: Any) -> None:
     is none if that is no better than to know nothing, by two standard errors.
     """
     training, n_steps = gan._training_, _count_steps(gan)
-    rejector = copy.deepcopy(unwrap(gan.discriminator_))
-    learns = any(parameter.requires_grad for parameter in rejector.parameters())
+    discriminator = unwrap(gan.discriminator_)
+    learns = any(parameter.requires_grad for parameter in discriminator.parameters())
     if training.set_aside is None or not learns:
         return
     if gan.verbose:
         print(f"Learning which samples to reject, in {n_steps} steps.")
     held = _gather(_minibatches(gan, training.set_aside), len(training.set_aside))
     held_pair = _pair_with_samples(gan, *held)
+    # A weight that a hook has computed, as spectral_norm does, is copied only without its graph.
+    _losses_at_rest(discriminator, *held_pair)
+    rejector = copy.deepcopy(discriminator)
     minibatches = _minibatches(gan, training.dataset)
     optimizer = make_optimizer(gan, "discriminator", rejector)
     decay = CosineAnnealingLR(optimizer, n_steps)
