@@ -204,13 +204,30 @@ def test_a_class_of_one_row_is_trained_on():
         assert (torch.cat(labels) == 0).any()
 
 
+class Talkative(nn.Linear):
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+
 @pytest.mark.parametrize("rejection", [0.0, 3.0])
-def test_a_discriminator_whose_weights_a_hook_computes_is_copied(rejection):
-    judge = nn.utils.spectral_norm(nn.Linear(2, 1))
+@pytest.mark.parametrize("judge", [nn.utils.spectral_norm(nn.Linear(2, 1)), Talkative(2, 1)])
+def test_a_discriminator_that_is_more_than_its_weights_is_copied(judge, rejection):
     params = {"encode": False, "latent_dim": 2, "max_iter": 20, "lr": 0.05, "random_state": 0}
     gan = MixupGAN(Latent, judge, rejection=rejection, **params).fit(normal(200, 2.0, 0.5))
     assert hasattr(gan, "rejector_") == (rejection > 0)
     assert gan.sample(3).shape == (3, 2)
+
+
+def test_a_generator_may_return_another_dtype(shifted):
+    class Double(Latent):
+        def forward(self, z, y=None):
+            return super().forward(z).double()
+
+    gan = untrained().set_params(generator=Double).fit(normal(4000, 0.5, 0.6))
+    assert_array_equal(gan.sample(50, random_state=0), shifted.sample(50, random_state=0))
 
 
 @pytest.mark.parametrize("loader", [Minibatches, DataLoader])

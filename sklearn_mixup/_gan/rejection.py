@@ -127,7 +127,8 @@ def learn_rejection(gan: Any) -> None:
         if step % n_between == 0 or step == n_steps:
             loss: Any = sum(losses.mean() for losses in _losses_at_rest(rejector, *held_pair))
             for name, value in rejector.state_dict().items():
-                best[name] = torch.where(loss < lowest, value, best[name])
+                if isinstance(value, Tensor):  # A module may tell more of itself.
+                    best[name] = torch.where(loss < lowest, value, best[name])
             lowest = torch.fmin(loss, lowest)
     rejector.load_state_dict(best)
     gains = [math.log(2) - losses.double() for losses in _losses_at_rest(rejector, *held_pair)]
@@ -180,12 +181,13 @@ def redraw_rejected(
     if "rejector_" not in vars(gan) or not gan.rejection:
         return rows
     rejector, (lowest, highest) = gan.rejector_.eval(), gan._kept_logits_
+    dtype = gan._module_dtype()
     places = torch.arange(len(rows), device=rows.device)
     for _ in range(_N_ROUNDS):
         parts = places.split(count_rows(gan.batch_size, rows))
         logits = torch.cat(
             [
-                apply(rejector, rows[part], None if y is None else y[part]).flatten()
+                apply(rejector, rows[part].to(dtype), None if y is None else y[part]).flatten()
                 for part in parts
             ]
         )
