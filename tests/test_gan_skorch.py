@@ -4,11 +4,21 @@ import math
 from unittest.mock import Mock
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, LRScheduler, TrainEndCheckpoint
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LRScheduler,
+    TrainEndCheckpoint,
+)
+from skorch.dataset import Dataset as SkorchDataset
+from skorch.helper import predefined_split
 from torch import nn
-from torch.utils.data import Dataset, IterableDataset, TensorDataset
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
 from sklearn_mixup import MixupGAN
 from tests.small_gans import bare, make_rows, quick, same_bits, weights
@@ -18,6 +28,48 @@ from tests.small_gans import bare, make_rows, quick, same_bits, weights
 def X():  # noqa: N802
     """A table of 100 x 2, float32, read-only; its rows all differ."""
     return make_rows()
+
+
+# -- rows to validate on --------------------------------------------------------------------------
+
+
+class Seen(Callback):
+    def on_train_end(self, net, **kwargs):
+        self.score_ = net.history[-1, "held_out"]
+
+    def on_epoch_end(self, net, dataset_valid, **kwargs):
+        self.X_, self.codes_ = (np.asarray(part) for part in zip(*dataset_valid, strict=True))
+
+
+@pytest.mark.parametrize("n_rows", [40, 20])
+@pytest.mark.parametrize("kind", ["points", "table"])
+def test_rows_of_ones_own_to_validate_on_are_encoded(kind, n_rows):
+    X = np.random.default_rng(0).normal(1e3, 5.0, (120, 2))
+    if kind == "table":
+        X = pd.DataFrame({"number": X[:, 0], "word": ["a", "b"] * 60})
+    y = np.array(["no", "yes"] * 60)
+    dataset = SkorchDataset(X[:40], y[:40])
+    held = dataset if n_rows == 40 else Subset(dataset, range(n_rows))
+    scoring = EpochScoring(None, name="held_out", lower_is_better=False)
+    callbacks = [("held_out", scoring), ("seen", seen := Seen())]
+    gan = quick(encode=True, rejection=1.0, train_split=predefined_split(held), callbacks=callbacks)
+    gan.fit(X, y)
+    assert seen.score_ == gan.set_params(rejection=0).score(X[:n_rows], y[:n_rows])
+    assert np.abs(seen.X_).max() < 5
+    np.testing.assert_array_equal(seen.codes_, (y[:n_rows] == "yes").astype(int))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "error"),
+    [
+        (TensorDataset(torch.ones(5, 2), torch.ones(5)), TypeError),
+        (SkorchDataset(np.ones((5, 2), dtype=np.float32)), ValueError),
+    ],
+)
+def test_rows_to_validate_on_that_cannot_be_encoded_are_refused(X, dataset, error):
+    gan = quick(encode=True, train_split=predefined_split(dataset))
+    with pytest.raises(error, match=r"`train_split`.*predefined_split\(skorch"):
+        gan.fit(X, np.arange(100) % 2)
 
 
 # -- loading --------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from sklearn_mixup._gan.parts import (
 )
 from sklearn_mixup._gan.progress import GANLog
 from sklearn_mixup._gan.rejection import forget_rejection, learn_rejection, set_aside
-from sklearn_mixup._gan.rows import learn_rows
+from sklearn_mixup._gan.rows import encode_held_out, learn_rows
 from sklearn_mixup._gan.samples import (
     distance_to,
     draw_samples,
@@ -131,8 +131,8 @@ class MixupGAN(NetEstimator):
         whether it can tell anything, or those that `train_split` sets aside; with less than ten of
         these, and if it cannot, nothing is rejected. Nor is it after ``partial_fit``. With 0
         samples are as the generator makes them, and no row is set aside. "auto" is 0.25 for points
-        in the plane, which are rows of two floats without gaps, or of one, if no loader or sampler
-        of your own draws them, else 0.
+        in the plane, which are rows of an array of two floats without gaps, or of one, if no loader
+        or sampler of your own draws them, else 0, as for a DataFrame.
     iter_per_epoch : int, default=100
         Generator iterations of an epoch: a row of the history, for callbacks to act on.
     random_state : int, RandomState instance or None, default=None
@@ -154,7 +154,9 @@ class MixupGAN(NetEstimator):
     dataset : Dataset class, default=skorch.dataset.Dataset
         See skorch.
     train_split : callable, default=None
-        skorch's inner validation split, for callbacks that score. None trains on all rows.
+        skorch's inner validation split, for callbacks that score. None trains on all rows. Rows
+        that it does not take from X, as with predefined_split, are encoded as X is if they are in a
+        Dataset of skorch.
     callbacks : list, default=None
         skorch callbacks, besides the default ones.
     warm_start : bool, default=False
@@ -477,6 +479,7 @@ class MixupGAN(NetEstimator):
         """Get the data sets to train and to validate on; learn what the first has on average."""
         trained, validated = super().get_split_datasets(X, y, **fit_params)
         if (training := self._training_) is not None:
+            validated = encode_held_out(self, trained, validated)
             trained, training.set_aside = set_aside(self, trained, validated, y)
             training.dataset = trained
             training.matching = make_matching(self, trained)

@@ -7,18 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from skorch.dataset import unpack_data
+from skorch.dataset import Dataset, unpack_data
 from skorch.utils import is_dataset
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, Subset
 
-from sklearn_mixup._gan.classes import Encoded, learn_classes
+from sklearn_mixup._gan.classes import Encoded, has_classes, learn_classes, read_codes
 from sklearn_mixup._gan.encode import TableCodec
 from sklearn_mixup._gan.scale import Scaling
 from sklearn_mixup._net.checks import check_rows, default_dtype, is_dict
 from sklearn_mixup._net.columns import read_table
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.tables import is_frame
+from sklearn_mixup.minibatches import peel
 
 
 def learn_rows(gan: Any, X: Any, y: Any = None, *, anew: bool = False) -> tuple[Any, Any]:
@@ -59,6 +60,38 @@ def read_rows(gan: Any, X: Any) -> Any:
     if isinstance(X, Encoded):
         return np.asarray(X)
     return _encode(gan, _check_rows(gan, X, learns=False, n_least=1), None)
+
+
+def encode_held_out(gan: Any, trained: Any, held_out: Any) -> Any:
+    """Encode a data set to validate on, unless it is a part of the one to train on.
+
+    Raises
+    ------
+    TypeError
+        If it is no data set of skorch, of which a table and classes can be read.
+    ValueError
+        If there are classes to learn, and it has none.
+    """
+    if held_out is None or not (has_classes(gan) or "_codec_" in vars(gan)):
+        return held_out
+    base, chosen = peel(held_out)
+    if base is peel(trained)[0] or isinstance(getattr(base, "X", None), Encoded):
+        return held_out
+    if not isinstance(base, Dataset):
+        raise TypeError(
+            "`train_split` must hand over rows as they were passed to fit; got a "
+            f"{type(base).__name__}. Use predefined_split(skorch.dataset.Dataset(X, y))."
+        )
+    codes = None
+    if has_classes(gan):
+        if base.y is None:
+            raise ValueError(
+                "Rows that `train_split` hands over must have classes, as those of fit(X, y) have; "
+                "got a Dataset without y. Use predefined_split(skorch.dataset.Dataset(X, y))."
+            )
+        codes = np.asarray(read_codes(gan, base.y, base.X)).view(Encoded)
+    dataset = gan.get_dataset(read_rows(gan, base.X), codes)
+    return dataset if chosen is None else Subset(dataset, chosen.tolist())
 
 
 def _learn_dataset(gan: Any, X: Any, y: Any) -> tuple[int, ...]:
