@@ -387,8 +387,11 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the loss of a minibatch, vicinal or plain."""
         logits = self._first_output(y_pred, y_true)
+        n_outputs = logits.shape[1] if logits.ndim > 1 else None
         if not kwargs.get("training"):  # else when a loader yields them
-            check_codes(self, y_true, mixed=False)
+            y_true = check_codes(self, y_true, mixed=False, n_classes=n_outputs)
+        elif self._training_ is not None and (codes := self._training_.codes) is not None:
+            check_codes(self, codes, mixed=self._mixes_now(), n_classes=n_outputs)
         targets = y_true.y if isinstance(y_true, UNMIXED) else y_true
         if isinstance(targets, Tensor):
             check_criterion(self.criterion_, targets)
@@ -399,7 +402,9 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         return super().get_loss(y_pred, y_true, *args, **kwargs)
 
     def _place_targets(self, y: Any) -> Rows:
-        check_codes(self, y, mixed=self._mixes_now())
+        y = check_codes(self, y, mixed=self._mixes_now())
+        # How many classes there are the module tells then.
+        self._training_.codes = None if hasattr(self, "n_outputs_") else y
         return super()._place_targets(y)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:

@@ -320,6 +320,58 @@ def test_labels_of_a_dataset_that_are_no_classes_are_told(wrong, alpha, tensors)
         quick(alpha=alpha, train_split=predefined_split(dataset)).fit(X, y)
 
 
+@pytest.mark.parametrize("alpha", [0, 0.2])
+def test_labels_of_a_dataset_that_the_module_has_no_output_for_are_told(alpha, tensors):
+    X, y = tensors
+    net = quick(alpha=alpha, module__n_classes=2)
+    with pytest.raises(ValueError, match=r"from 0 to 1; got \[2\]"):
+        net.fit(Rows(X, y, has_targets=False))
+    net.set_params(train_split=predefined_split(Rows(X, y, has_targets=False)))
+    with pytest.raises(ValueError, match=r"from 0 to 1; got \[2\]"):
+        net.fit(Rows(X, y.clamp(max=1), has_targets=False))
+
+
+class AsOnAGpu(MixupClassifier):
+    """A net whose device fails for good where it meets a label that is no class."""
+
+    def _to_device(self, rows):
+        assert not isinstance(rows, torch.Tensor) or rows.is_floating_point() or rows.max() < 3
+        return super()._to_device(rows)
+
+
+def test_labels_that_are_no_classes_are_told_where_rows_are_set_aside(tensors):
+    X, y = tensors
+    dataset = Rows(X, torch.where(torch.arange(len(y)) == 70, 3, y), has_targets=False)
+    told = {"early_stopping": True, "validation_fraction": 0.9, "classes": [0, 1, 2]}
+    net = AsOnAGpu(max_epochs=1, random_state=0, **told)
+    with pytest.raises(ValueError, match=r"from 0 to 2; got \[3\]"):
+        net.fit(dataset)
+    assert len(net.history) == 1  # It trains on others.
+
+
+@pytest.mark.parametrize("alpha", [0, 0.2])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+@pytest.mark.parametrize("has_targets", [False, True])
+def test_labels_of_a_dataset_are_integers_of_any_width(has_targets, dtype, alpha, tensors):
+    X, y = tensors
+    as_int64, other = (
+        quick(alpha=alpha, classes=None if has_targets else [0, 1, 2]).fit(
+            Rows(X, labels, has_targets=has_targets)
+        )
+        for labels in (y, y.to(dtype))
+    )
+    assert_same_proba(as_int64, other, X)
+
+
+@pytest.mark.parametrize("alpha", [0, 0.2])
+@pytest.mark.parametrize("change", [torch.Tensor.float, lambda y: y.unsqueeze(1)])
+def test_labels_of_a_dataset_that_are_no_codes_are_told(change, alpha, tensors):
+    X, y = tensors
+    dataset = Rows(X, change(y), has_targets=False)
+    with pytest.raises(ValueError, match="must yield the number of each row's class, a whole"):
+        quick(classes=[0, 1, 2], alpha=alpha).fit(dataset)
+
+
 def test_labels_of_a_dataset_that_the_criterion_ignores_are_fine_unmixed(tensors):
     X, y = tensors
     dataset = Rows(X, torch.where(torch.arange(len(y)) == 70, -100, y), has_targets=False)

@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 
 from sklearn_mixup._net.checks import check_labels_repeat, check_y, default_dtype
 from sklearn_mixup._net.losses import unwrap
+from sklearn_mixup._net.targets import OF_LABELS
 from sklearn_mixup.minibatches import peel
 
 # Whole numbers alone, or words alone, need none of scikit-learn's checks before they are compared:
@@ -227,7 +228,7 @@ def name_classes(dataset: Any, labels: Any, kind: str) -> Any:
     return np.arange(labels.max() + 1)
 
 
-def check_codes(net: Any, y: Any, *, mixed: bool) -> None:
+def check_codes(net: Any, y: Any, *, mixed: bool, n_classes: int | None = None) -> Any:
     """Raise an error for codes of classes that are not there, before a device meets one.
 
     They are what a Dataset of one's own yields, which nobody has seen before. On a GPU one of them
@@ -240,16 +241,34 @@ def check_codes(net: Any, y: Any, *, mixed: bool) -> None:
         Targets of a minibatch.
     mixed : bool
         Whether they are mixed: what a criterion ignores else is no class that could be.
+    n_classes : int, default=None
+        How many there are, where the net does not know.
+
+    Returns
+    -------
+    object
+        The targets; codes as torch's losses take them, whatever their integers are.
     """
-    n_classes = getattr(net, "n_outputs_", None)
-    is_codes = isinstance(y, Tensor) and y.is_cpu and y.ndim == 1 and not y.is_floating_point()
-    if n_classes is None or not is_codes:
-        return
+    if not isinstance(y, Tensor):
+        return y
+    criterion = unwrap(net.criterion_)
+    if type(criterion) in OF_LABELS:
+        is_single = y.ndim == 1 and y.is_floating_point()
+        if is_single or (y.ndim == 2 and y.shape[1] == 1):
+            raise ValueError(
+                "A Dataset of your own must yield the number of each row's class, a whole number "
+                f"alone; got {y.dtype} of shape {tuple(y.shape)} for a minibatch."
+            )
+        y = y.long() if y.ndim == 1 else y
+    n_classes = getattr(net, "n_outputs_", n_classes)
+    if n_classes is None or not y.is_cpu or y.ndim != 1 or y.is_floating_point():
+        return y
     known = (y >= 0) & (y < n_classes)
     if not mixed:
-        known |= y == getattr(unwrap(net.criterion_), "ignore_index", -1)
+        known |= y == getattr(criterion, "ignore_index", -1)
     if not known.all():
         raise ValueError(
             "A Dataset of your own must yield the number of each row's class, from 0 to "
             f"{n_classes - 1}; got {y[~known].unique().tolist()}. Name all classes by `classes`."
         )
+    return y

@@ -76,13 +76,13 @@ PREPARED = LogCoefficients, WeightedNumbers
 
 # What torch's losses compare the logits with; one of somebody's own is not known.
 # Tuples, since torch 2.4 compiles no look into a set.
-_OF_LABELS = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
+OF_LABELS = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
 _OF_COLUMNS = (
     *(nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.BCELoss, nn.MSELoss, nn.L1Loss),
     *(nn.SmoothL1Loss, nn.HuberLoss, nn.KLDivLoss, nn.MultiLabelSoftMarginLoss),
     *(nn.SoftMarginLoss, nn.PoissonNLLLoss, nn.HingeEmbeddingLoss),
 )
-_OF_TORCH = (*_OF_LABELS, *_OF_COLUMNS)
+_OF_TORCH = (*OF_LABELS, *_OF_COLUMNS)
 
 
 def takes_logits(criterion: Any) -> bool:
@@ -93,7 +93,7 @@ def takes_logits(criterion: Any) -> bool:
 def check_criterion(criterion: Any, y: Tensor) -> None:
     """Raise ValueError for a loss of torch that does not take such targets."""
     kind = type(unwrap(criterion))
-    if kind not in _OF_TORCH or kind in (_OF_LABELS if y.ndim == 1 else _OF_COLUMNS):
+    if kind not in _OF_TORCH or kind in (OF_LABELS if y.ndim == 1 else _OF_COLUMNS):
         return
     got = "a label a row" if y.ndim == 1 else f"{y.shape[1]} columns"
     raise ValueError(
@@ -107,7 +107,7 @@ def check_criterion(criterion: Any, y: Tensor) -> None:
 def check_criterion_of_numbers(criterion: Any) -> None:
     """Raise ValueError for a loss of torch, class or instance, that takes labels."""
     kind = criterion if isinstance(criterion, type) else type(criterion)
-    if kind in (*_OF_LABELS, nn.BCEWithLogitsLoss, nn.BCELoss, nn.MultiLabelSoftMarginLoss):
+    if kind in (*OF_LABELS, nn.BCEWithLogitsLoss, nn.BCELoss, nn.MultiLabelSoftMarginLoss):
         raise ValueError(
             f"`criterion` must compare numbers; got {kind.__name__}, which takes labels. Use "
             '"squared_error", the default, or MixupClassifier.'

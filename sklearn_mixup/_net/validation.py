@@ -168,7 +168,7 @@ class LoneWatch(Watch):
         if self.held_out is None:
             for batch in self.iterator:
                 X, y = unpack_data(batch)
-                yield X, net._to_device(y), None
+                yield X, y, None  # The loss looks at labels before they go to the device.
             return
         X, y, weight = self.held_out
         n_numbers = count_numbers(net.module_, X)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -19,6 +20,8 @@ class WeightedTraining(Training):
 
     sample_weight: np.ndarray | None = None
     class_weight: np.ndarray | None = None
+    # Of the minibatch that a loader yielded last, on the host, if nobody knows the classes.
+    codes: Any = None
 
     @property
     def weighted(self) -> bool:
