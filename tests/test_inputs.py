@@ -331,6 +331,18 @@ def test_labels_of_a_dataset_that_the_module_has_no_output_for_are_told(alpha, t
         net.fit(Rows(X, y.clamp(max=1), has_targets=False))
 
 
+def test_labels_are_refused_where_nobody_has_named_the_classes(tensors):
+    X, y = tensors
+    dataset = Rows(X, y, has_targets=False)
+    clf = quick(max_epochs=1, module__n_classes=3).fit(dataset)
+    for given in ((X, y), (TensorDataset(X, y),)):
+        with pytest.raises(ValueError, match="Fit it anew with `classes`"):
+            clf.partial_fit(*given)
+    clf.set_params(train_split=predefined_split(TensorDataset(X, y)))
+    with pytest.raises(ValueError, match="Fit it anew with `classes`"):
+        clf.fit(dataset)
+
+
 class AsOnAGpu(MixupClassifier):
     """A net whose device fails for good where it meets a label that is no class."""
 

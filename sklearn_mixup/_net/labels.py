@@ -88,7 +88,11 @@ class Labels:
     @property
     def known(self) -> np.ndarray:
         """The classes, of which there are some."""
-        assert self.classes is not None
+        if self.classes is None:
+            raise ValueError(
+                "Labels are told apart by the classes of a net; got a y for one that was fitted to "
+                "a Dataset whose classes nobody has named. Fit it anew with `classes`, all labels."
+            )
         return self.classes
 
     @property
