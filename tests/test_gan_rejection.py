@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.data import DataLoader, SequentialSampler
 
 from sklearn_mixup import MixupGAN, load, save
+from sklearn_mixup._gan import rejection
 from sklearn_mixup.minibatches import Minibatches
 
 
@@ -83,6 +84,19 @@ def test_nothing_is_rejected_where_there_is_nothing_to_tell(n_rows, n_columns):
     assert not hasattr(gan, "rejector_")
     plain = untrained(latent_dim=n_columns, rejection=0.0).fit(rows)
     assert_array_equal(gan.sample(5, random_state=0), plain.sample(5, random_state=0))
+
+
+def test_nothing_is_rejected_where_that_leads_away_from_the_data(monkeypatch):
+    X = normal(4000, 0.5, 1.0)
+    assert hasattr(untrained().fit(X), "rejector_")
+    # What looks most like data alone, which is one side of it.
+    monkeypatch.setattr(
+        rejection, "_find_range", lambda data, samples: 2 * (np.quantile(data, 0.9),)
+    )
+    gan = untrained().fit(X)
+    assert not hasattr(gan, "rejector_")
+    plain = untrained(rejection=0.0, train_split=None).fit(X)
+    assert abs(gan.sample(4000, random_state=0).mean() - plain.sample(4000).mean()) < 0.1
 
 
 def test_classes_keep_what_was_asked_for():

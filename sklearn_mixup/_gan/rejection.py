@@ -42,6 +42,8 @@ _DEFAULT, _MOST_COLUMNS = 0.25, 2
 # all above it are. Its end is lowered until so large a share of the samples is kept.
 _RANGE = (0.01, 0.99)
 _KEPT = 0.25
+# Rows, and samples, that tell whether to reject does harm.
+_N_COMPARED = 5_000
 # A sample that was drawn anew so often stays: all rejectors end.
 _N_ROUNDS = 50
 
@@ -141,6 +143,38 @@ def learn_rejection(gan: Any) -> None:
     with gan._current_init_context("module"):
         gan.rejector_ = rejector
     gan._kept_logits_ = _find_range(*(part.numpy() for part in logits))
+    n_rows = min(_N_COMPARED, len(training.dataset))
+    if _does_harm(gan, *_gather(_minibatches(gan, training.dataset), n_rows)):
+        forget_rejection(gan)
+
+
+@torch.no_grad()
+def _does_harm(gan: Any, X: Tensor, codes: Tensor) -> bool:
+    """Whether samples that are judged are further from rows of data than those that are not.
+
+    The distance is the square of the energy distance, which has to be larger by two standard
+    errors, those over the rows. A rejector that finds what is unlike data may be wrong about how
+    much of the data is where.
+    """
+    _, samples, y = _pair_with_samples(gan, X, codes)
+
+    def draw(places: Tensor) -> Tensor:
+        return _pair_with_samples(gan, X[places], codes[places])[1]
+
+    judged = redraw_rejected(gan, samples.clone(), y, draw, gan._training_.vicinal_rng)
+    before, after = samples.flatten(1), judged.flatten(1)
+    excess = _mean_distances(X.flatten(1), after) - _mean_distances(X.flatten(1), before)
+    change = 2 * excess.mean() - (
+        _mean_distances(after, after).mean() - _mean_distances(before, before).mean()
+    )
+    return bool(change > 2 * 2 * excess.std() / math.sqrt(len(excess)))
+
+
+def _mean_distances(rows: Tensor, others: Tensor) -> Tensor:
+    """Compute the mean Euclidean distance from each row to the others."""
+    exact = "donot_use_mm_for_euclid_dist"
+    parts = [torch.cdist(part, others, compute_mode=exact).mean(1) for part in rows.split(1024)]
+    return torch.cat(parts).double()
 
 
 def _find_range(of_data: np.ndarray, of_samples: np.ndarray) -> tuple[float, float]:
