@@ -129,7 +129,8 @@ class MixupGAN(NetEstimator):
         distribution of the data asks for as long as a quarter is kept, and whatever looks less like
         data than 99 of 100 rows [4]_. A tenth of the rows, at most 2,000, is set aside to see
         whether it can tell anything, or those that `train_split` sets aside; with less than ten of
-        these, and if it cannot, nothing is rejected. Nor is it after ``partial_fit``. With 0
+        these, if it cannot, and if samples so drawn are further from the data in energy distance,
+        nothing is rejected. Nor is it after ``partial_fit``. With 0
         samples are as the generator makes them, and no row is set aside. "auto" is 0.25 for points
         in the plane, which are rows of an array of two floats without gaps, or of one, if no loader
         or sampler of your own draws them, else 0, as for a DataFrame.
