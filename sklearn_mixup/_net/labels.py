@@ -255,7 +255,7 @@ def check_codes(net: Any, y: Any, *, mixed: bool, n_classes: int | None = None) 
     """
     if not isinstance(y, Tensor):
         return y
-    criterion = unwrap(net.criterion_)
+    criterion = unwrap(getattr(net, "criterion_", None))  # A subclass may name its own otherwise.
     if type(criterion) in OF_LABELS:
         is_single = y.ndim == 1 and y.is_floating_point()
         if is_single or (y.ndim == 2 and y.shape[1] == 1):
