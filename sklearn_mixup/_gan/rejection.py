@@ -43,7 +43,7 @@ _DEFAULT, _MOST_COLUMNS = 0.25, 2
 _RANGE = (0.01, 0.99)
 _KEPT = 0.25
 # Rows, and samples, that tell whether to reject does harm.
-_N_COMPARED = 5_000
+_N_COMPARED = 10_000
 # A sample that was drawn anew so often stays: all rejectors end.
 _N_ROUNDS = 50
 
