@@ -160,6 +160,17 @@ def test_an_interrupted_rejector_leaves_the_gan_as_it_was_trained():
     assert not hasattr(gan, "rejector_")
 
 
+def test_a_rejector_that_nobody_has_checked_is_not_kept(monkeypatch):
+    def press(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rejection, "_mean_distances", press)
+    gan = untrained()
+    with pytest.raises(KeyboardInterrupt):
+        gan.fit(normal(4000, 0.5, 0.6))
+    assert not hasattr(gan, "rejector_")
+
+
 def test_a_copy_and_a_file_draw_the_same_samples(shifted, tmp_path):
     save(shifted, tmp_path / "gan.mixup")
     expected = shifted.sample(50, random_state=0)

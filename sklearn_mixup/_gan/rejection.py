@@ -140,16 +140,20 @@ def learn_rejection(gan: Any) -> None:
     X, samples, y = held_pair
     with torch.no_grad():
         logits = [apply(rejector, rows, y).flatten().double().cpu() for rows in (X, samples)]
+    kept_logits = _find_range(*(part.numpy() for part in logits))
+    n_rows = min(_N_COMPARED, len(training.dataset))
+    compared = _gather(_minibatches(gan, training.dataset), n_rows)
+    if _does_harm(gan, rejector, kept_logits, *compared):
+        return
+    gan._kept_logits_ = kept_logits
     with gan._current_init_context("module"):
         gan.rejector_ = rejector
-    gan._kept_logits_ = _find_range(*(part.numpy() for part in logits))
-    n_rows = min(_N_COMPARED, len(training.dataset))
-    if _does_harm(gan, *_gather(_minibatches(gan, training.dataset), n_rows)):
-        forget_rejection(gan)
 
 
 @torch.no_grad()
-def _does_harm(gan: Any, X: Tensor, codes: Tensor) -> bool:
+def _does_harm(
+    gan: Any, rejector: nn.Module, kept_logits: tuple[float, float], X: Tensor, codes: Tensor
+) -> bool:
     """Whether samples that are judged are further from rows of data than those that are not.
 
     The distance is the square of the energy distance, which has to be larger by two standard
@@ -161,7 +165,8 @@ def _does_harm(gan: Any, X: Tensor, codes: Tensor) -> bool:
     def draw(places: Tensor) -> Tensor:
         return _pair_with_samples(gan, X[places], codes[places])[1]
 
-    judged = redraw_rejected(gan, samples.clone(), y, draw, gan._training_.vicinal_rng)
+    rng = gan._training_.vicinal_rng
+    judged = redraw_rejected(gan, rejector, kept_logits, samples.clone(), y, draw, rng)
     before, after = samples.flatten(1), judged.flatten(1)
     excess = _mean_distances(X.flatten(1), after) - _mean_distances(X.flatten(1), before)
     change = 2 * excess.mean() - (
@@ -197,12 +202,22 @@ def _find_range(of_data: np.ndarray, of_samples: np.ndarray) -> tuple[float, flo
 
 
 def redraw_rejected(
-    gan: Any, rows: Tensor, y: Tensor | None, draw: Callable[[Tensor], Tensor], rng: torch.Generator
+    gan: Any,
+    rejector: nn.Module,
+    kept_logits: tuple[float, float],
+    rows: Tensor,
+    y: Tensor | None,
+    draw: Callable[[Tensor], Tensor],
+    rng: torch.Generator,
 ) -> Tensor:
     """Draw samples anew, each in its place, until all are kept.
 
     Parameters
     ----------
+    rejector : nn.Module
+        What judges them.
+    kept_logits : tuple of float
+        The logit below which no sample is kept, and that from which all are.
     rows : Tensor of shape (n_rows, ...)
         Samples.
     y : Tensor of shape (n_rows, n_classes) or None
@@ -212,10 +227,8 @@ def redraw_rejected(
     rng : torch.Generator
         What chance is drawn from.
     """
-    if "rejector_" not in vars(gan) or not gan.rejection:
-        return rows
-    rejector, (lowest, highest) = gan.rejector_.eval(), gan._kept_logits_
-    dtype = gan._module_dtype()
+    (lowest, highest), dtype = kept_logits, gan._module_dtype()
+    rejector.eval()
     places = torch.arange(len(rows), device=rows.device)
     for _ in range(_N_ROUNDS):
         parts = places.split(count_rows(gan.batch_size, rows))

@@ -77,7 +77,10 @@ def _generate(
 
     try:
         with torch.no_grad(), isolated_rng(seed, device):
-            rows = redraw_rejected(gan, make(z, y), y, draw, rng)
+            rows = make(z, y)
+            if "rejector_" in vars(gan) and gan.rejection:
+                judge = gan.rejector_, gan._kept_logits_
+                rows = redraw_rejected(gan, *judge, rows, y, draw, rng)
     finally:
         generator.train(mode)
     return rows.cpu().numpy(), codes
