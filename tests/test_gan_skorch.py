@@ -17,6 +17,7 @@ from skorch.callbacks import (
 )
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.helper import predefined_split
+from skorch.hf import AccelerateMixin
 from torch import nn
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
@@ -200,6 +201,17 @@ def test_a_subclass_whose_hook_would_not_be_called_is_refused(X, hook):
     kind = type("Mine", (MixupGAN,), {hook: lambda self, *args, **kwargs: None})
     with pytest.raises(TypeError, match=f"Mine overrides {hook}.*train_step"):
         kind(**quick().get_params(deep=False)).fit(X)
+
+
+def test_accelerate_is_refused(X):
+    accelerate = pytest.importorskip("accelerate")
+
+    class Accelerated(AccelerateMixin, MixupGAN):
+        pass
+
+    params = {**quick().get_params(deep=False), "device": None}
+    with pytest.raises(TypeError, match=r"one device.*got Accelerated with.*AccelerateMixin"):
+        Accelerated(**params, accelerator=accelerate.Accelerator(cpu=True)).fit(X)
 
 
 # -- iterations -----------------------------------------------------------------------------------

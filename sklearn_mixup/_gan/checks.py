@@ -21,6 +21,12 @@ from sklearn_mixup.callbacks import Resume
 
 def check_hooks(net: NeuralNet) -> None:
     """Refuse what skorch offers for one module and one optimizer: it would do nothing."""
+    if getattr(net, "accelerator", None) is not None:
+        raise TypeError(
+            "A GAN trains on one device: accelerate would neither share out its rows nor average "
+            f"its gradients; got {type(net).__name__} with an accelerator. Leave out "
+            "AccelerateMixin."
+        )
     for name, callback in net.callbacks_:
         if isinstance(callback, LRScheduler):
             raise ValueError(
