@@ -71,7 +71,8 @@ def takes(rows: Tensor, partner: Tensor, lam: float | Tensor) -> bool:
 def mix_in_one_pass(rows: Tensor, partner: Tensor, lam: float | Tensor) -> Tensor:
     """Compute ``lam * rows + (1 - lam) * rows[partner]``."""
     n_rows, n_columns = len(rows), rows[0].numel()
-    weight = torch.as_tensor(lam, dtype=rows.dtype, device=rows.device)
+    # Filled there: a copy would wait for all that the device has still to do.
+    weight = lam.to(rows.device) if isinstance(lam, Tensor) else rows.new_full((n_rows,), lam)
     mixed = torch.empty_like(rows)
     grid = n_rows, -(-n_columns // _BLOCK)
     with torch.cuda.device(rows.device):
