@@ -27,7 +27,7 @@ class MixedDigits(pl.LightningModule):
     def training_step(self, minibatch, minibatch_idx):
         """Compute the loss of mixed rows."""
         X, y = minibatch
-        lam, partner = sample_lam(self.alpha, rng=self.rng), sample_partner(len(X), rng=self.rng)
+        lam, partner = sample_lam(self.alpha).item(), sample_partner(len(X), rng=self.rng)
         logits = self.module(mix(X, partner, lam=lam))
         return mixed_loss(self.criterion, logits, y, partner, lam=lam)
 

@@ -93,7 +93,7 @@ def time_fits(scale: Scale, *, device: str, turn: int = 0) -> dict[str, float]:
 
 def _mix_ours(X: Tensor, y: Tensor, n_classes: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Draw once and mix pictures and labels."""
-    lam, partner = sample_lam(_ALPHA, rng=rng), sample_partner(len(X), rng=rng)
+    lam, partner = sample_lam(_ALPHA).item(), sample_partner(len(X), rng=rng)
     targets = one_hot(y, n_classes).to(X.dtype)
     return mix(X, partner, lam=lam), mix(targets, partner, lam=lam)
 
@@ -209,7 +209,8 @@ def tell(
             f"Mixing of one minibatch, {shape} float32 numbers and as many labels of 1000 classes, "
             "the draws included: `mix` of this package, Mixup of timm (which writes to its input "
             "and mixes it with its mirror image), MixUp of torchvision.transforms.v2 (which mixes "
-            f"neighbours), and a copy of the pictures alone. Medians.{told}"
+            "neighbours), all of which draw lam on the host, and a copy of the pictures alone. "
+            f"Medians.{told}"
         ),
         Table(table),
     ]
