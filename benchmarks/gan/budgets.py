@@ -67,8 +67,8 @@ def tell(runs: pd.DataFrame, *, versions: Mapping[str, str]) -> Outcome:
         {f"{TITLES[DATA]}, by Adam's betas and iterations": table(runs)},
         "As the toys are measured. Three layers of 128 units, minibatches of 256, one step of the "
         "discriminator for one of the generator, a learning rate that falls to zero over the "
-        "iterations, an average of the generator's weights of 0.999; they start as torch's own. The "
-        "reverse KL is left out where a run has no sample of high quality.",
+        "iterations, an average of the generator's weights of 0.999; they start as torch's own. "
+        "The reverse KL is left out where a run has no sample of high quality.",
         [Figure("gan_budgets.png", "budgets", partial(figures.plot_budgets, split(runs)))],
         versions,
         conclude(runs),
