@@ -194,6 +194,13 @@ def test_running_statistics_are_those_alone(iris, batch_size):
         assert mean.abs().max() > 0.01
 
 
+@pytest.mark.parametrize("lengths", [(38, 37), (37, 25)])
+def test_a_single_last_row_joins_the_minibatch_before_it_as_alone(iris, lengths):
+    nets = [make_net(Normed, module__norm=nn.BatchNorm1d, batch_size=12) for _ in lengths]
+    for pair in fit_both(nets, make_folds(*iris, *lengths)):
+        assert_same_net(*pair)
+
+
 @pytest.mark.machines
 @pytest.mark.parametrize("module", [Pictures, MLP])
 def test_modules_train_on_pictures_as_alone(digits, module):

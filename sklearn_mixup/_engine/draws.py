@@ -336,8 +336,9 @@ class Draws:
             return None
         here = ..., slice(start, stop), slice(first, first + n_rows)
         mixing = _flatten(_map_mixing(itemgetter(here), self.drawn))
-        partner = torch.arange((stop - start) * n_rows, device=self.device)
-        return mixing._replace(partner=partner.add_(mixing.partner))
+        partner = torch.arange(n_all := (stop - start) * n_rows, device=self.device)
+        # A longer last minibatch, which is not used here, may reach past the full ones of others.
+        return mixing._replace(partner=partner.add_(mixing.partner).clamp_(max=n_all - 1))
 
     def _alike(self, places: Sequence[int]) -> Iterator[tuple[list[Any], Tensor]]:
         """Put together the nets that draw alike, with their places in the stack."""
