@@ -551,6 +551,18 @@ def test_what_cannot_be_mixed_so_is_told(table, params, message):
         net.fit(*table)
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"vicinity": "cutmix"}, "pictures"),
+        ({"pairs": "nearest", "n_neighbors": 3}, "smaller than the number of rows in a minibatch"),
+    ],
+)
+def test_each_net_of_a_stack_is_told_what_it_cannot_mix_so(table, params, message):
+    with pytest.raises(ValueError, match=message):
+        fit_fused([make_net(), make_net(**params)], [table[0]] * 2, [table[1]] * 2)
+
+
 @pytest.mark.parametrize("pairs", ["same_class", "different_class"])
 def test_numbers_have_no_classes_to_pair_by(table, pairs):
     with pytest.raises(ValueError, match="'target'"):

@@ -34,6 +34,7 @@ from sklearn_mixup._net.validation import (
     sets_rows_aside,
     split_rows,
 )
+from sklearn_mixup._net.vicinity import check_rows
 from sklearn_mixup._streams import Stream
 from sklearn_mixup.callbacks import LRDecay, decay_factor
 from sklearn_mixup.exceptions import DivergedError
@@ -65,6 +66,7 @@ class Shared:
             for name in LEARNED:
                 vars(net).pop(name, None)
             vars(net).update(learned)
+            check_rows(net, X)
             return X, y, sample_weight, net._weigh_classes(targets, sample_weight)
 
     def load(self, net: Any, X: Any, y: Any) -> Data:
