@@ -220,6 +220,25 @@ def test_a_criterion_that_fits_trains(name, kind, alpha, iris):
     assert np.isfinite(clf.history[-1, "train_loss"])
 
 
+@pytest.mark.parametrize("alpha", [0, 0.2])
+@pytest.mark.parametrize(("name", "kind"), [("NLLLoss", "labels"), ("BCELoss", "several labels")])
+def test_a_criterion_of_probabilities_is_not_given_logits(name, kind, alpha, iris):
+    X, y = iris[0], make_targets(kind, iris[1])
+    net = make_net(name, alpha=alpha).set_params(module=MLP)
+    for fit in list(fit_in_every_way(net, X, y))[: 5 if y.ndim == 1 else 4]:
+        with pytest.raises(ValueError, match=f"{name} needs .* from 0 to 1; MLP returned .* -"):
+            fit()
+
+
+def test_outputs_are_looked_at_once_a_training(iris, monkeypatch):
+    seen, aminmax = [], torch.Tensor.aminmax
+    monkeypatch.setattr(torch.Tensor, "aminmax", lambda rows: seen.append(1) or aminmax(rows))
+    clf = make_net("NLLLoss", max_epochs=2).fit(*iris)
+    assert len(seen) == 1
+    clf.partial_fit(*iris)
+    assert len(seen) == 2
+
+
 class OneColumn(nn.BCEWithLogitsLoss):
     """A loss of somebody's own that turns labels into columns."""
 

@@ -83,6 +83,8 @@ _OF_COLUMNS = (
     *(nn.SoftMarginLoss, nn.PoissonNLLLoss, nn.HingeEmbeddingLoss),
 )
 _OF_TORCH = (*OF_LABELS, *_OF_COLUMNS)
+# Those of probabilities, and what makes these; skorch gives NLLLoss their logarithm.
+_OF_PROBABILITIES = {nn.BCELoss: "Sigmoid()", nn.NLLLoss: "Softmax(1)"}
 
 
 def takes_logits(criterion: Any) -> bool:
@@ -102,6 +104,27 @@ def check_criterion(criterion: Any, y: Tensor) -> None:
         "CrossEntropyLoss; columns of zeros and ones, a label each, with BCEWithLogitsLoss; losses "
         "such as MSELoss take both kinds of columns. Two classes are labels: leave the default."
     )
+
+
+def check_probabilities(net: Any, outputs: Tensor) -> None:
+    """Raise ValueError for outputs that are no probabilities, where the criterion takes these.
+
+    On a GPU BCELoss would end all that the process does there. The device is asked once a training.
+    """
+    kind, training = type(unwrap(net.criterion_)), net._training_
+    if kind not in _OF_PROBABILITIES or training is None or training.has_probabilities:
+        return
+    while torch._C._functorch.is_batchedtensor(outputs):  # of nets that are trained as one
+        outputs = torch._C._functorch.get_unwrapped(outputs)
+    lowest, highest = torch.stack(outputs.detach().aminmax()).tolist()
+    if not 0 <= lowest <= highest <= 1:
+        raise ValueError(
+            f"{kind.__name__} needs a module that returns probabilities, from 0 to 1; "
+            f"{type(unwrap(net.module_)).__name__} returned numbers from {lowest:.3g} to "
+            f"{highest:.3g}. Let it end in nn.{_OF_PROBABILITIES[kind]}, or leave the default "
+            "criterion, which takes logits."
+        )
+    training.has_probabilities = True
 
 
 def check_criterion_of_numbers(criterion: Any) -> None:
