@@ -384,6 +384,18 @@ def test_labels_of_a_dataset_that_are_no_codes_are_told(change, alpha, tensors):
         quick(classes=[0, 1, 2], alpha=alpha).fit(dataset)
 
 
+@pytest.mark.parametrize("alpha", [0, 0.2])
+def test_labels_of_a_dataset_that_are_words_are_to_be_encoded(alpha, tensors):
+    X, y = tensors
+    words = ["a", "b", "c"]
+    dataset = Rows(X, [words[code] for code in y], has_targets=False)
+    told = "number of each row's class.*got '[abc]'.*LabelEncoder.*`classes`"
+    with pytest.raises(TypeError, match=told):
+        quick(classes=words, alpha=alpha).fit(dataset)
+    with pytest.raises(TypeError, match=told):
+        quick(alpha=alpha, train_split=predefined_split(dataset)).fit(X, y)
+
+
 def test_labels_of_a_dataset_that_the_criterion_ignores_are_fine_unmixed(tensors):
     X, y = tensors
     dataset = Rows(X, torch.where(torch.arange(len(y)) == 70, -100, y), has_targets=False)

@@ -253,6 +253,12 @@ def check_codes(net: Any, y: Any, *, mixed: bool, n_classes: int | None = None) 
     object
         The targets; codes as torch's losses take them, whatever their integers are.
     """
+    if isinstance(y, list | tuple | np.ndarray) and len(y) and isinstance(y[0], str | bytes):
+        raise TypeError(
+            "A Dataset of your own must yield the number of each row's class, a whole number; got "
+            f"{y[0]!r}. Encode words, as by sklearn.preprocessing.LabelEncoder, and name them by "
+            "`classes`."
+        )
     if not isinstance(y, Tensor):
         return y
     criterion = unwrap(getattr(net, "criterion_", None))  # A subclass may name its own otherwise.
