@@ -1,6 +1,7 @@
 """What y may be, for each estimator: labels, several labels, rows of probabilities."""
 
 import re
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,13 @@ from sklearn.model_selection import KFold, cross_val_score
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.utils.fixes import parse_version
 
-from sklearn_mixup import FusedBaggingClassifier, FusedGridSearchCV, MixupClassifier, MixupGAN
+from sklearn_mixup import (
+    FusedBaggingClassifier,
+    FusedGridSearchCV,
+    MixupClassifier,
+    MixupGAN,
+    VicinalSampler,
+)
 
 NET = MixupClassifier(max_epochs=2, random_state=0)
 BAG = FusedBaggingClassifier(NET, 2, random_state=0)
@@ -91,6 +98,21 @@ def test_a_gan_wants_as_many_labels_as_rows_if_any(method, iris):
         gan.score(iris[0], [1, 2])
     # Of y the classes count as columns do; without it the rows alone.
     assert gan.score(*iris) == gan.score(*iris) != gan.score(iris[0])
+
+
+def test_dates_are_classes_by_their_names(iris):
+    """NumPy lists those in nanoseconds, which pandas 2 makes, as whole numbers."""
+    dates = np.array(["2020-01-01", "2021-01-01", "2022-01-01"], dtype="M8[ns]")
+    X, y = iris[0], dates[iris[1]]
+    with pytest.raises(ValueError, match=r"1 class, \[datetime\.datetime\(2021, 1"):
+        clone(NET).fit(X[50:100], y[50:100])
+    for date in (dates[1], pd.Timestamp(dates[1]), datetime(2021, 1, 1)):
+        clf = clone(NET).set_params(class_weight={date: 1e6}).fit(X, y)
+        assert (clf.predict(X) == dates[1]).all()
+        assert len(VicinalSampler().fit(X, y).sample(2, y=date)) == 2
+        even = VicinalSampler(sampling_strategy={date: 60}).fit_resample(X, y)[1]
+        assert (even == dates[1]).sum() == 60
+        assert len(MixupGAN(max_iter=1).fit(X, y).sample(2, y=date)) == 2
 
 
 # -- rows of probabilities ------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from sklearn_mixup._net.checks import check_labels_repeat
 from sklearn_mixup._net.classes import (
     find_class,
     has_fractions,
+    list_labels,
     list_some,
     read_classes,
     read_target,
@@ -80,7 +81,7 @@ def has_classes(gan: Any) -> bool:
 
 def _code(gan: Any, values: np.ndarray) -> np.ndarray:
     """Give the code of each label, of classes that are known."""
-    labels = values.tolist()
+    labels = list_labels(values)
     codes = {label: find_class(gan.classes_, label) for label in {*labels}}
     return np.array([codes[label] for label in labels])
 

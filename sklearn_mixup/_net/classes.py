@@ -43,9 +43,24 @@ def read_classes(kept: Any, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return classes, codes
 
 
+def list_labels(labels: np.ndarray) -> list[Any]:
+    """List labels as objects of Python; NumPy makes whole numbers of times in nanoseconds."""
+    if labels.dtype.kind in "mM":
+        rounded = labels.astype(f"{labels.dtype.kind}8[us]")
+        labels = rounded if (rounded == labels).all() else labels
+    return labels.tolist()
+
+
+def name_label(label: Any) -> Any:
+    """Make of a label what `list_labels` makes of it."""
+    is_time = isinstance(label, np.datetime64 | np.timedelta64)
+    return list_labels(np.array([label]))[0] if is_time else label
+
+
 def find_class(classes: np.ndarray, label: Any) -> int:
     """Find the code of a class by its name."""
-    is_label = [] if np.ndim(label) else [name == label for name in classes.tolist()]
+    label = name_label(label)
+    is_label = [] if np.ndim(label) else [name == label for name in list_labels(classes)]
     if not any(is_label):
         raise ValueError(
             f"`y` must be a class of the data; got {label!r}. They are {list_some(classes)}."
@@ -55,6 +70,6 @@ def find_class(classes: np.ndarray, label: Any) -> int:
 
 def list_some(names: Iterable[Any]) -> str:
     """Name the first few."""
-    names = names.tolist() if isinstance(names, np.ndarray) else list(names)
+    names = list_labels(names) if isinstance(names, np.ndarray) else list(names)
     shown = ", ".join(map(repr, islice(names, _SHOWN)))
     return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

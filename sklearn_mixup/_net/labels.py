@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from sklearn_mixup._net.checks import check_labels_repeat, check_y, default_dtype
+from sklearn_mixup._net.classes import list_labels, name_label
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.targets import OF_LABELS
 from sklearn_mixup.minibatches import peel
@@ -112,7 +113,7 @@ class Labels:
         if (n_classes := len(self.known)) < 2:
             raise ValueError(
                 f"y must have at least two classes; got {n_classes} class, "
-                f"{self.known.tolist()}, among the rows that have weight."
+                f"{list_labels(self.known)}, among the rows that have weight."
             )
 
     def check_same(self, named: Any) -> None:
@@ -146,7 +147,8 @@ class Labels:
 
     def _read_weights(self, class_weight: dict[Any, Any]) -> np.ndarray:
         """Read the weight of each class from a dict; it is 1 where none is given."""
-        classes = self.known.tolist()
+        classes = list_labels(self.known)
+        class_weight = {name_label(label): weight for label, weight in class_weight.items()}
         unknown = set(class_weight) - set(classes)
         if unknown and set(classes) - set(class_weight):
             raise ValueError(
@@ -171,14 +173,14 @@ class Labels:
             classes.dtype.kind in "OU"
         ):  # words and numbers have no order
             raise ValueError(
-                f"y must hold only the classes {classes.tolist()}; got {y[:5].tolist()}."
+                f"y must hold only the classes {list_labels(classes)}; got {list_labels(y[:5])}."
             )
         sorter = np.argsort(classes)
         codes = sorter[np.searchsorted(classes, y, sorter=sorter).clip(max=len(classes) - 1)]
         if (unknown := classes[codes] != y).any():
             raise ValueError(
-                f"y must hold only the classes {classes.tolist()}; got "
-                f"{np.unique(y[unknown]).tolist()} too."
+                f"y must hold only the classes {list_labels(classes)}; got "
+                f"{list_labels(np.unique(y[unknown]))} too."
             )
         return y if y.dtype == codes.dtype and (y == codes).all() else codes
 

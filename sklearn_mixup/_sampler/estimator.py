@@ -17,6 +17,7 @@ from sklearn_mixup._doc_link import linked
 from sklearn_mixup._net.classes import (
     find_class,
     has_fractions,
+    list_labels,
     list_some,
     read_classes,
     read_target,
@@ -278,7 +279,7 @@ class VicinalSampler(BaseEstimator):
                 "sample(n, return_y=True)."
             )
         n_of = np.bincount(self._codes).tolist()
-        counts = dict(zip(self.classes_.tolist(), n_of, strict=True))
+        counts = dict(zip(list_labels(self.classes_), n_of, strict=True))
         self.sampling_strategy_ = count_missing(self.sampling_strategy, counts, y)
         state = check_random_state(self.random_state)
         kept = np.arange(len(self._table))

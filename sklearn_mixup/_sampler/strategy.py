@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
+from sklearn_mixup._net.classes import name_label
+
 STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
 
 
@@ -54,6 +56,7 @@ def _wanted_by_word(strategy: str, counts: dict[Any, int]) -> dict[Any, int]:
 
 def _wanted_by_class(strategy: Mapping[Any, Any], counts: dict[Any, int]) -> dict[Any, int]:
     """Make classes as large as they are said to become."""
+    strategy = {name_label(name): n_wanted for name, n_wanted in strategy.items()}
     for name, n_wanted in strategy.items():
         if name not in counts:
             raise ValueError(
