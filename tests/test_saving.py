@@ -702,6 +702,13 @@ def test_net_of_a_device_that_is_not_here_is_put_on_another():
         sklearn_mixup.load(file, device="cuda:7")
 
 
+def test_committee_stays_on_the_device_that_is_asked_for():
+    model = TabularMixupClassifier(n_estimators=2, others=[], max_epochs=1).fit(X, Y)
+    assert model.device == save_and_load(model).device == "auto"
+    other = save_and_load(make_pipeline(model), device="cpu")[0]
+    assert {other.device, *(member.device for member in other.estimators_)} == {"cpu"}
+
+
 def test_a_default_device_of_torch_is_none_of_a_file_s():
     model = net(device="cpu").fit(X, Y)
     with torch.device("meta"):

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from sklearn_mixup._fused.predict import Stacks
 from sklearn_mixup._saving.graph import Kind, Reader, Writer, check_type, refuse
 from sklearn_mixup._saving.values import read_table, write_table
+from sklearn_mixup._tabular.base import TabularMixup
 from sklearn_mixup.exceptions import RefusedFileError
 
 # Settings by which a model reads pickles later on: from a folder, or of weights.
@@ -70,6 +71,8 @@ def _read(reader: Reader, written: Any) -> Any:
     if issubclass(cls, (nn.Module, Optimizer, NeuralNet)):
         raise RefusedFileError(f"A {cls.__name__} in it is described as something else.")
     state = check_state(read_table(reader, state))
+    if reader.device is not None and issubclass(cls, TabularMixup):
+        state["device"] = reader.device
     made = make_without_constructor(cls)
     if hasattr(cls, "__setstate__"):
         made.__setstate__(state)
