@@ -369,6 +369,16 @@ def test_layers_that_take_the_sequence_first_are_refused():
         apply_mixed(module, torch.randn(7, N_ROWS, 4, dtype=torch.float64), ["a"])
 
 
+def test_layers_of_torch_that_put_the_minibatch_elsewhere_are_refused_by_name():
+    attending = nn.TransformerEncoderLayer(4, 1, 4)
+    stacked = nn.TransformerEncoder(attending, 1, enable_nested_tensor=False)
+    for layer in (nn.LSTM(4, 4, batch_first=True), attending, stacked, attending.self_attn):
+        with pytest.raises(ValueError, match=rf"first axis; got '0', a {type(layer).__name__}, wh"):
+            check_places(nn.Sequential(layer), "0")
+    first = nn.TransformerEncoderLayer(4, 1, 4, batch_first=True)
+    assert check_places(nn.Sequential(first), "0") == ("0",)
+
+
 def test_codes_are_mixed_where_they_are_embedded():
     module = Calls(lambda a, b, X: b(a(X)), nn.Embedding(9, 4))
     X = torch.randint(9, (N_ROWS,))

@@ -25,6 +25,11 @@ from sklearn_mixup.vicinal import mix_with
 
 # The place of the rows themselves, unless a layer has that name.
 INPUT = "input"
+# Layers of torch that put sequences first unless they are told otherwise.
+_ATTENDING = (
+    *(nn.MultiheadAttention, nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder),
+    *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer),
+)
 # So many names of layers are told to who names one that is not there.
 _N_TOLD = 8
 
@@ -65,7 +70,7 @@ def check_places(module: nn.Module, places: str | Sequence[str]) -> tuple[str, .
         If `places` is neither a name nor a sequence of names.
     ValueError
         If it is empty, names a layer twice, or names what is not there, is never called by itself,
-        or is compiled.
+        is compiled, or puts out something else first than the minibatch, as a layer of torch.
     """
     names = [places] if isinstance(places, str) else places
     if not isinstance(names, Sequence):  # A set has no order to draw from.
@@ -126,6 +131,18 @@ def _check_layer(module: nn.Module, name: str, layer: nn.Module) -> None:
         raise ValueError(
             f"`mix_at` must name layers that are called; got {name!r}, a {kind}, which only holds "
             f"others. Name one of these: {parts or 'it is empty'}."
+        )
+    other = None
+    if isinstance(layer, nn.RNNBase):
+        other = "whose last state has its layers there. Name a layer after it"
+    elif isinstance(layer, _ATTENDING) and any(
+        isinstance(part, nn.MultiheadAttention) and not part.batch_first for part in layer.modules()
+    ):
+        other = "which has the sequence there. Make it with batch_first=True"
+    if other is not None:  # Where it is as long as a minibatch it would be mixed.
+        raise ValueError(
+            "`mix_at` must name layers whose outputs have the minibatch as their first axis; got "
+            f"{name!r}, a {kind}, {other}."
         )
     bare, path = _unwrap(module), name.split(".")
     above = [bare.get_submodule(".".join(path[:k])) for k in range(1, len(path) + 1)]
