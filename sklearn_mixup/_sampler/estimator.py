@@ -67,7 +67,8 @@ class VicinalSampler(BaseEstimator):
         which one has a fraction for numbers, all else for labels. Say "numbers" of counts, prices
         and other targets that are whole.
     random_state : int, RandomState instance or None, default=None
-        Governs what is drawn: the same state draws the same rows.
+        Governs what is drawn: the same state draws the same rows. None is a fresh seed, and NumPy's
+        global generator is left alone.
 
     Attributes
     ----------
@@ -240,7 +241,7 @@ class VicinalSampler(BaseEstimator):
         if return_y and self._y is None:
             raise ValueError("`return_y=True` needs targets; the sampler was fitted without y.")
         among = np.arange(len(self._table)) if y is None else self._rows_of(y)
-        state = check_random_state(self.random_state if random_state is None else random_state)
+        state = _state_of(self.random_state if random_state is None else random_state)
         drawn = self._draw(among, int(n_samples), state)
         X_drawn = mix_rows(self._table, self._columns, *drawn)
         return (X_drawn, self._mix_y(*drawn)) if return_y else X_drawn
@@ -281,7 +282,7 @@ class VicinalSampler(BaseEstimator):
         n_of = np.bincount(self._codes).tolist()
         counts = dict(zip(list_labels(self.classes_), n_of, strict=True))
         self.sampling_strategy_ = count_missing(self.sampling_strategy, counts, y)
-        state = check_random_state(self.random_state)
+        state = _state_of(self.random_state)
         kept = np.arange(len(self._table))
         parts = [(kept, kept, np.ones(len(kept)))]
         for name, n_rows in self.sampling_strategy_.items():
@@ -361,6 +362,11 @@ class VicinalSampler(BaseEstimator):
                 "X must have two rows at least, to mix one with the other; got n_samples=1."
             )
         return table.clone() if is_polars(table) else table.copy()
+
+
+def _state_of(random_state: Any) -> np.random.RandomState:
+    """Get what is drawn from; None leaves NumPy's global generator alone."""
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)
 
 
 def _check_target(
