@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy import sparse, stats
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from sklearn_mixup import VicinalSampler
 from sklearn_mixup._net.columns import mix_rows, read_columns, read_words
@@ -645,6 +646,22 @@ def test_a_class_smaller_than_the_neighbours_asked_for_has_all_of_them():
 def test_bad_tables_and_targets_are_refused(X, y, error, message):
     with pytest.raises(error, match=message):
         VicinalSampler().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("X", "y"), [(TABLE[:3], LABELS), (pd.DataFrame({"a": [1.5, np.inf]}), None)]
+)
+def test_a_sampler_stays_what_it_was_where_a_table_is_refused(X, y):
+    sampler = VicinalSampler(random_state=0).fit(TABLE, LABELS)
+    before = sampler.sample(9)
+    with pytest.raises(ValueError, match=r"inconsistent|infinity"):
+        sampler.fit(X, y)
+    assert_array_equal(sampler.sample(9), before)
+    fresh = VicinalSampler()
+    with pytest.raises(ValueError, match=r"inconsistent|infinity"):
+        fresh.fit(X, y)
+    with pytest.raises(NotFittedError):
+        fresh.sample()
 
 
 @pytest.mark.parametrize("y", [None, NUMBERS])

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Subset
 
 from sklearn_mixup._engine.stack import describe, fingerprint
+from sklearn_mixup._net.checks import unlearn_on_error
 from sklearn_mixup._net.device import kept_rng
 from sklearn_mixup._net.fit_data import LEARNED, check_fit
 from sklearn_mixup._net.history import write_epoch
@@ -57,7 +58,7 @@ class Shared:
         """
         asked = getattr(net, "classes", None), getattr(net, "scale_y", None)
         key = id(X), id(y), id(sample_weight), net.alpha != 0, repr(asked)
-        with net._unlearn_on_error():
+        with unlearn_on_error(net):
             if key not in self.checked:
                 found = check_fit(net, X, y, sample_weight, learns=True)
                 learned = {name: vars(net)[name] for name in LEARNED if name in vars(net)}

@@ -42,7 +42,7 @@ from sklearn_mixup._gan.samples import (
     name_columns,
 )
 from sklearn_mixup._gan.steps import Given, Iterations
-from sklearn_mixup._net.checks import check_outputs, explain_shapes, is_dict
+from sklearn_mixup._net.checks import check_outputs, explain_shapes, is_dict, unlearn_on_error
 from sklearn_mixup._net.estimator import NetEstimator
 from sklearn_mixup._net.parameters import check_params, store
 from sklearn_mixup._net.session import Training
@@ -418,7 +418,7 @@ class MixupGAN(NetEstimator):
         check_params(self)
         check_fit_params(self, self._receivers(), fit_params)
         restart = not self.initialized_ or (ends and not self.warm_start)
-        with self._unlearn_on_error():
+        with unlearn_on_error(self):
             X, codes = learn_rows(self, X, y, anew=restart)
         n_iter = self._count_iter(fit_params.get("epochs"))  # skorch takes them here too
         n_epochs = self.max_epochs if ends else None

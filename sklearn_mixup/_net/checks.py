@@ -35,6 +35,18 @@ def is_dict(X: Any) -> bool:
     return isinstance(X, Mapping) and not issparse(X)  # a dok_array is a dict
 
 
+@contextmanager
+def unlearn_on_error(estimator: Any) -> Iterator[None]:
+    """Let an estimator that was fitted before stay as it was where its new data are refused."""
+    learned = vars(estimator).copy()
+    try:
+        yield
+    except Exception:
+        vars(estimator).clear()
+        vars(estimator).update(learned)
+        raise
+
+
 def check_floating(dtype: Any, name: str, mixes: bool) -> None:
     """Raise TypeError for inputs that cannot be mixed."""
     if mixes and not is_floating(dtype):

@@ -274,17 +274,6 @@ class NetEstimator(NeuralNet):
         split = [self.train_split] if self.train_split else []
         return [*split, *filter(is_foreign, methods)]
 
-    @contextmanager
-    def _unlearn_on_error(self) -> Iterator[None]:
-        """Let a net that was fitted before stay as it was where its new data are refused."""
-        learned = self.__dict__.copy()
-        try:
-            yield
-        except Exception:
-            self.__dict__.clear()
-            self.__dict__.update(learned)
-            raise
-
     def check_data(self, X: Any, y: Any = None) -> None:
         """Do nothing: all has been checked by now."""
 

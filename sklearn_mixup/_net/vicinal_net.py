@@ -24,6 +24,7 @@ from sklearn_mixup._net.checks import (
     explain_shapes,
     first_output,
     rows_differ,
+    unlearn_on_error,
 )
 from sklearn_mixup._net.curves import read_curve
 from sklearn_mixup._net.estimator import NetEstimator
@@ -160,7 +161,7 @@ class VicinalNet(NetEstimator):
         restart = not self.initialized_ or (ends and not self.warm_start)
         # A net that was initialized by hand has yet to learn what its data are like.
         learns = restart or "target_type_" not in self.__dict__
-        with self._unlearn_on_error():
+        with unlearn_on_error(self):
             X, y, sample_weight, targets = check_fit(
                 self, X, y, sample_weight, learns=learns, classes=classes
             )

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_mixup._doc_link import linked
+from sklearn_mixup._net.checks import unlearn_on_error
 from sklearn_mixup._net.classes import (
     find_class,
     has_fractions,
@@ -181,24 +182,25 @@ class VicinalSampler(BaseEstimator):
             If X is sparse, or a table of another package.
         """
         self._validate_params()
-        table = self._check_table(X)
-        y_kept, classes, codes = None, None, None
-        if y is not None:
-            y_kept, classes, codes = _check_target(y, table, self.target_type)
-        if classes is None and self.pairs == "same_class":
-            got = "no y" if y is None else "numbers"
-            raise ValueError(
-                f'`pairs="same_class"` needs a y of labels; got {got}. Use pairs="random" or '
-                '"nearest".'
-            )
-        self.__dict__.pop("classes_", None)
-        if classes is not None:
-            self.classes_ = classes
-        self._pairs, self._table = self.pairs, table
-        self._y: Any = y_kept
-        self._codes: Any = codes
-        self._columns = read_columns(table)
-        self._encoded = encode(table, self._columns) if self.pairs == "nearest" else None
+        with unlearn_on_error(self):
+            table = self._check_table(X)
+            y_kept, classes, codes = None, None, None
+            if y is not None:
+                y_kept, classes, codes = _check_target(y, table, self.target_type)
+            if classes is None and self.pairs == "same_class":
+                got = "no y" if y is None else "numbers"
+                raise ValueError(
+                    f'`pairs="same_class"` needs a y of labels; got {got}. Use pairs="random" or '
+                    '"nearest".'
+                )
+            self.__dict__.pop("classes_", None)
+            if classes is not None:
+                self.classes_ = classes
+            self._pairs, self._table = self.pairs, table
+            self._y: Any = y_kept
+            self._codes: Any = codes
+            self._columns = read_columns(table)
+            self._encoded = encode(table, self._columns) if self.pairs == "nearest" else None
         return self
 
     def sample(
