@@ -419,6 +419,14 @@ def test_the_score_counts_whether_rows_fit_their_class(X, y):
     assert of_few[0] != of_few[1]
 
 
+def test_a_target_of_numbers_is_learned_cut_as_the_error_says(X):
+    paid = X["paid"].fillna(0)
+    with pytest.raises(ValueError, match=r"as by pandas\.qcut\(y, 4, labels=False\)"):
+        small().fit(X, paid)
+    y = pd.qcut(paid, 4, labels=False)
+    assert small().fit(X, y).classes_.tolist() == [0, 1, 2, 3]
+
+
 def test_a_class_of_a_single_row_is_learned_with_a_warning(X, y):
     labels = np.where(np.arange(N) == 3, "once", y)
     with pytest.warns(UserWarning, match=r"single row can only repeat .* 1 of 3 have one: 'once'"):
@@ -514,6 +522,9 @@ def test_training_by_class_moves_all_weights(X, y):
         (lambda X, y: (X, np.linspace(0, 1, N)), r"must hold classes.*such as 0\.008.*column of X"),
         (lambda X, y: (X, np.stack([y, y], 1)), "1d array|1-dimensional|shape"),
         (lambda X, y: (X, [None, *y[1:]]), "NaN or None"),
+        (lambda X, y: (X, [np.nan, *y[1:]]), "NaN or None; got nan in row 0"),
+        (lambda X, y: (X, np.ma.array(y, mask=y == "no")), "y has masked entries"),
+        (lambda X, y: (X, pd.qcut(X["calls"], 3)), r"words or of numbers; got .* Interval\("),
         (lambda X, y: (X, np.arange(N) // 2 + 0.0), "y must hold labels; got 60 different numbers"),
         (lambda X, y: (X[:0], y[:0]), r"row and a column at least; got a table of 0 row"),
         (lambda X, y: (X[[]], y), r"at least; got a table of 120 row\(s\) and 0 column"),

@@ -54,7 +54,7 @@ def learn_classes(gan: Any, X: Any, y: Any, *, anew: bool) -> np.ndarray | None:
         raise ValueError(
             "`y` must hold classes, of which rows are learned and drawn; got numbers such as "
             f"{values[values != np.rint(values)][0]}. Make the target a column of X, or cut it "
-            "into classes, as by pandas.qcut."
+            "into classes, as by pandas.qcut(y, 4, labels=False)."
         )
     classes, codes = read_classes(kept, values)
     if not anew:

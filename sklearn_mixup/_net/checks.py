@@ -107,16 +107,22 @@ def check_y(y: Any) -> tuple[np.ndarray, str]:
     if isinstance(y, Tensor):
         y = y.detach().cpu().numpy()
     check_unmasked(y, "y")
-    _check_objects(y)
+    check_objects(y)
     y = check_array(y, ensure_2d=False, dtype=None, input_name="y", ensure_min_samples=0)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     if y.ndim == 2:
         return y, _kind_of_rows(y)
-    if type_of_target(y, input_name="y") == "continuous":  # the first words are scikit-learn's
+    kind = type_of_target(y, input_name="y")
+    if kind == "continuous":  # the first words are scikit-learn's
         raise ValueError(
             f"Unknown label type: continuous. y must hold a label a row; got numbers such as "
             f"{y[y != np.rint(y)][0]}. {_OF_NUMBERS}"
+        )
+    if kind == "unknown" and y.ndim == 1:
+        raise ValueError(
+            "Unknown label type: unknown. y must be an array of words or of numbers; got one of "
+            f"objects such as {y[0]!r}. Use y.astype(str), or y.astype(int) of whole numbers."
         )
     check_classification_targets(y)
     return y, "multiclass"
@@ -131,7 +137,7 @@ def check_labels_repeat(y: np.ndarray, classes: np.ndarray) -> None:
         )
 
 
-def _check_objects(y: Any) -> None:
+def check_objects(y: Any) -> None:
     """Refuse labels that are missing, which NumPy may make words of, or of several kinds."""
     if not isinstance(y, list | tuple):
         y = np.asarray(y)

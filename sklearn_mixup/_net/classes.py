@@ -10,15 +10,18 @@ import numpy as np
 from sklearn.utils import check_consistent_length, column_or_1d
 from torch import Tensor
 
-from sklearn_mixup._net.checks import check_y
+from sklearn_mixup._net.checks import check_objects, check_y
 from sklearn_mixup._net.columns import is_polars
-from sklearn_mixup._net.tables import is_frame
+from sklearn_mixup._net.tables import check_unmasked, is_frame
 
 _SHOWN = 5
 
 
 def read_target(y: Any, X: Any) -> tuple[Any, np.ndarray]:
     """Copy a target of one entry for each row; return it as it came, and as an array."""
+    check_unmasked(y, "y")
+    if isinstance(y, list | tuple):
+        check_objects(y)
     if isinstance(y, Tensor):
         y = y.detach().cpu().numpy()
     if is_frame(y) and len(y.shape) == 2 and y.shape[1] == 1:
