@@ -1,6 +1,8 @@
 """MixupGAN beside what skorch offers for one module and one optimizer, and under odd use."""
 
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import numpy as np
@@ -148,6 +150,23 @@ def test_samples_of_a_generator_that_draws_are_given_by_the_random_state(X):
     np.testing.assert_array_equal(first, second)
     assert gan.score(X) == gan.score(X)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+class Slow(Noisy):
+    modes = ()
+
+    def forward(self, z):
+        self.modes = (*self.modes, self.training)
+        time.sleep(0.05)
+        return self.layer(z)
+
+
+def test_threads_that_sample_at_once_do_not_wake_the_generator(X):
+    gan = bare(generator=Slow, discriminator__hidden_sizes=(8,), max_iter=1).fit(X)
+    gan.generator_.modes = ()
+    with ThreadPoolExecutor(3) as pool:
+        assert len([*pool.map(gan.sample, range(1, 4))]) == 3
+    assert gan.generator_.modes == (False,) * 3
 
 
 @pytest.mark.parametrize("hook", ["epoch", "grad"])

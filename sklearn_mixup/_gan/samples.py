@@ -62,8 +62,6 @@ def _generate(
     z, head = draw_latent(gan, n_samples, rng), make_head(gan, device)
     y = tell_classes(gan, codes, z.dtype, device)
     generator = getattr(gan, "averaged_generator_", gan.generator_)
-    mode = generator.training  # It may be in the middle of a step.
-    generator.eval()
 
     def make(z: Tensor, y: Tensor | None) -> Tensor:
         told, n_rows = (z, draw_noise(head, z, rng), y), count_rows(gan.batch_size, z)
@@ -75,14 +73,16 @@ def _generate(
     def draw(places: Tensor) -> Tensor:
         return make(draw_latent(gan, len(places), rng), None if y is None else y[places])
 
-    try:
-        with torch.no_grad(), isolated_rng(seed, device):
+    with torch.no_grad(), isolated_rng(seed, device):  # one thread at a time
+        mode = generator.training  # It may be in the middle of a step.
+        generator.eval()
+        try:
             rows = make(z, y)
             if "rejector_" in vars(gan) and gan.rejection:
                 judge = gan.rejector_, gan._kept_logits_
                 rows = redraw_rejected(gan, *judge, rows, y, draw, rng)
-    finally:
-        generator.train(mode)
+        finally:
+            generator.train(mode)
     return rows.cpu().numpy(), codes
 
 
