@@ -159,6 +159,9 @@ def test_a_table_can_be_asked_for_in_another_package(X):
         assert gan.sample(3).columns == ["calls", "paid"]
     with sklearn.config_context(transform_output="pandas"):
         assert gan.sample(3).dtypes.equals(X[["calls", "paid"]].dtypes)
+        samples = small().fit(pl.from_pandas(X)).sample(3)
+    kinds = ["category", "int64", "float64", "bool", "int8"]
+    assert [*samples[["plan", "calls", "paid", "active", "cards"]].dtypes] == kinds
 
 
 def test_pictures_are_not_encoded(digits):

@@ -29,6 +29,7 @@ from sklearn_mixup._gan.parts import draw_latent
 from sklearn_mixup._gan.rejection import redraw_rejected
 from sklearn_mixup._gan.rows import read_rows
 from sklearn_mixup._gan.scale import Scaling
+from sklearn_mixup._net.columns import is_polars
 from sklearn_mixup._net.device import isolated_rng
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.memory import share
@@ -44,9 +45,12 @@ def draw_samples(gan: Any, n_samples: Any, random_state: Any, y: Any, return_y: 
         raise ValueError("`return_y=True` needs classes; the GAN was fitted without y.")
     rows, codes = _generate(gan, int(n_samples), random_state, y)
     codec = _codec_of(gan, rows)
-    samples = rows if codec is None else codec.decode(rows)
+    samples: Any = rows if codec is None else codec.decode(rows)
     if len(samples.shape) == 2:
-        samples = _wrap_data_with_container("transform", samples, None, gan)
+        wrapped = _wrap_data_with_container("transform", samples, None, gan)
+        # Of a table of polars pandas makes columns of objects.
+        is_other = is_polars(samples) and not is_polars(wrapped)
+        samples = samples.to_pandas() if is_other else wrapped
     return (samples, name_classes(gan, codes)) if return_y else samples
 
 
