@@ -634,6 +634,11 @@ def test_classes_of_a_dataset_are_refused(X, y):
         gan.score(rows)
 
 
+def test_a_table_that_is_yet_to_be_read_is_refused(X):
+    with pytest.raises(TypeError, match=r"got a LazyFrame. Use X.collect\(\)"):
+        small().fit(pl.from_pandas(X).lazy())
+
+
 def test_tables_of_other_packages_are_refused(X):
     pyarrow = pytest.importorskip("pyarrow")
     with pytest.raises(TypeError, match=r"pandas or polars.*Use X.to_pandas"):

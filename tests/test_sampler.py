@@ -410,6 +410,12 @@ def test_a_table_of_polars_comes_back_as_it_was(pairs):
         assert found[name].max() <= X[name].max()
 
 
+@pytest.mark.skipif(not hasattr(pl, "Int128"), reason="polars has no such numbers yet")
+def test_whole_numbers_of_polars_beyond_64_bits_are_identifiers():
+    X = pl.DataFrame({"x": pl.Series([2**70, 2**70 + 9], dtype=pl.Int128)})
+    assert {*draw(X, alpha=1)["x"]} == {*X["x"]}
+
+
 @pytest.mark.parametrize(
     ("X", "dtype"),
     [
@@ -451,6 +457,16 @@ def test_dates_stay_as_round_as_they_all_are(seconds):
     found = (draw(X, n=500, alpha=1)["x"] - start).dt.total_seconds().to_numpy()
     assert (found % seconds == 0).all()
     assert len(np.unique(found)) > 50
+
+
+def test_a_frame_of_a_subclass_comes_back_as_one():
+    class Survey(pd.DataFrame):
+        @property
+        def _constructor(self):
+            return Survey
+
+    found = draw(Survey({"a": [1.5, 2.5, 4.0], "b": ["u", "v", "u"]}))
+    assert type(found) is Survey
 
 
 def test_names_that_are_no_strings_come_back():
@@ -637,6 +653,7 @@ def test_a_class_smaller_than_the_neighbours_asked_for_has_all_of_them():
         (TABLE * 1j, None, ValueError, "Complex data not supported"),
         (pd.DataFrame({"a": [1.5, np.inf]}), None, ValueError, "infinity in column 'a'"),
         (pa.table({"a": [1.5, 2.5]}), None, TypeError, r"Use X.to_pandas\(\)"),
+        (pl.LazyFrame({"a": [1.5, 2.5]}), None, TypeError, r"got a LazyFrame. Use X.collect\(\)"),
         (TABLE, LABELS[:5], ValueError, r"inconsistent numbers of samples: \[6, 5\]"),
         (TABLE, ["a", "b", None, "a", "b", "b"], ValueError, "NaN or None"),
         (TABLE, ["a", "b", np.nan, "a", "b", "b"], ValueError, "NaN or None; got nan in row 2"),

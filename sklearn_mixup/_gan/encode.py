@@ -214,7 +214,7 @@ class _Numbers:
         if is_polars(X) != is_polars(self.like):
             raise TypeError(
                 f"Column {self.name!r} of X holds {self.kind}: give it in a table of the package "
-                f"that the GAN was fitted to, {type(self.like).__module__.partition('.')[0]}."
+                f"that the GAN was fitted to, {'polars' if is_polars(self.like) else 'pandas'}."
             )
         if is_polars(X):
             X = X.with_columns(X.to_series().cast(self.like.to_series().dtype))

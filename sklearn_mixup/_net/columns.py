@@ -42,11 +42,11 @@ class Column:
 
 def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Check a table whose columns are of any kind; note, or compare, how they are called."""
-    package = type(X).__module__.partition(".")[0]
-    if is_frame(X) and package not in {"pandas", "polars"}:
+    packages = [kind.__module__.partition(".")[0] for kind in type(X).__mro__]
+    if is_frame(X) and not {"pandas", "polars"} & {*packages}:
         raise TypeError(
             f"X must be a DataFrame of pandas or polars, or an array; got a "
-            f"{type(X).__name__} of {package}. Use X.to_pandas()."
+            f"{type(X).__name__} of {packages[0]}. Use X.to_pandas()."
         )
     table = check_table(X)
     validate_data(estimator, X if is_frame(X) else table, reset=reset, skip_check_array=True)
@@ -172,7 +172,7 @@ def _units_per_second(dtype: Any) -> int | None:
 
 def is_polars(X: Any) -> bool:
     """Whether a frame or series is of polars; those of pandas are the others."""
-    return type(X).__module__.startswith("polars")
+    return any(kind.__module__.startswith("polars") for kind in type(X).__mro__)
 
 
 def take_anew(X: Any, rows: np.ndarray) -> Any:
@@ -297,7 +297,10 @@ def _read_polars(column: Any) -> tuple[np.ndarray, np.ndarray, int | None] | Non
         return None
     if column.dtype.is_integer():
         whole = pl.UInt64 if column.dtype.is_unsigned_integer() else pl.Int64
-        return column.cast(whole).fill_null(0).to_numpy(), known, unit
+        numbers = column.cast(whole, strict=False)
+        if numbers.null_count() > column.null_count():
+            return None  # identifiers, rather than numbers
+        return numbers.fill_null(0).to_numpy(), known, unit
     return column.cast(pl.Float64).to_numpy(), known, None
 
 

@@ -29,7 +29,7 @@ _SHOWN = 5
 
 def is_frame(X: Any) -> bool:
     """Whether X is a table with named columns: of pandas, polars, pyarrow or the like."""
-    return hasattr(X, "columns") and hasattr(X, "shape")
+    return hasattr(X, "shape") and hasattr(X, "columns")
 
 
 def names_of(X: Any) -> list[Any]:
@@ -79,7 +79,11 @@ def is_missing(value: Any) -> bool:
 
 
 def check_dense(X: Any, name: str) -> None:
-    """Raise TypeError for a sparse array or tensor."""
+    """Raise TypeError for a sparse array or tensor, or a table that is yet to be read."""
+    if hasattr(X, "collect_schema") and hasattr(X, "collect"):
+        raise TypeError(
+            f"{name} must hold its rows; got a {type(X).__name__}. Use {name}.collect()."
+        )
     if issparse(X) or (isinstance(X, Tensor) and X.layout is not torch.strided):
         way = "to_dense" if isinstance(X, Tensor) else "toarray"
         raise TypeError(
