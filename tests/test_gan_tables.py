@@ -414,6 +414,16 @@ def test_the_discriminator_judges_rows_by_class_or_by_the_best(X, y):
     np.testing.assert_allclose(expected, logits.flatten(), rtol=1e-4, atol=1e-6)
 
 
+class Positional(Discriminator):
+    def forward(self, *parts):
+        return super().forward(*parts)
+
+
+def test_a_discriminator_may_call_rows_and_classes_what_it_likes(X, y):
+    gan, plain = small(discriminator=Positional).fit(X, y), small().fit(X, y)
+    assert_close(gan.decision_function(X, y), plain.decision_function(X, y))
+
+
 def test_the_score_counts_whether_rows_fit_their_class(X, y):
     gan = small().fit(X, y)
     assert gan.score(X, y) == gan.score(X, y)

@@ -521,7 +521,8 @@ class MixupGAN(NetEstimator):
             return apply(self.discriminator_, x, y).flatten()
         x = self._to_device(x)
         with explain_shapes(self.discriminator_, x):
-            logits = self.discriminator_(**x) if is_dict(x) else self.discriminator_(x)
+            # Rows and their classes, whatever the module calls them.
+            logits = self.discriminator_(*(x.values() if is_dict(x) else [x]))
         return logits.flatten()
 
     def get_loss(self, y_pred: Tensor, y_true: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from itertools import repeat
 from numbers import Integral
 from typing import Any
@@ -31,7 +30,6 @@ from sklearn_mixup._gan.rows import read_rows
 from sklearn_mixup._gan.scale import Scaling
 from sklearn_mixup._net.columns import is_polars
 from sklearn_mixup._net.device import isolated_rng
-from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.memory import share
 from sklearn_mixup._net.session import count_rows
 from sklearn_mixup.minibatches import peel
@@ -145,13 +143,12 @@ def judge(gan: Any, X: Any, y: Any) -> np.ndarray:
     rows, codes = read_judged(gan, X, y)
     if not has_classes(gan):
         return _logits(gan, rows)
-    names = [*inspect.signature(unwrap(gan.discriminator_).forward).parameters][:2]
     rows = rows if isinstance(rows, Tensor) else share(rows)
     each = (
         [codes] if codes is not None else [[code] * len(rows) for code in range(len(gan.classes_))]
     )
     told = [tell_classes(gan, torch.as_tensor(codes), rows.dtype, rows.device) for codes in each]
-    return np.max([_logits(gan, dict(zip(names, (rows, y), strict=True))) for y in told], axis=0)
+    return np.max([_logits(gan, {"X": rows, "y": y}) for y in told], axis=0)
 
 
 def _logits(gan: Any, X: Any) -> np.ndarray:
