@@ -116,6 +116,13 @@ def test_an_array_comes_out_as_one_in_its_own_units(kind):
     np.testing.assert_array_equal(frames, samples)
 
 
+@pytest.mark.parametrize("kind", [">f8", np.longdouble])
+def test_floats_of_other_bytes_keep_their_digits(kind):
+    X = np.random.default_rng(0).normal(1e9, 1, size=(N, 2))
+    assert same_bits(small().fit(X), gan := small().fit(X.astype(kind)))
+    assert gan.sample(3).dtype == np.float64
+
+
 def test_an_array_of_floats_is_standardised_and_nothing_else():
     X = np.random.default_rng(0).normal([1e6, -5], [1e4, 3], size=(N, 2))
     scaled = (X - X.mean(axis=0)) / X.std(axis=0)

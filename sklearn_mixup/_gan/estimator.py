@@ -399,7 +399,8 @@ class MixupGAN(NetEstimator):
         Parameters
         ----------
         X, y
-            As for :meth:`fit`.
+            As for :meth:`fit`. What columns and classes there are, with their words and bounds, is
+            learned of the first ones.
         classes : ignored
             Here by skorch's convention.
         **fit_params

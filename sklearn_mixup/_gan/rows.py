@@ -126,7 +126,9 @@ def _check_rows(gan: Any, X: Any, *, learns: bool, n_least: int = 2) -> Any:
         raise TypeError(
             f"X must be one array or tensor; got a {type(X).__name__}. Concatenate its parts."
         )
-    dtype = [default_dtype(), np.float32, np.float64]
+    dtype: Any = [default_dtype(), np.float32, np.float64]
+    if isinstance(X, np.ndarray) and X.dtype.kind == "f" and X.dtype.itemsize > 4:
+        dtype = np.float64  # or digits would be lost of another order of bytes
     X = check_rows(gan, X, reset=learns, dtype=dtype, n_least=n_least)
     whole = isinstance(X, Tensor) and not X.is_floating_point()
     return X.to(torch.get_default_dtype()) if whole else X
