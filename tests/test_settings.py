@@ -510,6 +510,22 @@ def test_another_optimizer_goes_on_from_the_weights_there_are(iris):
     np.testing.assert_array_equal(clf.predict_proba(iris[0]), before)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer": torch.optim.SGD, "optimizer__momentum": 0.9},
+        {"criterion": nn.MultiMarginLoss, "criterion__margin": 0.5, "predict_nonlinearity": None},
+        {"iterator_train": DataLoader, "iterator_train__timeout": 0.0},
+    ],
+)
+def test_another_part_is_set_with_parameters_of_its_own(iris, params):
+    clf = quick().fit(*iris).set_params(**params).fit(*iris)
+    expected = quick(**params).fit(*iris).predict_proba(iris[0])
+    np.testing.assert_array_equal(clf.predict_proba(iris[0]), expected)
+    with pytest.raises(TypeError, match=r"must name a parameter of Adagrad.*Did you mean"):
+        clf.set_params(optimizer=torch.optim.Adagrad, optimizer__lr_decai=0.1)
+
+
 def test_a_live_optimizer_takes_a_setting_at_once(iris):
     clf = quick().fit(*iris)
     optimizer = clf.optimizer_

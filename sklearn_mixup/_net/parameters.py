@@ -51,7 +51,7 @@ def set_trained(net: Any, params: dict[str, Any]) -> None:
 
 def _set_parts(net: Any, params: dict[str, Any]) -> list[str]:
     """Set parameters of an initialized net; return those for which weights were made anew."""
-    check_names(net, [name for name in params if name.startswith(tuple(net.prefixes_))])
+    check_names(net, [name for name in params if name.startswith(tuple(net.prefixes_))], params)
     parts = {name: name.partition("__")[0] for name in params}
     is_idle = getattr(net, "_training_", None) is None
     made = {*net._modules, *net._criteria, "compile"}

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ _ELSEWHERE = {
     "validation_split": "validation_fraction",
 }
 _OF_VALIDATION = re.compile("(^|_)(eval|val|valid|validation)(_|$)")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 # -- the parts of a net ---------------------------------------------------------------------------
@@ -167,17 +169,19 @@ def _read(function: Any) -> Mapping[str, inspect.Parameter] | None:
 _parameters_of_class = functools.lru_cache(_read)
 
 
-def _source(net: Any, part: str) -> Any:
-    """Find the class or function that makes a part of a net."""
-    source = torch.compile if part == "compile" else vars(net)[part]
+def _source(net: Any, part: str, given: Mapping[str, Any]) -> Any:
+    """Find the class or function that makes a part of a net; it may be `given` anew."""
+    source = torch.compile if part == "compile" else given.get(part, vars(net)[part])
     if isinstance(source, str):
         source = net._words.get(part, {}).get(source, source)
     return type(source) if isinstance(source, nn.Module) else source
 
 
-def parameters_of(net: Any, part: str) -> Mapping[str, inspect.Parameter] | None:
+def parameters_of(
+    net: Any, part: str, given: Mapping[str, Any] = _NOTHING
+) -> Mapping[str, inspect.Parameter] | None:
     """Get the parameters of a part of a net; None if it takes any name, or does not tell."""
-    source = _source(net, part)
+    source = _source(net, part, given)
     if (named := named_parameters(source)) is None:
         return None
     found = dict(named)
@@ -191,27 +195,30 @@ def parameters_of(net: Any, part: str) -> Mapping[str, inspect.Parameter] | None
     return {name: p for name, p in found.items() if name not in ("dataset", "model", "params")}
 
 
-def check_names(net: Any, names: Iterable[str]) -> None:
-    """Raise TypeError for parameters, given by name, that neither the net nor a part of it has."""
+def check_names(net: Any, names: Iterable[str], given: Mapping[str, Any] = _NOTHING) -> None:
+    """Raise TypeError for parameters, given by name, that neither the net nor a part of it has.
+
+    Parts may be `given` anew, by name.
+    """
     for name in sorted(names):
         part, _, rest = name.partition("__")
         if part == "callbacks" and rest:
             _check_callback(net, name, rest)
         elif part in _parts_of(net):
-            taken = parameters_of(net, part)
+            taken = parameters_of(net, part, given)
             if not rest or taken is None or rest in taken or rest.startswith("param_groups__"):
                 continue
-            kind = _source(net, part)
+            kind = _source(net, part, given)
             raise TypeError(
                 f"`{part}__...` must name a parameter of {getattr(kind, '__name__', kind)}, one of "
-                f"{', '.join(taken)}; got {name}.{_suggest(net, name)}"
+                f"{', '.join(taken)}; got {name}.{_suggest(net, name, given)}"
             )
         elif name in ("initialized_", "virtual_params_") or part in net.prefixes_:
             continue
         elif name.endswith("_") or not makes_own_parts(net):  # else skorch will see
             raise TypeError(
                 f"A parameter must be one of {type(net).__name__} or of a part of it; got "
-                f"{name}.{_suggest(net, name)}"
+                f"{name}.{_suggest(net, name, given)}"
             )
 
 
@@ -242,9 +249,9 @@ def is_foreign(method: Any) -> bool:
     return (method.__module__ or "").partition(".")[0] not in OWN_PACKAGES
 
 
-def _suggest(net: Any, name: str) -> str:
+def _suggest(net: Any, name: str, given: Mapping[str, Any]) -> str:
     """Say which parameter was probably meant; nothing if none is near."""
-    of_parts = {part: parameters_of(net, part) for part in _parts_of(net)}
+    of_parts = {part: parameters_of(net, part, given) for part in _parts_of(net)}
     own = [key for key in net._get_param_names() if key not in net._params_to_validate]
     dunder = [(part, key) for part, taken in of_parts.items() for key in taken or ()]
     part, _, rest = name.strip("_").partition("__")
