@@ -155,7 +155,7 @@ class FusedBaggingClassifier(FusedBagging, BaggingClassifier):
         self.n_classes_ = self._n_columns = len(self.classes_)
 
     def _columns_of(self, net: Any) -> np.ndarray:
-        if net.target_type_ == "multiclass":  # which may have named them in another order
+        if net.target_type_ == "multiclass":  # which may not know all of them
             return np.searchsorted(self.classes_, net.classes_)
         return np.arange(self.n_classes_)
 

@@ -138,7 +138,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     torch_load_kwargs : dict, default=None
         See skorch.
     classes : list, default=None
-        The classes, if `y` may not hold them all or is not seen (torch Datasets).
+        The classes, sorted, if `y` may not hold them all; or, in the order of their numbers, those
+        of a torch Dataset that yields class indices.
     **kwargs
         skorch's parameters of parts: ``module__hidden_sizes=(256,)``,
         ``optimizer__weight_decay=1e-4``, ``callbacks__...``, ``iterator_train__...``.

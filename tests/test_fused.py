@@ -257,12 +257,12 @@ def test_what_is_learned_of_the_columns_and_labels_is_that_of_each_net_alone(iri
     folds = [(X, y), (X, y), (X[:90], y[:90]), (X.to_numpy(), iris[1]), (X.astype("float32"), y)]
     folds += [(torch.as_tensor(iris[0].copy()), iris[1]), (iris[0].tolist(), y.tolist())]
     nets = [make_net(random_state=i) for i in range(len(folds))]
-    nets[2].set_params(classes=["virginica", "versicolor", "setosa"])
+    nets[2].set_params(classes=["setosa", "versicolor", "virginica"])
     for (one, other), (X_fitted, _) in zip(fit_both(nets, folds), folds, strict=True):
         assert_same_net(one, other)
         assert np.array_equal(one.predict(X_fitted), other.predict(X_fitted))
     assert hasattr(nets[0], "feature_names_in_")
-    assert nets[2].classes_.tolist() == ["virginica", "versicolor", "setosa"]
+    assert nets[2].classes_.tolist() == ["setosa", "versicolor", "virginica"]
     assert {*nets[0].predict(X)} <= {*y}
 
 

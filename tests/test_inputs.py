@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.sparse import csr_matrix
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, get_scorer
 from sklearn.model_selection import GroupKFold
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
@@ -302,7 +302,7 @@ def test_a_dataset_without_targets_is_fitted_if_told_the_classes(tensors):
     dataset = Rows(X, y, has_targets=False)
     with pytest.raises(ValueError, match=r"`n_classes`.*classes"):
         quick().fit(dataset, y=None)
-    clf = quick(classes=["setosa", "versicolor", "virginica"]).fit(dataset, y=None)
+    clf = quick(classes=["virginica", "setosa", "versicolor"]).fit(dataset, y=None)
     assert accuracy_score(clf.classes_[y], clf.predict(X)) > 0.85
 
 
@@ -621,11 +621,23 @@ def test_classes_may_be_more_than_y_holds(iris):
     assert clf.score(X, y) > 0.9
 
 
-def test_classes_in_an_order_of_their_own_head_the_columns(iris, iris_names):
-    X, _ = iris
-    clf = quick(classes=["virginica", "setosa", "versicolor"]).fit(X, iris_names)
-    assert clf.score(X, iris_names) > 0.9
-    assert accuracy_score(iris_names, clf.classes_[clf.predict_proba(X).argmax(1)]) > 0.9
+@pytest.mark.parametrize("named", [["versicolor", "setosa"], ["setosa", "versicolor", "setosa"]])
+def test_classes_that_scorers_would_take_for_each_other_are_refused(named, iris, iris_names):
+    X, y = iris[0][:100], iris_names[:100]
+    for data in ((X, y), (SkorchDataset(X, y), None)):
+        with pytest.raises(ValueError, match=r"sorted order.*classes=\['setosa', 'versicolor'\]"):
+            quick(classes=named).fit(*data)
+    clf = quick(classes=["setosa", "versicolor"]).fit(X, y)
+    assert get_scorer("roc_auc")(clf, X, y) > 0.9
+
+
+def test_classes_name_each_column_in_its_order(iris):
+    X, y = iris[0], np.eye(3)[iris[1]]
+    clf = quick(classes=["c", "a", "b"]).fit(X, y)
+    assert accuracy_score(np.array(["c", "a", "b"])[iris[1]], clf.predict(X)) > 0.9
+    for columns in (y, y.astype(int)):
+        with pytest.raises(ValueError, match="name each column of y; got 2 names for 3 columns"):
+            quick(classes=["a", "b"]).fit(X, columns)
 
 
 @pytest.fixture
@@ -833,7 +845,6 @@ def test_a_dataset_class_of_the_user_gets_encoded_labels(iris, iris_names):
 
     X = iris[0].astype(np.float32)
     assert quick(dataset=Doubles).fit(X, iris_names).score(X, iris_names) > 0.9
-    assert quick(dataset=Doubles, classes=[2, 1, 0]).fit(X, iris[1]).score(X, iris[1]) > 0.9
 
 
 @pytest.mark.parametrize("kind", ["array", "dataset"])

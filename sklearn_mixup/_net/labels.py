@@ -52,6 +52,15 @@ class Labels:
     @classmethod
     def learn(cls, net: Any, y: Any, sample_weight: Any, classes: Any) -> None:
         """Learn the classes, and the width that the output of the module must have."""
+        cls._learn(net, y, classes)
+        if net.classes is not None:
+            cls.of(net)._check_order()
+        if net.target_type_ == "multiclass" and classes is None and net.classes is None:
+            check_labels_repeat(y, net.classes_)
+
+    @classmethod
+    def _learn(cls, net: Any, y: Any, classes: Any) -> None:
+        """Learn the classes, in the order in which the net is told them if it is."""
         if net.classes is not None and len(net.classes) == 0:
             raise ValueError(
                 "`classes` must name the labels of y; got none. Use classes=None to learn them."
@@ -59,8 +68,11 @@ class Labels:
         net.classes_inferred_ = cls.find_classes(y, net.target_type_, classes)
         net.n_outputs_ = len(net.classes_)
         cls.of(net).check_several()
-        if net.target_type_ == "multiclass" and classes is None and net.classes is None:
-            check_labels_repeat(y, net.classes_)
+        if net.target_type_ != "multiclass" and net.n_outputs_ != y.shape[1]:
+            raise ValueError(
+                f"`classes` must name each column of y; got {net.n_outputs_} names for "
+                f"{y.shape[1]} columns."
+            )
 
     @classmethod
     def meet(cls, net: Any, y: Any, sample_weight: Any) -> None:
@@ -74,7 +86,10 @@ class Labels:
             return  # Nobody says what the classes are: they stay numbers.
         if classes is None:
             classes = name_classes(dataset, y, net.target_type_)
-        cls.learn(net, y, None, classes)
+        if y is not None and type(peel(dataset)[0]) in (Dataset, TensorDataset):
+            cls.learn(net, y, None, classes)
+        else:  # It yields the places of classes, which may be named in any order.
+            cls._learn(net, y, classes)
 
     @property
     def key(self) -> str:
@@ -114,6 +129,16 @@ class Labels:
             raise ValueError(
                 f"y must have at least two classes; got {n_classes} class, "
                 f"{list_labels(self.known)}, among the rows that have weight."
+            )
+
+    def _check_order(self) -> None:
+        """Refuse labels whose columns of probabilities scikit-learn would take for each other's."""
+        ordered = np.unique(self.known)
+        if self.kind == "multiclass" and not np.array_equal(self.known, ordered):
+            raise ValueError(
+                "`classes` must name each label once, in sorted order, as scikit-learn's scorers "
+                f"take the columns of probabilities; got {self.known.tolist()}. Use "
+                f"classes={ordered.tolist()}."
             )
 
     def check_same(self, named: Any) -> None:
