@@ -79,8 +79,8 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         them, and it ends with the weights of the epoch in which that was lowest. "auto" does so if
         X is no torch Dataset, has 100 rows at least, and `train_split` is None.
     validation_fraction : float in (0, 1), default=0.1
-        Share of the rows that `early_stopping` sets aside, of each label alike and one row of each
-        at least. They are drawn by `random_state`.
+        Share of the rows that `early_stopping` sets aside, of each label alike, and as many rows as
+        there are labels at least. They are drawn by `random_state`.
     n_iter_no_change : int or inf, default=10
         With `early_stopping`, training ends after so many epochs in a row without a lower loss. The
         learning rate falls over `max_epochs` whether it ends before or not.

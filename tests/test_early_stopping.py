@@ -342,7 +342,7 @@ class Stream(IterableDataset):
         ({"early_stopping": "yes"}, None, "early_stopping"),
         ({"train_split": ValidSplit(5)}, None, "by `early_stopping` or by `train_split`, not"),
         ({}, (np.eye(3), [0, 1, 1]), "at least 4 rows, two for each of the 2 classes; got n_sam"),
-        ({}, (np.eye(5), [0, 1, 1, 1, 1]), "least populated class"),
+        ({}, (np.eye(5), [0, 1, 1, 1, 1]), "two for each of the 2 classes; got a single row of 0"),
         ({}, (np.eye(4)[:1], np.eye(2)[:1]), "at least 2 rows; got n_samples=1"),
     ],
 )

@@ -220,17 +220,21 @@ def sets_rows_aside(net: Any, X: Any) -> bool:
 def split_rows(net: Any, labels: Any, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Part rows into those to train on and those to look at, as `validation_fraction` has it.
 
-    Labels are stratified, and each has a row at least. A net that goes on keeps to its parts.
+    Labels are stratified. A net that goes on keeps to its parts.
     """
     if net._training_.fresh or not hasattr(net, "_split_seed_"):
         net._split_seed_ = net._training_.seed
     stratify = labels if net.target_type_ == "multiclass" else None
-    n_classes = 1 if stratify is None else len(np.unique(stratify))
-    if n_rows < 2 * n_classes:
+    found = np.zeros(n_rows) if stratify is None else stratify
+    classes, counts = np.unique(found, return_counts=True)
+    n_classes = len(classes)
+    if counts.min() < 2:
         least = "" if n_classes == 1 else f", two for each of the {n_classes} classes"
+        few = n_rows < 2 * n_classes
+        got = f"n_samples={n_rows}" if few else f"a single row of {classes[counts.argmin()]}"
         raise ValueError(
             "`early_stopping` sets rows aside to validate on, so X must have at least "
-            f"{2 * n_classes} rows{least}; got n_samples={n_rows}. Use early_stopping=False."
+            f"{2 * n_classes} rows{least}; got {got}. Use early_stopping=False."
         )
     n_valid = max(math.ceil(net.validation_fraction * n_rows), n_classes)
     rows, others = train_test_split(
