@@ -200,6 +200,7 @@ def test_words_in_x_are_refused(make, iris, assert_rejected):
         ((0,), "1D array|2D array|at least"),
         ((150,), "2D array|1D array|at least 2"),
         ((0, 8, 8), "0 sample|at least one row"),
+        ((150, 0, 8), "at least one column"),
         ((), "scalar|at least"),
     ],
 )

@@ -92,14 +92,19 @@ def check_part(part: Any, name: str, mixes: bool = False) -> Any:
             f"{name} must hold numbers; got {part.dtype}. Encode words, as by OneHotEncoder, or "
             "convert it to float."
         )
+    _check_size(part, name)
+    if not is_finite(part):
+        raise ValueError(f"{name} contains NaN or infinity. Impute or drop these rows.")
+    return part
+
+
+def _check_size(part: Any, name: str) -> None:
+    """Raise ValueError for rows without numbers."""
     if part.ndim == 0 or 0 in part.shape:
         raise ValueError(
             f"{name} must have at least one row and at least one column; got shape "
             f"{tuple(part.shape)}."
         )
-    if not is_finite(part):
-        raise ValueError(f"{name} contains NaN or infinity. Impute or drop these rows.")
-    return part
 
 
 def check_y(y: Any) -> tuple[np.ndarray, str]:
@@ -313,7 +318,9 @@ def check_rows(net: Any, X: Any, *, reset: bool, dtype: Any, n_least: int = 1) -
         if issparse(X) and net.dataset is not Dataset:  # which says what its rows become
             return validate_data(net, X, accept_sparse="csr", **options)
         with explain_table(X):
-            return validate_data(net, X, allow_nd=True, **options)
+            X = validate_data(net, X, allow_nd=True, **options)
+        _check_size(X, "X")
+        return X
     X = check_part(X, "X")
     if X.is_complex():
         raise ValueError(f"Complex data not supported; got a tensor of {X.dtype}.")
