@@ -76,6 +76,16 @@ def test_warm_start_only_adds(iris):
     assert_array_equal(ensemble.predict_proba(iris[0]), before)
 
 
+def test_warm_start_wants_the_same_kind_of_targets(iris):
+    X, y = iris
+    several = np.column_stack([y > 0, y > 1, y < 1])
+    for first, later in ((y, several), (several, several[:, :2]), (several, y)):
+        ensemble = make_ensemble(None, 2, warm_start=True).fit(X, first)
+        with pytest.raises(ValueError, match="y must be what it was before, multi"):
+            ensemble.set_params(n_estimators=3).fit(X, later)
+        assert len(ensemble.estimators_) == 2
+
+
 def test_without_warm_start_all_is_learned_anew(iris, wine):
     ensemble = make_ensemble(None, 3).fit(*wine)
     members = ensemble.estimators_

@@ -77,8 +77,10 @@ def check_given(
         )
     if ensemble.oob_score and ensemble.warm_start:
         raise ValueError("`oob_score` needs warm_start=False; got warm_start=True.")
-    y, _ = net._target_kind.check(y)
+    y, kind = net._target_kind.check(y)
     check_consistent_length(*(X.values() if is_dict(X) else [X]), y)
+    if ensemble.warm_start and hasattr(ensemble, "estimators_"):
+        _check_goes_on(ensemble, y, kind)
     if len(y) == 0:
         clone(ensemble._get_estimator()).fit(X, y)  # It says what it needs.
     if get_config()["enable_metadata_routing"]:
@@ -91,6 +93,16 @@ def check_given(
     if sample_weight is not None:
         sample_weight = check_sample_weight(sample_weight, len(y))
     return Given(X, y, sample_weight, dict(fit_params))
+
+
+def _check_goes_on(ensemble: Any, y: np.ndarray, kind: str) -> None:
+    """Refuse targets that cannot be averaged with those of the nets that are there."""
+    known = final_step(ensemble.estimators_[0]).target_type_
+    if kind != known or (y.ndim > 1 and y.shape[1] != ensemble._n_columns):
+        raise ValueError(
+            f"With warm_start=True y must be what it was before, {known} with as many columns; got "
+            f"{kind} of shape {y.shape}. Use warm_start=False."
+        )
 
 
 def make_members(
