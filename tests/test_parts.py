@@ -119,9 +119,9 @@ def test_other_errors_of_callbacks_are_left_alone(error, iris):
 OF_LABELS = ("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss")
 OF_COLUMNS = (
     *("BCEWithLogitsLoss", "BCELoss", "MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss"),
-    *("KLDivLoss", "MultiLabelSoftMarginLoss", "SoftMarginLoss", "PoissonNLLLoss"),
-    "HingeEmbeddingLoss",
+    *("KLDivLoss", "MultiLabelSoftMarginLoss", "PoissonNLLLoss"),
 )
+OF_SIGNS = ("SoftMarginLoss", "HingeEmbeddingLoss")
 
 
 class Shares(MLP):
@@ -153,9 +153,13 @@ def make_net(name, **params):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        *[(name, kind) for name in OF_COLUMNS for kind in ("labels", "two labels")],
+        *[(name, kind) for name in OF_COLUMNS + OF_SIGNS for kind in ("labels", "two labels")],
         ("BCEWithLogitsLoss", "words"),
-        *[(name, kind) for name in OF_LABELS[1:] for kind in ("several labels", "probabilities")],
+        *[
+            (name, kind)
+            for name in OF_LABELS[1:] + OF_SIGNS
+            for kind in ("several labels", "probabilities")
+        ],
     ],
 )
 def test_a_criterion_that_does_not_fit_the_targets_is_told_what_fits(name, kind, alpha, iris):

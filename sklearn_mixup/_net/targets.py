@@ -80,9 +80,10 @@ OF_LABELS = (nn.CrossEntropyLoss, nn.NLLLoss, nn.MultiMarginLoss)
 _OF_COLUMNS = (
     *(nn.CrossEntropyLoss, nn.BCEWithLogitsLoss, nn.BCELoss, nn.MSELoss, nn.L1Loss),
     *(nn.SmoothL1Loss, nn.HuberLoss, nn.KLDivLoss, nn.MultiLabelSoftMarginLoss),
-    *(nn.SoftMarginLoss, nn.PoissonNLLLoss, nn.HingeEmbeddingLoss),
+    nn.PoissonNLLLoss,
 )
-_OF_TORCH = (*OF_LABELS, *_OF_COLUMNS)
+# The last two compare with -1 and 1, which no y has.
+_OF_TORCH = (*OF_LABELS, *_OF_COLUMNS, nn.SoftMarginLoss, nn.HingeEmbeddingLoss)
 # Those of probabilities, and what makes these; skorch gives NLLLoss their logarithm.
 _OF_PROBABILITIES = {nn.BCELoss: "Sigmoid()", nn.NLLLoss: "Softmax(1)"}
 
