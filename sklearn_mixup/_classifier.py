@@ -19,7 +19,7 @@ from sklearn_mixup._net.labels import Labels, check_codes
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parameters import store
 from sklearn_mixup._net.prediction import in_double, softmax
-from sklearn_mixup._net.targets import UNMIXED, check_criterion, check_probabilities, takes_logits
+from sklearn_mixup._net.targets import UNMIXED, check_criterion, check_range, takes_logits
 from sklearn_mixup._net.vicinal_net import VicinalNet
 from sklearn_mixup.minibatches import Minibatches, Rows
 from sklearn_mixup.modules import MLP
@@ -396,7 +396,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         targets = y_true.y if isinstance(y_true, UNMIXED) else y_true
         if isinstance(targets, Tensor):
             check_criterion(self.criterion_, targets)
-        check_probabilities(self, logits)
+        check_range(self, logits)
         if isinstance(y_true, Tensor) and y_true.ndim > 1:  # a loader may yield whole numbers
             y_true = y_true.to(logits.dtype)
         if takes_logits(self.criterion_):  # any other may ask for all that the module returns
@@ -424,10 +424,11 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
     def _get_predict_nonlinearity(self) -> Callable[[Tensor], Any]:
         criterion = unwrap(getattr(self, "criterion_", None))
         if self.predict_nonlinearity == "auto" and len(self._criteria) < 2:
-            if isinstance(criterion, nn.BCEWithLogitsLoss):
-                return partial(
-                    in_double, torch.sigmoid
-                )  # The last few numbers have another kernel.
+            # In double, since the last few numbers have another kernel.
+            if isinstance(criterion, nn.BCEWithLogitsLoss | nn.MultiLabelSoftMarginLoss):
+                return partial(in_double, torch.sigmoid)
+            if isinstance(criterion, nn.KLDivLoss):
+                return partial(in_double, torch.exp)
             if isinstance(criterion, nn.CrossEntropyLoss):  # which accelerate is not told of
                 return softmax
         return super()._get_predict_nonlinearity()

@@ -131,6 +131,20 @@ class Shares(MLP):
         return super().forward(X).softmax(1)
 
 
+class LogShares(MLP):
+    """A network that returns the logarithms of probabilities."""
+
+    def forward(self, X):
+        return super().forward(X).log_softmax(1)
+
+
+class Apart(MLP):
+    """A network that returns logits on both sides of what may be a probability."""
+
+    def forward(self, X):
+        return super().forward(X) + torch.tensor([-9.0, 0.0, 9.0], device=X.device)
+
+
 def make_targets(kind, y):
     columns = np.eye(3)[y]
     return {
@@ -143,8 +157,7 @@ def make_targets(kind, y):
 
 
 def make_net(name, **params):
-    # These two take probabilities.
-    module = Shares if name in ("NLLLoss", "BCELoss") else MLP
+    module = {"NLLLoss": Shares, "BCELoss": Shares, "KLDivLoss": LogShares}.get(name, MLP)
     batch_size = 3  # As many rows as classes: torch would compare what only looks alike.
     return quick(criterion=getattr(nn, name), module=module, batch_size=batch_size, **params)
 
@@ -225,13 +238,38 @@ def test_a_criterion_that_fits_trains(name, kind, alpha, iris):
 
 
 @pytest.mark.parametrize("alpha", [0, 0.2])
-@pytest.mark.parametrize(("name", "kind"), [("NLLLoss", "labels"), ("BCELoss", "several labels")])
-def test_a_criterion_of_probabilities_is_not_given_logits(name, kind, alpha, iris):
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        ("NLLLoss", "labels", "from 0 to 1; Apart returned .* -"),
+        ("BCELoss", "several labels", "from 0 to 1; Apart returned .* -"),
+        ("KLDivLoss", "probabilities", r"up to 0; Apart returned .* to [89]"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:reduction")  # torch on KLDivLoss
+def test_a_criterion_of_probabilities_is_not_given_logits(name, kind, told, alpha, iris):
     X, y = iris[0], make_targets(kind, iris[1])
-    net = make_net(name, alpha=alpha).set_params(module=MLP)
+    net = make_net(name, alpha=alpha).set_params(module=Apart)
     for fit in list(fit_in_every_way(net, X, y))[: 5 if y.ndim == 1 else 4]:
-        with pytest.raises(ValueError, match=f"{name} needs .* from 0 to 1; MLP returned .* -"):
+        with pytest.raises(ValueError, match=f"{name} needs .* {told}"):
             fit()
+
+
+@pytest.mark.filterwarnings("ignore:reduction")
+@pytest.mark.parametrize(
+    ("name", "same", "kind"),
+    [
+        ("MultiLabelSoftMarginLoss", "BCEWithLogitsLoss", "several labels"),
+        ("KLDivLoss", "CrossEntropyLoss", "probabilities"),
+    ],
+)
+def test_what_is_trained_alike_predicts_alike(name, same, kind, iris):
+    X, y = iris[0], make_targets(kind, iris[1])
+    reduction = {"criterion__reduction": "batchmean"} if name == "KLDivLoss" else {}
+    one = make_net(name, **reduction, lr=1e-4).fit(X, y)
+    other = make_net(same, lr=1e-4).fit(X, y)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-3)
+    np.testing.assert_array_equal(one.predict(X), other.predict(X))
 
 
 def test_outputs_are_looked_at_once_a_training(iris, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -84,8 +85,12 @@ _OF_COLUMNS = (
 )
 # The last two compare with -1 and 1, which no y has.
 _OF_TORCH = (*OF_LABELS, *_OF_COLUMNS, nn.SoftMarginLoss, nn.HingeEmbeddingLoss)
-# Those of probabilities, and what makes these; skorch gives NLLLoss their logarithm.
-_OF_PROBABILITIES = {nn.BCELoss: "Sigmoid()", nn.NLLLoss: "Softmax(1)"}
+# What some take instead of logits, its range, and what makes it. skorch gives NLLLoss logarithms.
+_RANGES = {
+    nn.BCELoss: ("probabilities, from 0 to 1", 0, 1, "Sigmoid()"),
+    nn.NLLLoss: ("probabilities, from 0 to 1", 0, 1, "Softmax(1)"),
+    nn.KLDivLoss: ("logarithms of probabilities, up to 0", -math.inf, 0, "LogSoftmax(1)"),
+}
 
 
 def takes_logits(criterion: Any) -> bool:
@@ -107,25 +112,26 @@ def check_criterion(criterion: Any, y: Tensor) -> None:
     )
 
 
-def check_probabilities(net: Any, outputs: Tensor) -> None:
-    """Raise ValueError for outputs that are no probabilities, where the criterion takes these.
+def check_range(net: Any, outputs: Tensor) -> None:
+    """Raise ValueError for outputs that are logits, where the criterion takes probabilities.
 
     On a GPU BCELoss would end all that the process does there. The device is asked once a training.
     """
     kind, training = type(unwrap(net.criterion_)), net._training_
-    if kind not in _OF_PROBABILITIES or training is None or training.has_probabilities:
+    if kind not in _RANGES or training is None or training.knows_range:
         return
+    wanted, least, most, layer = _RANGES[kind]
     while torch._C._functorch.is_batchedtensor(outputs):  # of nets that are trained as one
         outputs = torch._C._functorch.get_unwrapped(outputs)
     lowest, highest = torch.stack(outputs.detach().aminmax()).tolist()
-    if not 0 <= lowest <= highest <= 1:
+    if not least <= lowest <= highest <= most:
         raise ValueError(
-            f"{kind.__name__} needs a module that returns probabilities, from 0 to 1; "
+            f"{kind.__name__} needs a module that returns {wanted}; "
             f"{type(unwrap(net.module_)).__name__} returned numbers from {lowest:.3g} to "
-            f"{highest:.3g}. Let it end in nn.{_OF_PROBABILITIES[kind]}, or leave the default "
-            "criterion, which takes logits."
+            f"{highest:.3g}. Let it end in nn.{layer}, or leave the default criterion, which takes "
+            "logits."
         )
-    training.has_probabilities = True
+    training.knows_range = True
 
 
 def check_criterion_of_numbers(criterion: Any) -> None:

@@ -22,8 +22,8 @@ class WeightedTraining(Training):
     class_weight: np.ndarray | None = None
     # Of the minibatch that a loader yielded last, on the host, if nobody knows the classes.
     codes: Any = None
-    # Whether its module was seen to return probabilities, where the criterion takes these alone.
-    has_probabilities: bool = False
+    # Whether its module was seen to return what the criterion takes, where that is no logits.
+    knows_range: bool = False
 
     @property
     def weighted(self) -> bool:
