@@ -182,6 +182,11 @@ class Minibatches:
         row_bytes: int | None = None,
     ) -> None:
         first = next(iter(X.values())) if isinstance(X, Mapping) else X
+        if len(lengths := {len(rows) for rows in list_tensors((X, y))}) > 1:
+            raise ValueError(
+                f"X and y must have the same number of rows; got {sorted(lengths)}. Take those "
+                "that belong together."
+            )
         self.X = X
         self.y = y
         self.batch_size = batch_size

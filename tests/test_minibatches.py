@@ -291,3 +291,11 @@ def test_a_single_last_row_that_is_dropped_joins_nothing():
     minibatches = Minibatches(*table(9), batch_size=4, join_single=True, drop_last=True)
     assert [len(yi) for _, yi in minibatches] == [4, 4]
     assert [len(yi) for _, yi in Minibatches(*table(3), batch_size=1, join_single=True)] == [1] * 3
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rows_without_a_target_are_refused(shuffle):
+    X = torch.zeros(6, 2)
+    for y in (torch.zeros(5), (torch.zeros(6), torch.zeros(7))):
+        with pytest.raises(ValueError, match=r"same number of rows; got \[[56], [67]\]"):
+            Minibatches(X, y, shuffle=shuffle)
