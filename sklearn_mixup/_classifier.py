@@ -19,7 +19,13 @@ from sklearn_mixup._net.labels import Labels, check_codes
 from sklearn_mixup._net.losses import unwrap
 from sklearn_mixup._net.parameters import store
 from sklearn_mixup._net.prediction import in_double, softmax
-from sklearn_mixup._net.targets import UNMIXED, check_criterion, check_range, takes_logits
+from sklearn_mixup._net.targets import (
+    UNMIXED,
+    check_criterion,
+    check_range,
+    check_width,
+    takes_logits,
+)
 from sklearn_mixup._net.vicinal_net import VicinalNet
 from sklearn_mixup.minibatches import Minibatches, Rows
 from sklearn_mixup.modules import MLP
@@ -396,6 +402,7 @@ class MixupClassifier(VicinalNet, NeuralNetClassifier):
         targets = y_true.y if isinstance(y_true, UNMIXED) else y_true
         if isinstance(targets, Tensor):
             check_criterion(self.criterion_, targets)
+            check_width(self.criterion_, targets, logits)
         check_range(self, logits)
         if isinstance(y_true, Tensor) and y_true.ndim > 1:  # a loader may yield whole numbers
             y_true = y_true.to(logits.dtype)

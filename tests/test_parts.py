@@ -220,6 +220,22 @@ def test_labels_of_a_dataset_are_seen_too(make, alpha, iris):
 
 
 @pytest.mark.parametrize("alpha", [0, 0.2])
+@pytest.mark.parametrize("name", ["CrossEntropyLoss", "MSELoss", "MultiLabelSoftMarginLoss"])
+@pytest.mark.parametrize("n_columns", [1, 3])
+def test_rows_of_a_dataset_are_not_repeated_to_fit_the_module(n_columns, name, alpha, iris):
+    class Unseen(Pairs):
+        def __getitem__(self, i):
+            return self.X[i], torch.eye(3)[i % 3, :n_columns]
+
+    dataset = Unseen(*iris)
+    del dataset.targets
+    net = make_net(name, alpha=alpha, module__n_classes=4 - n_columns)
+    what = "alone" if name == "CrossEntropyLoss" and n_columns == 1 else "got rows of"
+    with pytest.raises(ValueError, match=f"A Dataset of your own must yield .*{what}"):
+        net.fit(dataset)
+
+
+@pytest.mark.parametrize("alpha", [0, 0.2])
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -112,6 +112,18 @@ def check_criterion(criterion: Any, y: Tensor) -> None:
     )
 
 
+def check_width(criterion: Any, y: Tensor, outputs: Tensor) -> None:
+    """Raise ValueError for rows of targets that a loss of torch would repeat to fit the outputs."""
+    if type(unwrap(criterion)) not in _OF_TORCH or not y.ndim == outputs.ndim == 2:
+        return
+    if y.shape[1] != outputs.shape[1]:
+        raise ValueError(
+            "A Dataset of your own must yield a number for each output of the module; got rows of "
+            f"{y.shape[1]} for {outputs.shape[1]} outputs. Let it yield as many, or the module "
+            "return as many."
+        )
+
+
 def check_range(net: Any, outputs: Tensor) -> None:
     """Raise ValueError for outputs that are logits, where the criterion takes probabilities.
 
