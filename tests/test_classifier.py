@@ -439,6 +439,17 @@ def test_global_generators_do_not_change_the_fit(iris):
     assert same_bits(first, classifier(dropout=0.2).fit(*iris))
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_fit_needs_no_gradients_around_it(mode, iris, float64):
+    widths = {"module__in_features": 4, "module__out_features": 3}
+    net = MixupClassifier(nn.Linear, **widths, max_epochs=2, random_state=0)
+    expected = clone(net).fit(*iris).partial_fit(*iris).predict_proba(iris[0])
+    with mode():
+        nets = [net.fit(*iris), *fit_fused([clone(net), clone(net)], [iris[0]] * 2, [iris[1]] * 2)]
+    for each in nets:
+        assert_near(each.partial_fit(*iris).predict_proba(iris[0]), expected)
+
+
 def test_a_fit_that_fails_leaves_the_global_generators_alone(iris):
     class Fails(Callback):
         def on_epoch_end(self, net, **kwargs):

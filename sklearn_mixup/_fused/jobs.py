@@ -140,6 +140,8 @@ def _telling(net: Any, on_epoch_end: _Look | None) -> Iterator[None]:
         del net.notify
 
 
+@torch.inference_mode(False)  # It may be called where gradients are off.
+@torch.enable_grad()
 def _fit_chunk(
     jobs: Sequence[_Job], progress: Callable[[int], None], on_epoch_end: _Look | None
 ) -> list[_Outcome]:

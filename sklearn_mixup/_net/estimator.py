@@ -205,12 +205,14 @@ class NetEstimator(NeuralNet):
     def _train(self, *, restart: bool, n_epochs: int | None, **needed: Any) -> Iterator[None]:
         """Hold what training needs while it lasts; a fit that fails leaves an unfitted net."""
         try:
-            training = begin(self, restart=restart, n_epochs=n_epochs, **needed)
-            with isolated_rng(training.seed, self._place), uncached_autocast():
-                make_ready(self)
-                yield
-                if training.interrupt is not None:  # skorch ended the training without a word.
-                    raise training.interrupt
+            # It may be called where gradients are off.
+            with torch.inference_mode(False), torch.enable_grad():
+                training = begin(self, restart=restart, n_epochs=n_epochs, **needed)
+                with isolated_rng(training.seed, self._place), uncached_autocast():
+                    make_ready(self)
+                    yield
+                    if training.interrupt is not None:  # skorch ended the training without a word.
+                        raise training.interrupt
         except DivergedError:
             raise
         except BaseException as error:
