@@ -113,6 +113,9 @@ def test_dates_are_classes_by_their_names(iris):
         even = VicinalSampler(sampling_strategy={date: 60}).fit_resample(X, y)[1]
         assert (even == dates[1]).sum() == 60
         assert len(MixupGAN(max_iter=1).fit(X, y).sample(2, y=date)) == 2
+    days = y.astype("M8[D]")
+    for day in (days[50], days[50].item()):  # A datetime.date is none of a time.
+        clone(NET).set_params(class_weight={day: 2.0}).fit(X, days)
 
 
 # -- rows of probabilities ------------------------------------------------------------------------

@@ -48,10 +48,11 @@ def read_classes(kept: Any, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def list_labels(labels: np.ndarray) -> list[Any]:
     """List labels as objects of Python; NumPy makes whole numbers of times in nanoseconds."""
-    if labels.dtype.kind in "mM":
+    names = labels.tolist()
+    if labels.dtype.kind in "mM" and names and isinstance(names[0], int):
         rounded = labels.astype(f"{labels.dtype.kind}8[us]")
-        labels = rounded if (rounded == labels).all() else labels
-    return labels.tolist()
+        names = rounded.tolist() if (rounded == labels).all() else names
+    return names
 
 
 def name_label(label: Any) -> Any:
