@@ -84,8 +84,13 @@ def table(runs: pd.DataFrame, name: str) -> pd.DataFrame:
                 "late least modes": number(group.late_modes_least.min(), digits=0),
             }
         row["energy distance"] = mean(group.energy_distance, 4)
-        if "energy_distance_of_all" in group and group.energy_distance_of_all.notna().all():
-            row["without rejection"] = mean(group.energy_distance_of_all, 4)
+        if (
+            "energy_distance_of_all" in group
+            and (judged := group.energy_distance_of_all.notna()).any()
+        ):
+            of_all = group.energy_distance_of_all.fillna(group.energy_distance)
+            row["without rejection"] = mean(of_all, 4)
+            row["judged in"] = f"{judged.sum()} of {len(group)}"
         row["fit, s"] = number(group.fit_time_s.median(), digits=0)
         rows.append(row)
     rows.append(_measure_data(name))

@@ -166,6 +166,11 @@ def test_samples_are_measured_without_rejection_too():
     runs = runs_of("two_moons", **{name: [value] for name, value in run.items()})
     (told, *_) = table(runs, "two_moons")["without rejection"]
     assert told == f"{run['energy_distance_of_all']:.4f}"
+    runs = pd.concat([runs, runs.assign(seed=1, energy_distance_of_all=np.nan)])
+    row = table(runs, "two_moons").iloc[0]
+    assert row["judged in"] == "1 of 2"
+    both = np.mean([run["energy_distance_of_all"], run["energy_distance"]])
+    assert row["without rejection"].startswith(f"{both:.4f} ±")
 
 
 def test_table_has_what_others_published_and_says_that_it_is_theirs():
