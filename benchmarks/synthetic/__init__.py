@@ -66,7 +66,9 @@ def _plan(request: Request) -> list[Part]:
         n_splits = args.seeds or scale.n_gan_splits
         if few:
             few_runs = replace(scale, tables=few, n_splits=n_splits)
-            tasks["with GANs"] = list_tasks(run_method, METHODS, few_runs, names, **where)
+            # One page of all methods is enough, where they have the same runs.
+            name = "" if few_runs == scale else "with GANs"
+            tasks[name] = list_tasks(run_method, METHODS, few_runs, names, **where)
     told = partial(tell, budget=scale.budget, absent=absent, missing=missing)
     return [Part("synthetic", KEY, tasks, told)]
 

@@ -1,13 +1,16 @@
 """Tables out of tables: the runs, what is compared, and honest sentences."""
 
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.__main__ import make_parser
 from benchmarks._data.splits import split_rows
 from benchmarks._data.tables import Table, as_categories, load_table
+from benchmarks._lab.experiment import Request
 from benchmarks._lab.methods.method import FULL, TINY
 from benchmarks._lab.methods.runs import list_tasks
 from benchmarks._lab.runs import environment
@@ -116,6 +119,16 @@ def test_what_a_run_is_found_by_tells_of_the_sampler_and_of_who_measures():
 
 
 # -- command --------------------------------------------------------------------------------------
+
+
+@needs_packages
+def test_gans_with_the_runs_of_all_others_are_told_beside_them():
+    words = ["synthetic", "--scale", "smoke", "--tables", "diabetes", "--seeds", "1"]
+    args = make_parser().parse_args(words)
+    scale, versions = EXPERIMENT.scale("smoke"), environment("cpu")
+    (part,) = EXPERIMENT.plan(Request(args, scale, "cpu", versions, ExitStack()))
+    assert [*part.tasks] == [""]
+    assert [task.key["method"] for task in part.tasks[""]] == [*METHODS]
 
 
 @needs_packages
