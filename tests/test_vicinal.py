@@ -446,14 +446,17 @@ def test_large_rows_are_mixed_in_one_pass_as_small_ones(dtype, kind):
 @pytest.mark.cuda
 def test_large_rows_are_mixed_by_a_number_without_waiting_for_the_device():
     pytest.importorskip("triton")
-    X = torch.ones(2, one_pass.FEWEST // 2, device="cuda")
+    X = torch.zeros(2, one_pass.FEWEST // 2, device="cuda")
+    X[0] = 1
     partner = torch.tensor([1, 0], device="cuda")
     mix(X, partner, lam=0.3)  # compiles
     torch.cuda.set_sync_debug_mode("error")
     try:
-        mix(X, partner, lam=0.7)
+        mixed = mix(X, partner, lam=0.75)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert (mixed[0] == 0.75).all()
+    assert (mixed[1] == 0.25).all()
 
 
 @pytest.mark.cuda
